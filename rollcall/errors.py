@@ -1,0 +1,62 @@
+"""Every error that a user of Rollcall can cause or must act on, as a named type.
+
+The command line prints ``str(error)`` as one line and leaves with ``error.exit_code``.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class RollcallError(Exception):
+    """What happened, and what to do next.
+
+    Args:
+        message: what happened, to what; no secret, no final full stop needed.
+        hint: what to do next; empty when nothing can be said.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return " ".join(_sentence(part) for part in (self.message, self.hint) if part)
+
+
+class ConfigurationError(RollcallError):
+    """Wrong usage, or a configuration that cannot work."""
+
+    exit_code = 2
+
+
+class EvaluationError(RollcallError):
+    """The state of the database could not be judged."""
+
+
+class ConnectionFailed(RollcallError):
+    """No connection to the database could be made, or it was lost."""
+
+
+class LeaseHeld(RollcallError):
+    """Another run is at work on this database."""
+
+    exit_code = 3
+
+
+class Refused(RollcallError):
+    """A safety promise forbids going on: conflict, plan drift or breaker."""
+
+    exit_code = 4
+
+
+class ServerError(RollcallError):
+    """The PostgreSQL server that Rollcall runs itself could not be started, found or stopped."""
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith((".", "!", "?", ":")) else f"{text}."
