@@ -1,0 +1,17 @@
+{#
+    Nothing happened for settle_minutes: no call moved, and last_activity is older unless a heartbeat explains it.
+    s: a session of session_evidence; clock: the alias of the clock.
+#}
+{% macro session_is_quiet(s, clock) -%}
+    (
+        coalesce({{ s }}.calls_moved_at < {{ clock }}.settled_before, true)
+        and (
+            {{ s }}.last_activity_at < {{ clock }}.settled_before
+            or coalesce(
+                {{ s }}.last_activity_at
+                <= {{ s }}.last_heartbeat_at + {{ var('heartbeat_explains_seconds') }} * interval '1 second',
+                false
+            )
+        )
+    )
+{%- endmacro %}

@@ -1,0 +1,50 @@
+{#
+    The columns of one of the application's tables as the catalogue has them: name -> type, and
+    for an enum its labels. A table that is not there is a mistake in the configuration.
+    table: agents, agent_sessions or call_sessions, the names of the dbt source.
+#}
+{% macro app_columns(table) %}
+    {% if not execute %}{{ return({}) }}{% endif %}
+    {% set relation = source('application', table) %}
+    {% call statement('app_columns', fetch_result=True) %}
+        select
+            a.attname as column_name,
+            format_type(a.atttypid, a.atttypmod) as column_type,
+            array(
+                select e.enumlabel::text
+                from pg_catalog.pg_enum as e
+                where e.enumtypid = a.atttypid
+                order by e.enumsortorder
+            ) as enum_labels
+        from pg_catalog.pg_attribute as a
+        join pg_catalog.pg_class as c on c.oid = a.attrelid
+        join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+        where n.nspname = {{ literal(var('app_schema')) }}
+            and c.relname = {{ literal(app_table_name(table)) }}
+            and c.relkind in ('r', 'p')
+            and a.attnum > 0
+            and not a.attisdropped
+    {% endcall %}
+    {% set columns = {} %}
+    {% for row in load_result('app_columns')['data'] %}
+        {% do columns.update({row[0]: {'type': row[1], 'labels': row[2]}}) %}
+    {% endfor %}
+    {% if not columns %}
+        {% do exceptions.raise_compiler_error(
+            "rollcall: table " ~ var('app_schema') ~ "." ~ app_table_name(table) ~ " does not exist in database "
+            ~ target.database ~ "; set the vars app_schema and " ~ app_table_var(table)
+        ) %}
+    {% endif %}
+    {{ return(columns) }}
+{% endmacro %}
+
+
+{# The var that names the table: agents_table, sessions_table or calls_table. #}
+{% macro app_table_var(table) %}
+    {{ return({'agents': 'agents_table', 'agent_sessions': 'sessions_table', 'call_sessions': 'calls_table'}[table]) }}
+{% endmacro %}
+
+
+{% macro app_table_name(table) %}
+    {{ return(var(app_table_var(table))) }}
+{% endmacro %}

@@ -1,0 +1,4 @@
+{# "name": an identifier, with quotes inside it doubled. #}
+{% macro quoted(name) -%}
+    "{{ name | replace('"', '""') }}"
+{%- endmacro %}

@@ -1,0 +1,32 @@
+-- One row per call that has not ended, that says it is live, or to which an open session refers; one boolean per rule.
+with calls as (
+    select
+        call_id,
+        started_at,
+        has_ended,
+        has_live_status,
+        has_known_status
+    from {{ ref('stg_call_sessions') }}
+    where is_unfinished
+
+    union all
+
+    select distinct
+        c.call_id,
+        c.started_at,
+        c.has_ended,
+        c.has_live_status,
+        c.has_known_status
+    from {{ ref('stg_agent_sessions') }} as s
+    join {{ ref('stg_call_sessions') }} as c on c.call_id = s.current_call_id
+    where s.is_open
+        and not c.is_unfinished
+)
+
+select
+    c.call_id,
+    {{ unknown_call_status('c') }} as unknown_call_status,
+    {{ zombie_call('c', 'clock') }} as zombie_call,
+    {{ ended_call_still_live('c') }} as ended_call_still_live
+from calls as c
+cross join {{ ref('clock') }} as clock

@@ -1,0 +1,83 @@
+-- One row per open session with one boolean for each rule that a session, its agent and the calls decide. The
+-- clean-up judges with this model, so it reads only the sessions of the agents that it is asked for.
+-- `is_held`: a blocking finding concerns the session, so nothing of it is cleaned.
+with judged as (
+    select
+        s.session_id,
+        s.agent_id,
+        s.status,
+        s.current_call_id,
+        s.login_at,
+        s.last_activity_at,
+        s.last_heartbeat_at,
+        s.device_connected,
+        s.max_concurrent_calls,
+        s.recency,
+        s.agent_exists,
+        s.agent_is_active,
+        s.agent_role,
+        s.agent_is_ai,
+        s.agents_live_calls,
+        s.call_exists,
+        s.call_status,
+        s.call_agent_id,
+        s.call_started_at,
+        s.call_ended_at,
+        s.call_is_live,
+        s.last_seen_at,
+        s.live_call_id,
+        s.has_live_call,
+        s.agent_has_live_call,
+        s.calls_moved_at,
+        {{ unknown_session_status('s') }} as unknown_session_status,
+        {{ activity_in_future('s', 'clock') }} as activity_in_future,
+        {{ unknown_agent('s') }} as unknown_agent,
+        {{ unknown_session_status('s') }}
+        or {{ activity_in_future('s', 'clock') }}
+        or {{ unknown_agent('s') }}
+        or not s.call_has_known_status
+        or {{ silent_feed('feed') }} as is_held
+    from {{ ref('session_evidence') }} as s
+    cross join {{ ref('clock') }} as clock
+    cross join {{ ref('silent_feed') }} as feed
+)
+
+select
+    s.session_id,
+    s.agent_id,
+    s.status,
+    s.current_call_id,
+    s.login_at,
+    s.last_activity_at,
+    s.last_heartbeat_at,
+    s.device_connected,
+    s.max_concurrent_calls,
+    s.agent_is_active,
+    s.agent_role,
+    s.agent_is_ai,
+    s.agents_live_calls,
+    s.call_exists,
+    s.call_status,
+    s.call_started_at,
+    s.call_ended_at,
+    s.call_is_live,
+    s.last_seen_at,
+    s.live_call_id,
+    s.is_held,
+    clock.judged_at,
+    clock.present_since,
+    s.last_seen_at >= clock.present_since as is_present,
+    {{ abandoned_session('s', 'clock') }} as abandoned_session,
+    {{ orphaned_call_reference('s', 'clock') }} as orphaned_call_reference,
+    {{ invalid_on_call('s', 'clock') }} as invalid_on_call,
+    {{ session_of_inactive_agent('s') }} as session_of_inactive_agent,
+    {{ duplicate_open_session('s') }} as duplicate_open_session,
+    {{ open_but_offline('s') }} as open_but_offline,
+    {{ live_call_not_on_call('s') }} as live_call_not_on_call,
+    {{ call_of_another_agent('s') }} as call_of_another_agent,
+    {{ invalid_capacity('s') }} as invalid_capacity,
+    s.unknown_session_status,
+    s.activity_in_future,
+    s.unknown_agent
+from judged as s
+cross join {{ ref('clock') }} as clock

@@ -1,0 +1,35 @@
+-- One row: is the activity feed silent? The calls of the agents of open sessions are counted only when no open
+-- session shows life of its own.
+with feed as (
+    select
+        exists (
+            select 1
+            from {{ ref('stg_agent_sessions') }} as s
+            cross join {{ ref('clock') }} as c
+            where s.is_open
+        ) as has_open_sessions,
+        exists (
+            select 1
+            from {{ ref('stg_agent_sessions') }} as s
+            cross join {{ ref('clock') }} as c
+            where s.is_open
+                and greatest(s.last_activity_at, s.last_heartbeat_at) >= c.abandoned_before
+        ) as shows_life
+)
+
+select
+    case
+        when shows_life or not has_open_sessions then 0
+        else (
+            select count(*)
+            from {{ ref('stg_call_sessions') }} as calls
+            cross join {{ ref('clock') }} as c
+            where calls.connected_at >= c.abandoned_before
+                and calls.agent_id in (
+                    select s.agent_id
+                    from {{ ref('stg_agent_sessions') }} as s
+                    where s.is_open
+                )
+        )
+    end as contradicting_calls
+from feed

@@ -1,0 +1,71 @@
+{%- set columns = app_columns('agent_sessions') -%}
+{%- set activity_type = app_column_type(columns, 'sessions_last_activity_column') -%}
+{%- set heartbeat_type = columns.get(var('sessions_last_heartbeat_column'), {}).get('type', activity_type) -%}
+{%- set heartbeat = quoted(var('sessions_last_heartbeat_column')) -%}
+{%- set activity = app_column(columns, 'sessions_last_activity_column') -%}
+{%- set login_at = app_column(columns, 'sessions_login_at_column') -%}
+{%- set login_type = app_column_type(columns, 'sessions_login_at_column') -%}
+
+-- What a declared column says while the application does not have it yet. Below, an unqualified name finds the
+-- application's column where there is one and this one otherwise: the same SQL works before and after the migration.
+with absent as (
+    select
+        null::{{ activity_type }} as {{ heartbeat }},
+        null::boolean as {{ quoted(var('sessions_device_connected_column')) }},
+        1 as {{ quoted(var('sessions_max_concurrent_calls_column')) }}
+),
+
+renamed as (
+    select
+        present.session_id,
+        present.agent_id,
+        present.status,
+        present.current_call_id,
+        present.is_open,
+        present.login_at,
+        present.logout_at,
+        present.last_activity_at,
+        present.last_heartbeat_at,
+        present.latest_possible_at,
+        present.device_connected,
+        present.max_concurrent_calls
+    from absent
+    cross join lateral (
+        select
+            {{ app_column(columns, 'sessions_id_column') }} as session_id,
+            {{ app_column(columns, 'sessions_agent_id_column') }} as agent_id,
+            {{ app_column(columns, 'sessions_status_column') }}::text as status,
+            {{ app_column(columns, 'sessions_call_id_column') }} as current_call_id,
+            {{ app_column(columns, 'sessions_logout_at_column') }} is null as is_open,
+            {{ instant(login_at, login_type) }} as login_at,
+            {{ instant(
+                app_column(columns, 'sessions_logout_at_column'),
+                app_column_type(columns, 'sessions_logout_at_column')
+            ) }} as logout_at,
+            {{ instant(activity, activity_type) }} as last_activity_at,
+            {{ instant(heartbeat, heartbeat_type) }} as last_heartbeat_at,
+            greatest(
+                {{ earliest_instant(login_at, login_type) }},
+                {{ earliest_instant(activity, activity_type) }},
+                {{ earliest_instant(heartbeat, heartbeat_type) }}
+            ) as latest_possible_at,
+            {{ quoted(var('sessions_device_connected_column')) }} as device_connected,
+            {{ quoted(var('sessions_max_concurrent_calls_column')) }} as max_concurrent_calls
+        from {{ source('application', 'agent_sessions') }}
+    ) as present
+)
+
+select
+    session_id,
+    agent_id,
+    status,
+    current_call_id,
+    is_open,
+    login_at,
+    logout_at,
+    last_activity_at,
+    last_heartbeat_at,
+    latest_possible_at,
+    device_connected,
+    max_concurrent_calls
+from renamed
