@@ -1,0 +1,110 @@
+"""How large the demo is, and how many of what is planted in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rollcall.demo import cases as _cases
+from rollcall.demo.floor import CASES, ScaleTooSmall
+from rollcall.demo.history import CALL_DEFECTS, SESSION_DEFECTS
+from rollcall.demo.schema import Variant
+
+assert _cases, "importing it fills CASES"
+
+FEWEST_AGENTS = 5
+SMALLEST_HISTORY = 100
+SOUND_CASES = ("waiting", "on_a_break", "talking", "idle_for_long")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large the call centre is."""
+
+    agents: int = 200
+    sessions: int = 20_000
+    """Of the past and open ones together."""
+    calls: int = 100_000
+    """Of the past and of now together."""
+    days: int = 90
+    """How far the past reaches back."""
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.agents < FEWEST_AGENTS or self.days < 1 or self.sessions < 1 or self.calls < 0:
+            raise ScaleTooSmall(
+                f"a call centre has at least {FEWEST_AGENTS} agents, one session and one day of "
+                f"history, but {self} was asked for"
+            )
+
+
+@dataclass(frozen=True)
+class DefectCounts:
+    """How many of what to plant.
+
+    `counts` has the names of functions of `cases.py` (open sessions) and of `history.py`.
+    """
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    no_active_agents: bool = False
+    """Nobody has the agent role."""
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.counts) - {*CASES, *SESSION_DEFECTS, *CALL_DEFECTS})
+        if unknown:
+            raise ValueError(f"no such case or defect to plant: {', '.join(unknown)}")
+
+    @classmethod
+    def usual(cls, scale: Scale, variant: Variant | None = None) -> DefectCounts:
+        """Everything but what blocks, in proportion to the scale.
+
+        A small call centre gets as many sorts of cases as it has agents for, in their order.
+        """
+        return cls(_usual_cases(scale, variant or Variant()) | _usual_history(scale))
+
+    @classmethod
+    def sound(cls, scale: Scale, variant: Variant | None = None) -> DefectCounts:
+        """Agents at work, and nothing wrong with them or with the past."""
+        usual = _usual_cases(scale, variant or Variant())
+        return cls({kind: count for kind, count in usual.items() if kind in SOUND_CASES})
+
+    @classmethod
+    def silent(cls, scale: Scale, variant: Variant | None = None) -> DefectCounts:
+        """A broken activity feed: calls are connected, but no session shows life by itself."""
+        usual = _usual_cases(scale, variant or Variant())
+        stale = {kind: count for kind, count in usual.items() if not CASES[kind].fresh}
+        return cls(stale | {"alive_by_inbound_call": max(6, scale.agents // 10)})
+
+    def plus(self, *, no_active_agents: bool | None = None, **counts: int) -> DefectCounts:
+        """The same with these numbers instead, by name of the case or defect."""
+        nobody = self.no_active_agents if no_active_agents is None else no_active_agents
+        return DefectCounts({**self.counts, **counts}, nobody)
+
+    def of(self, kinds: Mapping[str, object]) -> dict[str, int]:
+        """The counts above zero of some kinds."""
+        return {kind: self.counts[kind] for kind in kinds if self.counts.get(kind)}
+
+
+def _usual_cases(scale: Scale, variant: Variant) -> dict[str, int]:
+    """Cases for nearly all agents: the others are off duty."""
+    counts = {}
+    left = min(scale.agents * 19 // 20, scale.agents - 1)
+    for name, kind in CASES.items():
+        if not kind.usual or (kind.migrated_only and not variant.migrated):
+            continue
+        wanted = max(1, round(kind.usual * scale.agents / Scale.agents))
+        counts[name] = min(wanted, left // kind.agents)
+        left -= counts[name] * kind.agents
+    return counts
+
+
+def _usual_history(scale: Scale) -> dict[str, int]:
+    """Defects of the past in proportion to the sessions, and to the calls."""
+    counts = {}
+    if scale.sessions >= SMALLEST_HISTORY:
+        for name, session_defect in SESSION_DEFECTS.items():
+            counts[name] = max(1, round(session_defect.usual * scale.sessions / Scale.sessions))
+    if scale.calls >= SMALLEST_HISTORY:
+        for name, call_defect in CALL_DEFECTS.items():
+            counts[name] = max(1, round(call_defect.usual * scale.calls / Scale.calls))
+    return counts
