@@ -1,0 +1,51 @@
+# `make` lists the targets. All of them need Python 3.11 to 3.13 and make, and no root.
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-all lint lint-python lint-types lint-sql format bench lock clean-env
+
+# Nobody shall hit production by accident: libpq's variables do not reach any target.
+$(foreach name,$(filter PG%,$(.VARIABLES)),$(eval unexport $(name)))
+
+bin := .venv/bin
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+setup: ## make .venv from the lock (PYTHON=… chooses a Python); instant when nothing changed
+	@PYTHON='$(PYTHON)' sh scripts/setup.sh
+
+run: setup ## do the main job: on ROLLCALL_DATABASE_URL if set, else on a demo call centre
+	@if [ -n "$$ROLLCALL_DATABASE_URL" ]; then exec $(bin)/rollcall run --history; else exec $(bin)/rollcall demo; fi
+
+test: setup ## check style and types and run the tests, but for the slow ones
+	@$(bin)/python -m pytest -m 'not slow'
+
+test-all: setup ## the same with the slow tests
+	@$(bin)/python -m pytest
+
+lint: setup lint-python lint-types lint-sql ## check style and types only
+
+lint-python:
+	@$(bin)/ruff check
+	@$(bin)/ruff format --check
+
+lint-types:
+	@$(bin)/mypy
+
+lint-sql:
+	@$(bin)/sqlfluff lint models macros tests/dbt
+
+format: setup ## put Python and SQL into the agreed style
+	@$(bin)/ruff check --fix
+	@$(bin)/ruff format
+	@$(bin)/sqlfluff fix models macros tests/dbt
+
+bench: setup ## measure speed, as ratios
+	@$(bin)/python -m benchmarks
+
+lock: setup ## resolve requirements.txt anew from pyproject.toml
+	@$(bin)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--python-version 3.11 --extra dev pyproject.toml -o requirements.txt
+	@sh scripts/setup.sh
+
+clean-env: ## remove .venv
+	rm -rf .venv
