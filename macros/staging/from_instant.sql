@@ -3,6 +3,6 @@
     {%- if 'with time zone' in type -%}
         ({{ expression }})::{{ type }}
     {%- else -%}
-        ({{ expression }} at time zone {{ literal(var('app_time_zone')) }})::{{ type }}
+        (({{ expression }}) at time zone {{ literal(var('app_time_zone')) }})::{{ type }}
     {%- endif -%}
 {%- endmacro %}

@@ -7,6 +7,6 @@
     {%- if 'with time zone' in type -%}
         {{ expression }}
     {%- else -%}
-        ({{ expression }} at time zone {{ literal(var('app_time_zone')) }})
+        (({{ expression }}) at time zone {{ literal(var('app_time_zone')) }})
     {%- endif -%}
 {%- endmacro %}

@@ -1,0 +1,33 @@
+-- One row: how often each rule of the schema suite is violated, from the catalogue alone; it reads no row of the
+-- application's tables, so it works where we may not read them.
+with changes as (
+    select
+        count(*) filter (where kind in ('column', 'comment') and state = 'missing') as missing_column,
+        count(*) filter (where kind = 'index' and state = 'missing') as missing_index,
+        count(*) filter (where kind = 'index' and state = 'invalid') as invalid_index,
+        count(*) filter (where kind = 'schema' and state = 'missing') as missing_own_object,
+        count(*) filter (where kind = 'column' and state = 'conflicting') as conflicting_column,
+        count(*) filter (where kind = 'index' and state = 'conflicting') as conflicting_index
+    from {{ ref('declared_changes') }}
+),
+
+tables as (
+    select
+        count(*) filter (where not is_readable) as missing_select_privilege,
+        count(*) filter (where is_filtered) as hidden_rows,
+        count(*) filter (where not has_primary_key) as missing_primary_key
+    from {{ ref('application_tables') }}
+)
+
+select
+    changes.missing_column,
+    changes.missing_index,
+    changes.invalid_index,
+    changes.missing_own_object,
+    changes.conflicting_column,
+    changes.conflicting_index,
+    tables.missing_select_privilege,
+    tables.hidden_rows,
+    tables.missing_primary_key
+from changes
+cross join tables

@@ -1,0 +1,16 @@
+-- One row per run, stage and rule: what was found, and when.
+select
+    results.run_id,
+    runs.command,
+    results.stage,
+    runs.started_at,
+    runs.judged_at,
+    runs.verdict,
+    results.suite,
+    results.rule,
+    results.check_name,
+    results.severity,
+    results.violations,
+    results.sample_keys
+from {{ ref('rule_results') }} as results
+join {{ ref('runs') }} as runs on runs.run_id = results.run_id

@@ -1,0 +1,8 @@
+-- An agent's latest calls.
+{{ declared_index(
+    table='call_sessions',
+    name='rollcall_calls_of_agent',
+    keys=quoted(var('calls_agent_id_column')) ~ ', (' ~ call_moved_at(app_columns('call_sessions')) ~ ')',
+    predicate=none,
+    reason='The latest calls of one agent are found without reading the history'
+) }}

@@ -1,0 +1,10 @@
+-- One row per relation in our own schemas, as deployed; a view's comment ends with the digest of its definition.
+select
+    n.nspname::text as schema_name,
+    c.relname::text as relation_name,
+    c.relkind::text as relation_kind,
+    substring(pg_catalog.obj_description(c.oid, 'pg_class') from '\[definition ([0-9a-f]+)\]') as definition_digest
+from pg_catalog.pg_class as c
+join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+where n.nspname in ('rollcall', 'rollcall_ops')
+    and c.relkind in ('r', 'p', 'v')

@@ -1,0 +1,8 @@
+-- One row once any run has held the lease: who held it last, and the fencing token that every batch checks.
+create table {{ this }} (
+    name text primary key,
+    token bigint not null,
+    run_id text not null,
+    holder text not null,
+    acquired_at timestamptz not null default now()
+)

@@ -1,0 +1,176 @@
+"""The one place that opens connections to the application's database.
+
+Parameters are PostgreSQL's own ``$1``, as the compiled SQL has them, so that a ``%`` in a name is
+only a ``%``. Nothing is set for a session: a pooler may hand it to somebody else. What a step
+needs it sets for its own transaction.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, cast
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import dict_row
+
+from rollcall import __version__
+from rollcall.errors import ConfigurationError, ConnectionFailed, EvaluationError
+
+__all__ = ["Connection", "Database", "Row", "Snapshot"]
+
+Row = dict[str, Any]
+Connection = psycopg.Connection[Row]
+
+FETCH_ROWS = 2_000
+CONNECT_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database that can be connected to.
+
+    Attributes:
+        conninfo: libpq's; may hold a password.
+        name, server_version: what the server says; the version like ``18.1``.
+    """
+
+    conninfo: str = field(repr=False)
+    name: str
+    server_version: str
+    parameters: Mapping[str, str] = field(repr=False)
+
+    @classmethod
+    def reach(cls, conninfo: str) -> Database:
+        """Connect once, and learn what the server says of itself.
+
+        Raises:
+            ConfigurationError: the conninfo cannot be read.
+            ConnectionFailed: no connection, with libpq's reason and no secret.
+        """
+        with contextlib.closing(_connect(conninfo)) as connection:
+            info = connection.info
+            return cls(
+                conninfo=conninfo,
+                name=info.dbname,
+                server_version=info.parameter_status("server_version") or "unknown",
+                parameters={
+                    **info.get_parameters(),
+                    "host": info.host,
+                    "port": str(info.port),
+                    "user": info.user,
+                    "dbname": info.dbname,
+                    "password": info.password,
+                },
+            )
+
+    def connect(self) -> Connection:
+        """A connection of its own, in autocommit; the caller closes it."""
+        return _connect(self.conninfo)
+
+    @contextlib.contextmanager
+    def snapshot(self, judged_at: datetime | None = None) -> Iterator[Snapshot]:
+        """One repeatable-read, read-only transaction; every query in it sees the same instant.
+
+        Args:
+            judged_at: judge as of this instant instead of the transaction's own.
+        """
+        with contextlib.closing(self.connect()) as connection, connection.transaction():
+            connection.execute("set transaction isolation level repeatable read, read only")
+            connection.execute("set local jit = off")
+            if judged_at is not None:
+                connection.execute(
+                    "select set_config('rollcall.judged_at', $1, true)", [judged_at.isoformat()]
+                )
+            yield Snapshot(connection)
+
+    def server_seconds(self) -> float:
+        """The server's clock, seconds since 1970."""
+        with contextlib.closing(self.connect()) as connection:
+            row = connection.execute("select extract(epoch from clock_timestamp())::float8 as now").fetchone()
+        return float(row["now"]) if row else 0.0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Queries on one instant of the database."""
+
+    connection: Connection
+
+    def exported(self) -> str:
+        """The snapshot's name, for other transactions to see the same instant."""
+        return str(self.row("select pg_export_snapshot() as id")["id"])
+
+    def row(self, query: str, parameters: Sequence[Any] = ()) -> Row:
+        rows = self.rows(query, parameters)
+        if len(rows) != 1:
+            raise EvaluationError(f"a query that gives one row gave {len(rows)}", "report this as a fault")
+        return rows[0]
+
+    def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        return fetch(self.connection, query, parameters)
+
+    def stream(self, query: str) -> Iterator[Row]:
+        """The rows of a query one by one, a few thousand in memory at a time."""
+        with psycopg.RawServerCursor(self.connection, "rollcall_stream") as cursor:
+            cursor.itersize = FETCH_ROWS
+            cursor.execute(cast(Any, query))
+            yield from cursor
+
+
+def fetch(connection: Connection, query: str, parameters: Sequence[Any] = ()) -> list[Row]:
+    """Run one statement and give its rows, or none where it gives none."""
+    cursor = connection.execute(cast(Any, query), parameters or None)
+    return cursor.fetchall() if cursor.description else []
+
+
+def take_role(connection: Connection, role: str | None) -> None:
+    """Act as a role for the rest of this transaction."""
+    if role is not None:
+        connection.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
+
+
+def reason_of(error: psycopg.Error) -> str:
+    """One line of what the server or libpq said, without the statement that it was given."""
+    primary = error.diag.message_primary if error.diag else None
+    return (primary or str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _connect(conninfo: str) -> Connection:
+    try:
+        parameters = conninfo_to_dict(conninfo)
+    except psycopg.Error:
+        raise ConfigurationError(
+            "ROLLCALL_DATABASE_URL cannot be read as a connection",
+            "write it like postgresql://USER@HOST:5432/DATABASE, special characters percent-encoded",
+        ) from None
+    try:
+        return psycopg.connect(
+            make_conninfo(
+                **{
+                    "connect_timeout": CONNECT_SECONDS,
+                    "application_name": f"rollcall {__version__}",
+                    **parameters,
+                }
+            ),
+            autocommit=True,
+            row_factory=dict_row,
+            cursor_factory=psycopg.RawCursor,
+        )
+    except psycopg.Error as error:
+        raise ConnectionFailed(
+            f"cannot connect to the database: {_libpq_reason(error, parameters)}",
+            "check that the server is up and the name, user and password are right "
+            "(ROLLCALL_DATABASE_URL, PG* variables, ~/.pgpass)",
+        ) from None
+
+
+def _libpq_reason(error: psycopg.Error, parameters: Mapping[str, Any]) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = " ".join(lines) or type(error).__name__
+    password = str(parameters.get("password") or "")
+    return text.replace(password, "***") if password else text

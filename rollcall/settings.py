@@ -1,0 +1,204 @@
+"""What a run is configured with: the database, the roles, and the vars of `dbt_project.yml`.
+
+The defaults of the vars are in `dbt_project.yml` and nowhere else. What overrides them comes from
+``ROLLCALL_VARS`` and from ``--vars``, both YAML, the latter last.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import zoneinfo
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rollcall.errors import ConfigurationError
+
+__all__ = ["PROJECT_DIRECTORY", "Settings", "load_settings"]
+
+PROJECT_DIRECTORY = Path(__file__).resolve().parent.parent
+DATABASE_URL = "ROLLCALL_DATABASE_URL"
+LIBPQ_DATABASE = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")
+NO_DATABASE = (
+    f"set {DATABASE_URL}=postgresql://USER@HOST/DATABASE (the password is best kept in "
+    "~/.pgpass), or libpq's PGHOST or PGSERVICE; `rollcall demo` needs none"
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One configuration, checked.
+
+    Attributes:
+        conninfo: what libpq connects with; may hold a password, so it is never shown.
+        variables: every var, the defaults overridden.
+        overrides: only what the user set, to hand to dbt.
+        state_directory: where dbt's and Prefect's scratch files and the reports go.
+    """
+
+    conninfo: str = field(repr=False)
+    variables: dict[str, Any]
+    overrides: dict[str, Any]
+    state_directory: Path
+    project_directory: Path = PROJECT_DIRECTORY
+    migrate_role: str | None = None
+    clean_role: str | None = None
+
+    @property
+    def reports_directory(self) -> Path:
+        return self.state_directory / "reports"
+
+
+def load_settings(
+    variables: str | None = None,
+    environment: Mapping[str, str] = os.environ,
+    conninfo: str | None = None,
+) -> Settings:
+    """Read and check the configuration.
+
+    Args:
+        variables: YAML of ``--vars``, which wins over ``ROLLCALL_VARS``.
+        environment: where ``ROLLCALL_*`` and libpq's variables are read from.
+        conninfo: the database, when the caller knows it (the demo does).
+
+    Raises:
+        ConfigurationError: no database, unreadable YAML, an unknown var, or one that cannot work.
+    """
+    defaults = _defaults()
+    overrides = {
+        **_read_yaml(environment.get("ROLLCALL_VARS", ""), "ROLLCALL_VARS"),
+        **_read_yaml(variables or "", "--vars"),
+    }
+    for name, value in overrides.items():
+        _check_name_and_type(name, value, defaults)
+    merged = {**defaults, **overrides}
+    _check_values(merged)
+    return Settings(
+        conninfo=conninfo if conninfo is not None else _conninfo(environment),
+        variables=merged,
+        overrides=overrides,
+        state_directory=Path(environment.get("ROLLCALL_STATE_DIR") or PROJECT_DIRECTORY / ".rollcall"),
+        migrate_role=environment.get("ROLLCALL_MIGRATE_ROLE") or None,
+        clean_role=environment.get("ROLLCALL_CLEAN_ROLE") or None,
+    )
+
+
+def _conninfo(environment: Mapping[str, str]) -> str:
+    url = environment.get(DATABASE_URL, "").strip()
+    if url:
+        return url
+    if any(environment.get(name) for name in LIBPQ_DATABASE):
+        return ""
+    raise ConfigurationError("no database is configured", NO_DATABASE)
+
+
+def _defaults() -> dict[str, Any]:
+    path = PROJECT_DIRECTORY / "dbt_project.yml"
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return dict(document["vars"])
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise ConfigurationError(
+            f"dbt_project.yml cannot be read ({_first_line(error)})",
+            f"restore {path} from the repository",
+        ) from error
+
+
+def _read_yaml(text: str, source: str) -> dict[str, Any]:
+    if not text.strip():
+        return {}
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigurationError(
+            f"{source} is not valid YAML ({_first_line(error)})",
+            f"write it like {source}='{{app_schema: crm, settle_minutes: 5}}'",
+        ) from error
+    if not isinstance(document, dict):
+        raise ConfigurationError(
+            f"{source} must be a mapping of vars to values",
+            f"write it like {source}='{{app_schema: crm}}'",
+        )
+    return document
+
+
+def _check_name_and_type(name: object, value: object, defaults: Mapping[str, Any]) -> None:
+    if name not in defaults:
+        near = difflib.get_close_matches(str(name), defaults, n=1)
+        raise ConfigurationError(
+            f"unknown var {name}",
+            f"did you mean {near[0]}?" if near else "the vars are listed in dbt_project.yml",
+        )
+    default = defaults[str(name)]
+    if isinstance(default, list):
+        fits = isinstance(value, list) and all(isinstance(item, str) for item in value)
+        wanted = "a list of texts"
+    elif isinstance(default, str):
+        fits = isinstance(value, str) and value.strip() != ""
+        wanted = "a text"
+    else:
+        fits = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+        wanted = "a number above zero"
+    if not fits:
+        raise ConfigurationError(f"var {name} must be {wanted}, not {value!r}", "correct it")
+
+
+def _check_values(variables: Mapping[str, Any]) -> None:
+    working = [
+        variables["available_status"],
+        variables["on_call_status"],
+        variables["break_status"],
+        *variables["other_working_statuses"],
+    ]
+    _check_disjoint("the working statuses", working, "not_working_statuses", variables)
+    _check_disjoint("live_call_statuses", variables["live_call_statuses"], "over_call_statuses", variables)
+    _check_disjoint("inbound_directions", variables["inbound_directions"], "outbound_directions", variables)
+    if len(set(working)) < len(working):
+        raise ConfigurationError(
+            f"two working statuses are the same ({', '.join(working)})",
+            "available_status, on_call_status, break_status and other_working_statuses must differ",
+        )
+    _check_member("closed_status", variables["closed_status"], "not_working_statuses", variables)
+    _check_member(
+        "connected_call_status", variables["connected_call_status"], "live_call_statuses", variables
+    )
+    if variables["closed_logout_at"] not in ("last_seen", "now"):
+        raise ConfigurationError(
+            f"var closed_logout_at must be last_seen or now, not {variables['closed_logout_at']!r}",
+            "correct it",
+        )
+    if variables["heartbeat_feed_min_share"] > 1:
+        raise ConfigurationError("var heartbeat_feed_min_share is a share, at most 1", "correct it")
+    if variables["app_time_zone"] not in zoneinfo.available_timezones():
+        raise ConfigurationError(
+            f"var app_time_zone names no time zone: {variables['app_time_zone']}",
+            "use a name like UTC or Europe/Berlin",
+        )
+
+
+def _check_disjoint(label: str, values: list[str], other: str, variables: Mapping[str, Any]) -> None:
+    both = sorted(set(values) & set(variables[other]))
+    if both:
+        raise ConfigurationError(
+            f"{', '.join(both)} is in {label} and in {other}", "a status can be in one list only"
+        )
+
+
+def _check_member(name: str, value: str, other: str, variables: Mapping[str, Any]) -> None:
+    if value not in variables[other]:
+        raise ConfigurationError(
+            f"var {name} is {value}, which {other} does not have", f"add it to {other} or change {name}"
+        )
+
+
+def _first_line(error: BaseException) -> str:
+    """One line of what a parser said, without the text that it was given."""
+    problem = getattr(error, "problem", None)
+    mark = getattr(error, "problem_mark", None)
+    if problem and mark:
+        return f"{problem}, line {mark.line + 1}, column {mark.column + 1}"
+    return (str(error) or type(error).__name__).splitlines()[0]
