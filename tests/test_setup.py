@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections import namedtuple
 from pathlib import Path
 from types import ModuleType
@@ -222,6 +224,15 @@ def test_help_lists_the_targets(checkout: Path) -> None:
     listed = make(checkout).stdout
     for target in ("setup", "run", "test", "test-all", "lint", "bench", "lock", "clean-env"):
         assert f"make {target} " in listed
+
+
+def test_every_dependency_is_explained() -> None:
+    """In docs/decisions/0002-dependencies.md, one line each, and none that is gone."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = project["dependencies"] + project["optional-dependencies"]["dev"]
+    page = (ROOT / "docs" / "decisions" / "0002-dependencies.md").read_text()
+    explained = re.findall(r"^\| `([\w-]+)` \| .+ \| .+ \|$", page, re.MULTILINE)
+    assert explained == [re.split(r"[^\w-]", name)[0] for name in declared]
 
 
 @pytest.mark.slow
