@@ -529,7 +529,7 @@ def _sql_source(
 def _enter_snapshot(
     connection: psycopg.Connection[Any], snapshot: str, judged_at: datetime | None
 ) -> None:
-    """Read this snapshot in the transaction that has just begun, after proof that it is read-only."""
+    """Read this snapshot in the transaction that has just begun, which must be read-only."""
     from psycopg import sql
 
     connection.execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(snapshot)))
