@@ -158,6 +158,7 @@ def _connect(conninfo: str) -> Connection:
                 }
             ),
             autocommit=True,
+            prepare_threshold=None,
             row_factory=dict_row,
             cursor_factory=psycopg.RawCursor,
         )

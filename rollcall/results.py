@@ -68,7 +68,12 @@ class RuleResult:
 
 @dataclass(frozen=True)
 class Assessment:
-    """A database judged on one snapshot. Instants are aware datetimes."""
+    """A database judged on one snapshot. Instants are aware datetimes, in UTC.
+
+    Attributes:
+        facts: counts beside the rules: open_sessions, working_sessions, active_agents.
+        judgements: one `rollcall.expectations.Judgement` per suite, for the data docs.
+    """
 
     verdict: Verdict
     checks: dict[Check, str]
@@ -82,6 +87,7 @@ class Assessment:
     database: str
     warnings: tuple[str, ...] = ()
     facts: dict[str, int] = field(default_factory=dict)
+    judgements: tuple[Any, ...] = field(default=(), repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         return {

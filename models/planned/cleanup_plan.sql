@@ -88,3 +88,4 @@ select
         'call_ended_at', call_ended_at at time zone 'UTC'
     ) as evidence
 from repaired
+order by agent_id, session_id

@@ -1,0 +1,160 @@
+"""Our own record of every run, and the lease that keeps two runs apart.
+
+A run that may change something holds a lease: an advisory lock on a connection of its own, which
+the server frees when the process dies, and a fencing token, which every batch checks in its own
+transaction, so that a run that lost its connection cannot go on beside the next one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import json
+import os
+import secrets
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from rollcall import __version__
+from rollcall.database import Connection, fetch, take_role
+from rollcall.errors import LeaseHeld, Refused
+from rollcall.plan import Statement, pending_statements
+from rollcall.results import Assessment
+from rollcall.workspace import Workspace
+
+__all__ = ["Run", "history", "open_run"]
+
+LOCK_KEYS = (0x726F6C6C, 0x63616C6C)  # "roll", "call"
+FREE_SECONDS = 2.0  # how long the lock of a killed run may stay held
+
+
+@dataclass
+class Run:
+    """A run that holds the lease.
+
+    Attributes:
+        id: like ``20261122T193000Z-1f2e``: sortable, and safe in a file name.
+        made: the statements that made or completed the ledger for this run.
+    """
+
+    id: str
+    workspace: Workspace = field(repr=False)
+    connection: Connection = field(repr=False)
+    made: list[Statement] = field(default_factory=list)
+    token: int = 0
+
+    def check_lease(self, connection: Connection) -> None:
+        """Make sure, in the caller's transaction, that nobody took the lease.
+
+        Raises:
+            Refused: another run holds the lease now.
+        """
+        rows = fetch(connection, self._sql("check_lease"), [self.token])
+        if not rows or not rows[0]["is_ours"]:
+            raise Refused(
+                f"run {self.id} lost its lease to another run", "nothing more was changed; run it again"
+            )
+
+    def note(self, **values: Any) -> None:
+        """Record what is known of the run so far; see `analyses/ledger/update_run.sql` for the names."""
+        fetch(self.connection, self._sql("update_run"), [self.id, json.dumps(values, default=str)])
+
+    def note_rules(self, stage: str, assessment: Assessment) -> None:
+        """Record every rule's count and first keys. stage: ``before`` or ``after``."""
+        rules = json.dumps([rule.to_json() for rule in assessment.rules])
+        fetch(self.connection, self._sql("record_rule_results"), [self.id, stage, rules])
+
+    def note_statement(self, position: int, statement: Statement, attempts: int, outcome: str) -> None:
+        fetch(
+            self.connection,
+            self._sql("record_statement"),
+            [self.id, position, statement.object_name, statement.sql, attempts, outcome],
+        )
+
+    def note_skips(self, reasons: dict[str, str]) -> None:
+        """Record the sessions left alone. reasons: key to reason."""
+        if reasons:
+            fetch(
+                self.connection,
+                self._sql("record_skips"),
+                [self.id, list(reasons.keys()), list(reasons.values())],
+            )
+
+    def _sql(self, name: str) -> str:
+        return self.workspace.project.sql(name)
+
+
+@contextlib.contextmanager
+def open_run(workspace: Workspace, command: str, approved_by: str | None = None) -> Iterator[Run]:
+    """Take the lease, make the ledger where it is missing, and record the run from start to end.
+
+    Raises:
+        LeaseHeld: another run is at work; says who.
+    """
+    with contextlib.closing(workspace.database.connect()) as connection:
+        _take_lock(workspace, connection)
+        run = Run(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}", workspace, connection)
+        run.made = _make_ledger(workspace, connection)
+        holder = f"{command} by {getpass.getuser()} on {socket.gethostname()}, pid {os.getpid()}"
+        fetch(connection, run._sql("open_run"), [run.id, command, __version__, approved_by])
+        run.token = fetch(connection, run._sql("take_lease"), [run.id, holder])[0]["token"]
+        try:
+            yield run
+        except BaseException as error:
+            with contextlib.suppress(Exception):
+                fetch(connection, run._sql("close_run"), [run.id, f"{type(error).__name__}: {error}"[:500]])
+            raise
+        fetch(connection, run._sql("close_run"), [run.id, None])
+
+
+def history(workspace: Workspace, limit: int = 20) -> list[dict[str, Any]]:
+    """Past runs, newest first; none where no run was ever recorded."""
+    with workspace.database.snapshot() as snapshot:
+        deployed = snapshot.rows(workspace.project.sql("deployed_relations"))
+        if not any((row["schema_name"], row["relation_name"]) == ("rollcall_ops", "runs") for row in deployed):
+            return []
+        return snapshot.rows(workspace.project.sql("history"), [limit])
+
+
+def _take_lock(workspace: Workspace, connection: Connection) -> None:
+    """Try for a moment, never wait: waiting in the server would hold a snapshot."""
+    import time
+
+    deadline = time.monotonic() + FREE_SECONDS
+    while True:
+        row = fetch(connection, "select pg_try_advisory_lock($1, $2) as is_ours", LOCK_KEYS)[0]
+        if row["is_ours"]:
+            return
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    holders = fetch(connection, workspace.project.sql("lease_holder"), LOCK_KEYS)
+    raise LeaseHeld(f"another run is at work: {_describe(holders)}", "wait for it, or stop it; this run changed nothing")
+
+
+def _describe(holders: Sequence[dict[str, Any]]) -> str:
+    if not holders:
+        return "it ended just now"
+    holder = holders[0]
+    since = holder["backend_start"].astimezone(UTC)
+    return (
+        f"server process {holder['pid']} ({holder['application_name']}, user {holder['user_name']}, "
+        f"since {since:%Y-%m-%d %H:%M:%S} UTC)"
+    )
+
+
+def _make_ledger(workspace: Workspace, connection: Connection) -> list[Statement]:
+    with workspace.database.snapshot() as snapshot:
+        missing = [
+            statement
+            for statement in pending_statements(snapshot, workspace.project)
+            if statement.is_of_ledger
+        ]
+    with connection.transaction():
+        take_role(connection, workspace.settings.migrate_role)
+        for statement in missing:
+            fetch(connection, statement.sql)
+    return missing

@@ -1,0 +1,50 @@
+"""From the rules' results to five checks and one verdict. Pure functions; product.md is the source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from rollcall.results import Check, RuleResult, Severity, Verdict
+
+__all__ = ["EXIT_CODES", "HEADLINES", "checks_of", "verdict_of"]
+
+PASS = "PASS"  # noqa: S105 - not a password
+FAIL = "FAIL"
+NEEDS_CLEANUP = "NEEDS_CLEANUP"
+
+EXIT_CODES: Mapping[Verdict, int] = {
+    Verdict.READY: 0,
+    Verdict.NEEDS_SESSION_CLEANUP: 10,
+    Verdict.NEEDS_DATABASE_MIGRATION: 11,
+    Verdict.NOT_READY: 12,
+}
+
+HEADLINES: Mapping[Verdict, tuple[str, str]] = {
+    Verdict.READY: ("🟢", "READY FOR PRODUCTION"),
+    Verdict.NEEDS_SESSION_CLEANUP: ("🟡", "NEEDS SESSION CLEANUP"),
+    Verdict.NEEDS_DATABASE_MIGRATION: ("🔴", "NEEDS DATABASE MIGRATION"),
+    Verdict.NOT_READY: ("🔴", "NOT READY"),
+}
+
+_CLEANABLE = (Check.SESSIONS_CLEAN, Check.CALL_REFS_CLEAN)
+_DECISIVE = (Severity.BLOCKING, Severity.CRITICAL)
+
+
+def checks_of(rules: Iterable[RuleResult]) -> dict[Check, str]:
+    """Each check with its value; warnings and infos never fail one."""
+    failing = {rule.check for rule in rules if not rule.passed and rule.severity in _DECISIVE}
+    return {
+        check: PASS if check not in failing else NEEDS_CLEANUP if check in _CLEANABLE else FAIL
+        for check in Check
+    }
+
+
+def verdict_of(checks: Mapping[Check, str]) -> Verdict:
+    """The verdict: what a person must do wins over what migrate does, and that over what clean does."""
+    if FAIL in (checks[Check.AGENTS_AVAILABLE], checks[Check.DATA_TRUSTWORTHY]):
+        return Verdict.NOT_READY
+    if checks[Check.SCHEMA_READY] == FAIL:
+        return Verdict.NEEDS_DATABASE_MIGRATION
+    if NEEDS_CLEANUP in (checks[check] for check in _CLEANABLE):
+        return Verdict.NEEDS_SESSION_CLEANUP
+    return Verdict.READY

@@ -1,0 +1,38 @@
+"""One database, with everything a step needs to work on it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from rollcall.database import Database
+from rollcall.project import Project
+from rollcall.settings import Settings
+
+if TYPE_CHECKING:
+    from rollcall.expectations import Suite
+
+__all__ = ["Workspace"]
+
+
+class Workspace:
+    """The configured database, the compiled dbt project and the suites; each made when first used.
+
+    Args:
+        settings: checked configuration.
+
+    Raises:
+        ConnectionFailed: the database cannot be reached.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.database = Database.reach(settings.conninfo)
+        self.project = Project(settings, self.database.parameters)
+
+    @cached_property
+    def suites(self) -> dict[str, Suite]:
+        """The suites of `expectations/`, by name."""
+        from rollcall.expectations import load_suites
+
+        return load_suites(self.settings.project_directory / "expectations")
