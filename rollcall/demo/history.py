@@ -149,7 +149,7 @@ class History:
         return self.words.no_answer if draw < 0.9 else self.words.failed
 
 
-# --- defects of sessions ------------------------------------------------------------------------
+# --- how a defect is registered -----------------------------------------------------------------
 
 Row = TypeVar("Row", Session, Call)
 
@@ -188,6 +188,9 @@ def of_calls(*, usual: float) -> Callable[[SpoilCall], SpoilCall]:
         return spoil
 
     return register
+
+
+# --- defects of sessions ------------------------------------------------------------------------
 
 
 @of_sessions(usual=24)
