@@ -6,6 +6,7 @@
 $(foreach name,$(filter PG%,$(.VARIABLES)),$(eval unexport $(name)))
 
 bin := .venv/bin
+sql := $(wildcard models macros tests/dbt)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -32,12 +33,12 @@ lint-types:
 	@$(bin)/mypy
 
 lint-sql:
-	@$(bin)/sqlfluff lint models macros tests/dbt
+	@$(bin)/sqlfluff lint $(sql)
 
 format: setup ## put Python and SQL into the agreed style
 	@$(bin)/ruff check --fix
 	@$(bin)/ruff format
-	@$(bin)/sqlfluff fix models macros tests/dbt
+	@$(bin)/sqlfluff fix $(sql)
 
 bench: setup ## measure speed, as ratios
 	@$(bin)/python -m benchmarks
