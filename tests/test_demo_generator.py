@@ -30,6 +30,7 @@ from rollcall.demo import (
 )
 from rollcall.demo.floor import CASES
 from rollcall.demo.history import CALL_DEFECTS, SESSION_DEFECTS
+from rollcall.errors import ConfigurationError
 
 ROOT = Path(__file__).parent.parent
 NAMES: dict[str, Any] = yaml.safe_load((ROOT / "dbt_project.yml").read_text("utf-8"))["vars"]
@@ -588,7 +589,7 @@ def test_an_application_that_is_there_already_is_left_alone(database: str) -> No
         (Scale(agents=10, sessions=200, calls=500), {"browser_crashed": 10}),
         (Scale(agents=40, sessions=20, calls=500), {"browser_crashed": 21}),
         (Scale(agents=40, sessions=200, calls=20), {"rung_ghost": 5}),
-        (Scale(agents=40, sessions=200, calls=500), {"forgotten": 5}),
+        (Scale(agents=40, sessions=200, calls=500), {"forgotten": 5}),  # nobody to forget them
         (Scale(agents=40, sessions=200, calls=500), {"waiting": 1, "forgotten": 200}),
     ],
 )
@@ -601,7 +602,7 @@ def test_what_does_not_fit_is_refused(database: str, scale: Scale, defects: dict
 
 
 def test_a_misspelt_defect_is_refused() -> None:
-    with pytest.raises(ValueError, match="browser_crahsed"):
+    with pytest.raises(ConfigurationError, match="browser_crahsed"):
         DefectCounts({"browser_crahsed": 1})
 
 

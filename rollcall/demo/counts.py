@@ -9,6 +9,7 @@ from rollcall.demo import cases as _cases
 from rollcall.demo.floor import CASES, ScaleTooSmall
 from rollcall.demo.history import CALL_DEFECTS, SESSION_DEFECTS
 from rollcall.demo.schema import Variant
+from rollcall.errors import ConfigurationError
 
 assert _cases, "importing it fills CASES"
 
@@ -34,7 +35,9 @@ class Scale:
         if self.agents < FEWEST_AGENTS or self.days < 1 or self.sessions < 1 or self.calls < 0:
             raise ScaleTooSmall(
                 f"a call centre has at least {FEWEST_AGENTS} agents, one session and one day of "
-                f"history, but {self} was asked for"
+                f"history, but {self.agents} agents, {self.sessions} sessions, {self.calls} calls "
+                f"and {self.days} days were asked for",
+                "ask for more",
             )
 
 
@@ -52,7 +55,10 @@ class DefectCounts:
     def __post_init__(self) -> None:
         unknown = sorted(set(self.counts) - {*CASES, *SESSION_DEFECTS, *CALL_DEFECTS})
         if unknown:
-            raise ValueError(f"no such case or defect to plant: {', '.join(unknown)}")
+            raise ConfigurationError(
+                f"there is no case or defect to plant named {', '.join(unknown)}",
+                "the names are those of the functions of cases.py and history.py",
+            )
 
     @classmethod
     def usual(cls, scale: Scale, variant: Variant | None = None) -> DefectCounts:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rollcall.demo.rows import Call, Keys, Session, Words
+from rollcall.errors import ConfigurationError
 
 HEARTBEAT_AGE_SECONDS = (1.0, 4.0)
 
 
-class ScaleTooSmall(ValueError):
+class ScaleTooSmall(ConfigurationError):
     """What was asked for does not fit into the number of agents, sessions or calls."""
 
 
@@ -48,8 +49,8 @@ class Floor:
         """The number of an agent without a session so far. One agent always stays off duty."""
         if self._used + 1 >= len(self._agents):
             raise ScaleTooSmall(
-                f"{len(self._agents)} agents are too few for the cases asked for: "
-                "ask for more agents or for fewer cases"
+                f"{len(self._agents)} agents are too few for the cases asked for",
+                "ask for more agents or for fewer cases",
             )
         number = self._agents[self._used]
         self._used += 1

@@ -208,7 +208,8 @@ def _check_room(what: str, total: int, left: int, defects: Iterable[int]) -> Non
     if left < wanted:
         raise ScaleTooSmall(
             f"{total} {what} are too few: those of now take {total - left}, "
-            f"and defects of the past {wanted}"
+            f"and defects of the past {wanted}",
+            f"ask for at least {total - left + wanted} {what}, or for fewer agents or defects",
         )
 
 

@@ -10,6 +10,8 @@ from typing import Literal
 import psycopg
 from psycopg import sql
 
+from rollcall.errors import ConfigurationError
+
 Names = Mapping[str, object]
 """The `vars` of `dbt_project.yml`."""
 
@@ -39,7 +41,7 @@ def name(names: Names, var: str) -> str:
     """The configured name behind one var."""
     value = names[var]
     if not isinstance(value, str) or not value:
-        raise ValueError(f"the var {var} must be a name, but it is {value!r}")
+        raise ConfigurationError(f"the var {var} must be a name, but it is {value!r}")
     return value
 
 
@@ -47,7 +49,7 @@ def values(names: Names, var: str) -> list[str]:
     """The configured list behind one var."""
     value = names[var]
     if not isinstance(value, list | tuple):
-        raise ValueError(f"the var {var} must be a list, but it is {value!r}")
+        raise ConfigurationError(f"the var {var} must be a list, but it is {value!r}")
     return [str(item) for item in value]
 
 
