@@ -95,9 +95,9 @@ def make_environment():
             [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
             + ["--require-hashes", "--requirement", LOCK]
         )
+    os.remove(UNFINISHED)
     uv("install", "--no-deps", "--no-build-isolation", "--offline", "--editable", ROOT)
     write(STAMP, fingerprint())
-    os.remove(UNFINISHED)
     say("Ready: .venv/bin/rollcall")
 
 
