@@ -6,8 +6,8 @@
         {% call noop_statement('main', 'UNCHANGED') %}{% endcall %}
     {% else %}
         {% call statement('main') %}{{ sql }}{% endcall %}
+        {{ adapter.commit() }}
     {% endif %}
     {{ run_hooks(post_hooks) }}
-    {{ adapter.commit() }}
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}

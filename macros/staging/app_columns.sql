@@ -1,6 +1,6 @@
 {#
     The columns of one of the application's tables as the catalogue has them: name -> type, and
-    for an enum its labels. A table that is not there is a mistake in the configuration.
+    for an enum its labels, for others none. A table that is not there is a mistake in the configuration.
     table: agents, agent_sessions or call_sessions, the names of the dbt source.
 #}
 {% macro app_columns(table) %}
@@ -10,12 +10,11 @@
         select
             a.attname as column_name,
             format_type(a.atttypid, a.atttypmod) as column_type,
-            array(
-                select e.enumlabel::text
+            (
+                select json_agg(e.enumlabel order by e.enumsortorder)
                 from pg_catalog.pg_enum as e
                 where e.enumtypid = a.atttypid
-                order by e.enumsortorder
-            ) as enum_labels
+            )::text as enum_labels
         from pg_catalog.pg_attribute as a
         join pg_catalog.pg_class as c on c.oid = a.attrelid
         join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
@@ -27,7 +26,7 @@
     {% endcall %}
     {% set columns = {} %}
     {% for row in load_result('app_columns')['data'] %}
-        {% do columns.update({row[0]: {'type': row[1], 'labels': row[2]}}) %}
+        {% do columns.update({row[0]: {'type': row[1], 'labels': fromjson(row[2]) if row[2] else none}}) %}
     {% endfor %}
     {% if not columns %}
         {% do exceptions.raise_compiler_error(

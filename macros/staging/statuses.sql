@@ -13,5 +13,11 @@
     {%- for status in statuses if not column['labels'] or status in column['labels'] -%}
         {%- do known.append(status) -%}
     {%- endfor -%}
+    {%- if not known -%}
+        {%- do exceptions.raise_compiler_error(
+            "rollcall: the enum of " ~ expression ~ " has none of the statuses " ~ statuses | join(', ')
+            ~ "; correct the lists of statuses"
+        ) -%}
+    {%- endif -%}
     {{ expression }} in ({{ literals(known) }})
 {%- endmacro %}
