@@ -58,7 +58,9 @@ _COUNT_TYPE = "expect_column_max_to_be_between"
 # GX wants a URL with a role and a host; `creator` opens the connections instead of it.
 _UNUSED_URL = "postgresql+psycopg://role@creator/database"
 
-# With counts, but without the sample of failing values that GX would fetch and print.
+# With counts, but without a sample of failing values to be printed: GX still asks for one, with
+# LIMIT 0, which PostgreSQL answers without reading a row. BOOLEAN_ONLY would spare these questions,
+# but has no counts: a table that fails would have to be judged twice.
 _COUNTS_ONLY = {
     "result_format": "BASIC",
     "partial_unexpected_count": 0,
@@ -453,12 +455,7 @@ def judge_table(
     ):
         try:
             batch = _table_batch(source, schema, table)
-            validated = batch.validate(gx_suite, result_format="BOOLEAN_ONLY")
-            _refuse_exceptions(suite, validated)
-            failed = [_rule_name(result) for result in validated.results if not result.success]
-            if failed:
-                counted = batch.validate(_gx_suite(suite, failed), result_format=_COUNTS_ONLY)
-                _put_in(validated, counted)
+            validated = batch.validate(gx_suite, result_format=_COUNTS_ONLY)
         except Exception as error:
             raise _named(error, f"{schema}.{table} could not be judged") from error
     return _judgement(suite, validated, {})
@@ -552,14 +549,6 @@ def _table_batch(source: SQLDatasource, schema: str, table: str) -> Batch:
     return asset.add_batch_definition_whole_table("rows").get_batch()
 
 
-def _put_in(
-    validated: ExpectationSuiteValidationResult, counted: ExpectationSuiteValidationResult
-) -> None:
-    """Replace the results that only say no by those that say how often."""
-    counts = {_rule_name(result): result for result in counted.results}
-    validated.results = [counts.get(_rule_name(result), result) for result in validated.results]
-
-
 def _judgement(
     suite: Suite,
     validated: ExpectationSuiteValidationResult,
@@ -616,7 +605,8 @@ def _refuse_exceptions(suite: Suite, validated: ExpectationSuiteValidationResult
     for result in validated.results:
         for message in _exception_messages(result.exception_info):
             raise EvaluationError(
-                f"{suite.name}: {_rule_name(result)} could not be judged: {_in_one_line(message)}"
+                f"{suite.name}: {_rule_name(result)} could not be judged: {_in_one_line(message)}",
+                hint="If a column of ours is missing, `rollcall run` deploys the views again.",
             )
 
 
@@ -639,11 +629,12 @@ def _named(error: BaseException, what: str) -> RollcallError:
         if isinstance(cause, RollcallError):
             return cause
         innermost, cause = cause, cause.__cause__ or cause.__context__
-    return EvaluationError(f"{what}: {_in_one_line(innermost)}")
+    reason = (str(innermost).splitlines() or [type(innermost).__name__])[0]
+    return EvaluationError(f"{what}: {reason}")
 
 
 def _in_one_line(message: object) -> str:
-    """The first line that says something, and the last, where pydantic gives its reason."""
+    """What GX says over several lines (pydantic gives its reason in the third), cut."""
     lines = [line.strip() for line in str(message).splitlines() if line.strip()]
     return " ".join(lines[:3])[:300]
 
