@@ -24,9 +24,7 @@ UNREADABLE = "not all rows of the application can be read, so no rule about them
 VIEW_SUITES = {"cleaned_sessions": "agent_sessions", "routable_agents": "routable_agents"}
 
 
-def assess(
-    workspace: Workspace, judged_at: datetime | None = None, *, history: bool = False
-) -> Assessment:
+def assess(workspace: Workspace, judged_at: datetime | None = None, *, history: bool = False) -> Assessment:
     """Judge the database.
 
     Args:

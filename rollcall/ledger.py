@@ -55,7 +55,8 @@ class Run:
         rows = fetch(connection, self._sql("check_lease"), [self.token])
         if not rows or not rows[0]["is_ours"]:
             raise Refused(
-                f"run {self.id} lost its lease to another run", "nothing more was changed; run it again"
+                f"run {self.id} lost its lease to another run",
+                "nothing more was changed; run it again",
             )
 
     def note(self, **values: Any) -> None:
@@ -105,7 +106,11 @@ def open_run(workspace: Workspace, command: str, approved_by: str | None = None)
             yield run
         except BaseException as error:
             with contextlib.suppress(Exception):
-                fetch(connection, run._sql("close_run"), [run.id, f"{type(error).__name__}: {error}"[:500]])
+                fetch(
+                    connection,
+                    run._sql("close_run"),
+                    [run.id, f"{type(error).__name__}: {error}"[:500]],
+                )
             raise
         fetch(connection, run._sql("close_run"), [run.id, None])
 
@@ -114,7 +119,9 @@ def history(workspace: Workspace, limit: int = 20) -> list[dict[str, Any]]:
     """Past runs, newest first; none where no run was ever recorded."""
     with workspace.database.snapshot() as snapshot:
         deployed = snapshot.rows(workspace.project.sql("deployed_relations"))
-        if not any((row["schema_name"], row["relation_name"]) == ("rollcall_ops", "runs") for row in deployed):
+        if not any(
+            (row["schema_name"], row["relation_name"]) == ("rollcall_ops", "runs") for row in deployed
+        ):
             return []
         return snapshot.rows(workspace.project.sql("history"), [limit])
 
@@ -132,7 +139,10 @@ def _take_lock(workspace: Workspace, connection: Connection) -> None:
             break
         time.sleep(0.1)
     holders = fetch(connection, workspace.project.sql("lease_holder"), LOCK_KEYS)
-    raise LeaseHeld(f"another run is at work: {_describe(holders)}", "wait for it, or stop it; this run changed nothing")
+    raise LeaseHeld(
+        f"another run is at work: {_describe(holders)}",
+        "wait for it, or stop it; this run changed nothing",
+    )
 
 
 def _describe(holders: Sequence[dict[str, Any]]) -> str:

@@ -96,7 +96,7 @@ def _refuse_conflicts(changes: Sequence[dict[str, Any]]) -> None:
 
 
 def _execute(workspace: Workspace, run: Run, statement: Statement) -> tuple[int, str | None]:
-    """Send one statement, again while a lock is not to be had. Gives the attempts and why it failed, if it did."""
+    """Send one statement, again while a lock is not to be had. Gives the attempts, and why it failed."""
     deadline = time.monotonic() + BUDGET_SECONDS
     for attempt in range(1, ATTEMPTS + 1):
         try:
@@ -105,7 +105,7 @@ def _execute(workspace: Workspace, run: Run, statement: Statement) -> tuple[int,
             return attempt, None
         except RETRIED as error:
             failure = reason_of(error)
-            pause = random.uniform(0, min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**attempt))  # noqa: S311
+            pause = random.uniform(0, min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**attempt))
             if attempt == ATTEMPTS or time.monotonic() + pause > deadline:
                 break
             time.sleep(pause)
@@ -125,7 +125,11 @@ def _send(workspace: Workspace, run: Run, connection: Connection, statement: Sta
         # The connection is ours alone and closed afterwards, so what is set on it reaches nobody else.
         _set(connection, CONCURRENT_BUILD, is_local=False)
         if workspace.settings.migrate_role is not None:
-            fetch(connection, "select set_config('role', $1, false)", [workspace.settings.migrate_role])
+            fetch(
+                connection,
+                "select set_config('role', $1, false)",
+                [workspace.settings.migrate_role],
+            )
         fetch(connection, statement.sql)
 
 

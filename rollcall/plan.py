@@ -64,7 +64,11 @@ class Plan:
     """
 
     def __init__(
-        self, database: str, judged_at: datetime, statements: tuple[Statement, ...], rows: Iterator[Any]
+        self,
+        database: str,
+        judged_at: datetime,
+        statements: tuple[Statement, ...],
+        rows: Iterator[Any],
     ) -> None:
         self.database = database
         self.judged_at = judged_at

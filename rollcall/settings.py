@@ -191,7 +191,8 @@ def _check_disjoint(label: str, values: list[str], other: str, variables: Mappin
 def _check_member(name: str, value: str, other: str, variables: Mapping[str, Any]) -> None:
     if value not in variables[other]:
         raise ConfigurationError(
-            f"var {name} is {value}, which {other} does not have", f"add it to {other} or change {name}"
+            f"var {name} is {value}, which {other} does not have",
+            f"add it to {other} or change {name}",
         )
 
 

@@ -8,7 +8,7 @@ from rollcall.results import Check, RuleResult, Severity, Verdict
 
 __all__ = ["EXIT_CODES", "HEADLINES", "checks_of", "verdict_of"]
 
-PASS = "PASS"  # noqa: S105 - not a password
+PASS = "PASS"
 FAIL = "FAIL"
 NEEDS_CLEANUP = "NEEDS_CLEANUP"
 

@@ -4,5 +4,5 @@
     Used by the materialization and, rendered by itself, before Rollcall runs compiled SQL.
 #}
 {% macro inlined(definition) -%}
-    {{ modules.re.sub('(__dbt__cte__[a-z_]+) as \(', '\\1 as not materialized (', definition) }}
+    {{ modules.re.sub('(__dbt__cte__[a-z_]+) as [(]', '\\1 as not materialized (', definition) }}
 {%- endmacro %}

@@ -1,0 +1,349 @@
+"""The command line: reads the arguments, calls the steps, shows the results, gives the exit code.
+
+Everything heavy is imported by the command that needs it, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rollcall import __version__
+from rollcall.errors import RollcallError
+
+if TYPE_CHECKING:
+    from rollcall.results import Assessment
+    from rollcall.workspace import Workspace
+
+__all__ = ["app", "main"]
+
+INTERRUPTED = 130
+PARTLY_DONE = 5
+
+app = typer.Typer(
+    name="rollcall",
+    help="Make a call centre's database ready for live agent-status control, and prove it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+Vars = Annotated[str | None, typer.Option("--vars", metavar="YAML", help="Override vars of dbt_project.yml.")]
+History = Annotated[
+    bool, typer.Option("--history", help="Judge closed sessions, all calls and the views too.")
+]
+Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML.")]
+Markdown = Annotated[
+    Path | None, typer.Option("--markdown", metavar="FILE", help="Write a Markdown summary.")
+]
+Report = Annotated[
+    Path | None, typer.Option("--report", metavar="DIR", help="Write the readiness report here.")
+]
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends in one line and its exit code."""
+    try:
+        app(standalone_mode=False)
+    except RollcallError as error:
+        _end(str(error), error.exit_code)
+    except typer.Exit as error:
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        _end(
+            "interrupted; what was done is recorded, and the next run goes on from there",
+            INTERRUPTED,
+        )
+    except Exception as error:
+        _end_unexpected(error)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"rollcall {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    agents: Annotated[int, typer.Option(help="Agents of the demo call centre.")] = 200,
+    sessions: Annotated[int, typer.Option(help="Sessions, most of them history.")] = 20_000,
+    calls: Annotated[int, typer.Option(help="Calls, most of them history.")] = 100_000,
+    days: Annotated[int, typer.Option(help="Days of history.")] = 90,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same call centre.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Start an embedded PostgreSQL, load a damaged call centre, run everything."""
+    from rollcall.demo import Scale
+    from rollcall.demo.run import prepare
+
+    _quieten(as_json)
+    scale = Scale(agents=agents, sessions=sessions, calls=calls, days=days, seed=seed)
+    os.environ["ROLLCALL_DATABASE_URL"] = prepare(scale)
+    _pipeline(None, "yes", history=True, as_json=as_json)
+
+
+@app.command()
+def assess(
+    as_json: Json = False,
+    history: History = False,
+    junit: Junit = None,
+    markdown: Markdown = None,
+    report: Report = None,
+    variables: Vars = None,
+) -> None:
+    """Judge the database: verdict, rules, failing sessions. Read-only."""
+    from rollcall import console
+    from rollcall.assessment import assess as judge
+
+    workspace = _workspace(variables, as_json)
+    assessment = judge(workspace, history=history)
+    if as_json:
+        _print_json(assessment.to_json())
+    else:
+        console.show_assessment(assessment)
+    _write_reports(workspace, "assess", assessment, junit, markdown, report)
+    _exit_with_verdict(assessment)
+
+
+@app.command()
+def plan(as_json: Json = False, variables: Vars = None) -> None:
+    """Show every statement and every row change still to be made. Read-only."""
+    from rollcall import console
+    from rollcall.plan import make_plan
+
+    pending = make_plan(_workspace(variables, as_json))
+    if as_json:
+        _print_json(pending.to_json())
+    else:
+        console.show_plan(pending)
+
+
+@app.command()
+def migrate(as_json: Json = False, variables: Vars = None) -> None:
+    """Execute the migration plan: additive changes of the schema."""
+    from rollcall import console
+    from rollcall.ledger import open_run
+    from rollcall.migration import migrate as execute
+    from rollcall.plan import make_plan
+
+    workspace = _workspace(variables, as_json)
+    pending = make_plan(workspace)
+    with open_run(workspace, "migrate", approved_by=_user()) as run:
+        result = execute(workspace, run, pending.statements, console.show_statement)
+    if as_json:
+        _print_json(result.to_json())
+    else:
+        console.show_migration(result)
+    raise typer.Exit(PARTLY_DONE if result.skipped else 0)
+
+
+@app.command()
+def clean(as_json: Json = False, variables: Vars = None) -> None:
+    """Execute the clean-up plan, at once."""
+    from rollcall import console
+    from rollcall.cleaning import clean as execute
+    from rollcall.ledger import open_run
+    from rollcall.plan import make_plan
+
+    workspace = _workspace(variables, as_json)
+    pending = make_plan(workspace)
+    with (
+        open_run(workspace, "clean", approved_by=_user()) as run,
+        console.progress("sessions") as advance,
+    ):
+        result = execute(workspace, run, pending, advance)
+    if as_json:
+        _print_json(result.to_json())
+    else:
+        console.show_cleaning(result)
+    raise typer.Exit(PARTLY_DONE if result.skipped else 0)
+
+
+@app.command()
+def verify(
+    run_id: Annotated[str | None, typer.Option("--run", metavar="RUN_ID", help="Prove this run.")] = None,
+    as_json: Json = False,
+    history: History = False,
+    junit: Junit = None,
+    markdown: Markdown = None,
+    report: Report = None,
+    variables: Vars = None,
+) -> None:
+    """Judge again, and prove what a run changed and what it did not. Read-only."""
+    from rollcall import console
+    from rollcall.verification import verify as prove
+
+    workspace = _workspace(variables, as_json)
+    verification = prove(workspace, run_id, history=history)
+    if as_json:
+        _print_json(verification.to_json())
+    else:
+        console.show_verification(verification)
+    _write_reports(workspace, "verify", verification.assessment, junit, markdown, report)
+    if verification.proof is not None and not verification.proof.holds:
+        raise typer.Exit(1)
+    _exit_with_verdict(verification.assessment)
+
+
+@app.command()
+def run(
+    yes: Annotated[bool, typer.Option("--yes", help="Execute the plan without asking.")] = False,
+    as_json: Json = False,
+    history: History = False,
+    variables: Vars = None,
+) -> None:
+    """Assess, plan, migrate, clean and verify, as one Prefect flow."""
+    _quieten(as_json)
+    _pipeline(variables, "yes" if yes else "ask", history=history, as_json=as_json)
+
+
+@app.command()
+def history(
+    limit: Annotated[int, typer.Option(help="How many runs, newest first.")] = 20,
+    as_json: Json = False,
+    variables: Vars = None,
+) -> None:
+    """Show past runs: verdict, changes, who approved. Read-only."""
+    from rollcall import console
+    from rollcall.ledger import history as past_runs
+
+    runs = past_runs(_workspace(variables, as_json), limit)
+    if as_json:
+        _print_json(runs)
+    else:
+        console.show_history(runs)
+
+
+@app.command()
+def serve() -> None:
+    """Serve the scheduled deployments of prefect.yaml until stopped."""
+    from rollcall.scheduling import serve as serve_deployments
+    from rollcall.settings import load_settings
+
+    load_settings()
+    serve_deployments()
+
+
+def _pipeline(variables: str | None, approval: str, *, history: bool, as_json: bool) -> None:
+    from rollcall.scheduling import prepare_prefect
+    from rollcall.settings import load_settings
+
+    prepare_prefect(load_settings(variables).state_directory)
+    from flows.pipeline import pipeline
+
+    done = pipeline(variables=variables, approval=approval, history=history)
+    if as_json:
+        _print_json(done.to_json())
+    assert done.latest is not None, "a pipeline begins with assess"
+    _exit_with_verdict(done.latest)
+
+
+def _workspace(variables: str | None, as_json: bool) -> Workspace:
+    from rollcall.settings import load_settings
+    from rollcall.workspace import Workspace
+
+    _quieten(as_json)
+    return Workspace(load_settings(variables))
+
+
+def _quieten(as_json: bool) -> None:
+    if as_json:
+        from rollcall import console
+
+        console.use_stderr()
+
+
+def _write_reports(
+    workspace: Workspace,
+    command: str,
+    assessment: Assessment,
+    junit: Path | None,
+    markdown: Path | None,
+    report: Path | None,
+) -> None:
+    from rollcall import console
+    from rollcall.report.outcome import RunOutcome
+
+    outcome = RunOutcome(
+        run_id=None,
+        command=command,
+        database=workspace.database.name,
+        started_at=assessment.snapshot_at,
+        finished_at=datetime.now(UTC),
+        before=assessment,
+    )
+    if junit is not None:
+        from rollcall.report.junit import junit_xml
+
+        _write(junit, junit_xml(assessment))
+    if markdown is not None:
+        from rollcall.report.markdown import markdown_summary
+
+        _write(markdown, markdown_summary(outcome))
+    if report is not None:
+        from rollcall.report.folder import publish
+
+        console.show_report(publish(report, outcome))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise RollcallError(f"cannot write {path}: {error.strerror}", "give another file") from error
+
+
+def _exit_with_verdict(assessment: Assessment) -> None:
+    from rollcall.verdict import EXIT_CODES
+
+    raise typer.Exit(EXIT_CODES[assessment.verdict])
+
+
+def _print_json(document: Any) -> None:
+    json.dump(document, sys.stdout, ensure_ascii=False, indent=2, default=_json_value)
+    sys.stdout.write("\n")
+
+
+def _json_value(value: Any) -> str:
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _user() -> str:
+    import getpass
+
+    return getpass.getuser()
+
+
+def _end(text: str, exit_code: int) -> None:
+    print(f"rollcall: {text}", file=sys.stderr)
+    sys.exit(exit_code)
+
+
+def _end_unexpected(error: Exception) -> None:
+    """Usage errors of the arguments, errors of the server, and faults of our own: one line each."""
+    import click
+    import psycopg
+
+    if isinstance(error, click.ClickException):
+        error.show()
+        sys.exit(error.exit_code)
+    if os.environ.get("ROLLCALL_DEBUG"):
+        raise error
+    if isinstance(error, psycopg.Error):
+        from rollcall.database import reason_of
+
+        _end(f"the database refused: {reason_of(error)}", 1)
+    _end(f"{type(error).__name__}: {error} (this is a fault; ROLLCALL_DEBUG=1 shows where)", 1)

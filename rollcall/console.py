@@ -1,0 +1,269 @@
+"""What a person sees in a terminal: 80 columns suffice, and colours and symbols degrade.
+
+One console for the process: standard output, or standard error when the output is for a program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from rollcall.results import Assessment, Check, RuleResult, Severity
+from rollcall.verdict import HEADLINES, PASS
+
+if TYPE_CHECKING:
+    from rollcall.cleaning import CleaningResult
+    from rollcall.migration import MigrationResult
+    from rollcall.plan import Plan
+    from rollcall.verification import Verification
+
+__all__ = [
+    "confirm",
+    "progress",
+    "show_assessment",
+    "show_cleaning",
+    "show_error",
+    "show_history",
+    "show_migration",
+    "show_plan",
+    "show_report",
+    "show_statement",
+    "show_verification",
+    "step",
+    "use_stderr",
+]
+
+WIDTH_WITHOUT_TERMINAL = 80
+CHECK_WORDS = {
+    Check.SCHEMA_READY: "Schema ready",
+    Check.SESSIONS_CLEAN: "Sessions clean",
+    Check.CALL_REFS_CLEAN: "Call references clean",
+    Check.AGENTS_AVAILABLE: "Agents available",
+    Check.DATA_TRUSTWORTHY: "Data trustworthy",
+}
+COLOURS = {
+    Severity.BLOCKING: "bold red",
+    Severity.CRITICAL: "red",
+    Severity.WARNING: "yellow",
+    Severity.INFO: "cyan",
+}
+REMEDY_WORDS = {
+    "close": "abandoned sessions to close",
+    "reset_status": "statuses to reset",
+    "clear_reference": "call references to clear",
+}
+SKIPS_SHOWN = 5
+
+
+def _console(*, stderr: bool) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else WIDTH_WITHOUT_TERMINAL
+    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+
+
+_out = _console(stderr=False)
+
+
+def use_stderr() -> None:
+    """Show everything on standard error: standard output is for a program."""
+    global _out
+    _out = _console(stderr=True)
+
+
+def symbol(good: str, plain: str) -> str:
+    """A symbol, or its plain form where the output cannot show it."""
+    encoding = _out.encoding or "ascii"
+    try:
+        good.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return plain
+    return good
+
+
+def step(name: str) -> None:
+    """Announce a step."""
+    _out.print()
+    _out.rule(f"[bold]{name}", align="left", characters=symbol("─", "-"))
+
+
+def confirm(question: str) -> bool:
+    """Ask the person at the terminal; anything but yes is no."""
+    return _out.input(f"[bold]{question}[/] \\[y/N] ").strip().lower() in ("y", "yes")
+
+
+def show_error(text: str) -> None:
+    """One line on standard error."""
+    print(f"rollcall: {text}", file=sys.stderr)
+
+
+def show_assessment(assessment: Assessment) -> None:
+    """The checks, every rule with its exact count, and the verdict."""
+    checks = _table("check", "")
+    for check, value in assessment.checks.items():
+        checks.add_row(CHECK_WORDS[check], f"[{'green' if value == PASS else 'red'}]{value}")
+    _out.print(checks)
+    rules = _table("", "rule", "severity")
+    rules.add_column("violations", justify="right")
+    for rule in assessment.rules:
+        rules.add_row(*_rule_row(rule))
+    _out.print(rules)
+    for warning in assessment.warnings:
+        _out.print(f"[yellow]warning:[/] {escape(warning)}")
+    emoji, headline = HEADLINES[assessment.verdict]
+    prefix = f"{symbol(emoji, '*')} "
+    _out.print(
+        f"{prefix}[bold]{headline}[/]  ({escape(assessment.database)}, PostgreSQL {_short(assessment)})"
+    )
+    _out.print(
+        f"   {assessment.pending_statements} statements and {assessment.pending_changes} session changes"
+        f" pending; cut-off {assessment.cutoff:%Y-%m-%d %H:%M:%S} UTC",
+        soft_wrap=True,
+    )
+
+
+def show_demo(agents: int, sessions: int, calls: int, url: str) -> None:
+    """What was loaded, and how to look at it."""
+    _out.print(f"{agents:,} agents, {sessions:,} sessions and {calls:,} calls loaded, damaged in known ways.")
+    _out.print(f"look at it: psql '{escape(url)}'", soft_wrap=True)
+
+
+def show_plan(plan: Plan) -> None:
+    """What would be done: each statement with its lock, the changes by remedy."""
+    if plan.is_empty:
+        _out.print("Nothing is left to be done.")
+        return
+    if plan.statements:
+        table = _table("statement for", "lock")
+        for statement in plan.statements:
+            table.add_row(escape(statement.object_name), escape(statement.lock))
+        _out.print(table)
+    for remedy, words in REMEDY_WORDS.items():
+        if plan.by_remedy[remedy]:
+            _out.print(f"{plan.by_remedy[remedy]:>8} {words}")
+    _out.print(f"plan {plan.hash[:16]}, judged at {plan.judged_at:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def show_statement(object_name: str) -> None:
+    """A statement is about to be sent."""
+    _out.print(f"  {symbol('·', '-')} {escape(object_name)}", soft_wrap=True)
+
+
+def show_migration(result: MigrationResult) -> None:
+    """What was executed, and what was not and why."""
+    if not result.executed and not result.skipped:
+        _out.print("Nothing to migrate.")
+        return
+    _out.print(f"{len(result.executed)} objects made.")
+    for skip in result.skipped:
+        _out.print(
+            f"[yellow]not made:[/] {escape(skip['object'])}: {escape(skip['reason'])}",
+            soft_wrap=True,
+        )
+
+
+def show_cleaning(result: CleaningResult) -> None:
+    """How many sessions were repaired, and which were left alone and why."""
+    if not result.planned:
+        _out.print("Nothing to clean.")
+        return
+    _out.print(f"{result.changed} of {result.planned} planned sessions repaired (run {result.run_id}).")
+    for skip in result.skipped[:SKIPS_SHOWN]:
+        _out.print(
+            f"[yellow]left alone:[/] {escape(skip['session_id'])}: {escape(skip['reason'])}",
+            soft_wrap=True,
+        )
+    if len(result.skipped) > SKIPS_SHOWN:
+        _out.print(
+            f"  and {len(result.skipped) - SKIPS_SHOWN} more, see `rollcall verify --run {result.run_id}`"
+        )
+
+
+def show_verification(verification: Verification) -> None:
+    """The judgement, and what is proven."""
+    show_assessment(verification.assessment)
+    proof = verification.proof
+    if proof is not None:
+        mark = symbol("✓", "ok") if proof.holds else symbol("✗", "!!")
+        _out.print(
+            f"{mark} proof: {proof.planned} planned = {proof.changed} changed + {proof.skipped} left alone;"
+            f" other columns changed: {proof.other_columns_changed}; rows missing: {proof.rows_missing}",
+            soft_wrap=True,
+        )
+        if proof.changed_since:
+            _out.print(f"  {proof.changed_since} of them were changed again by the application since.")
+    if verification.newly_due:
+        _out.print(
+            f"  {verification.newly_due} sessions became due meanwhile: {_keys(verification.newly_due_keys)}"
+        )
+
+
+def show_report(path: Path) -> None:
+    """Where the report is."""
+    _out.print(f"report: {escape(str(path))}", soft_wrap=True)
+
+
+def show_history(runs: Sequence[dict[str, object]]) -> None:
+    """Past runs, newest first."""
+    if not runs:
+        _out.print("No run is recorded yet.")
+        return
+    table = _table("run", "command", "verdict", "changed", "ended")
+    for run in runs:
+        ended = "failed" if run["failure"] else "yes" if run["finished_at"] else "killed"
+        cells = (run["run_id"], run["command"], run["verdict"] or "", run["changed"] or 0, ended)
+        table.add_row(*(escape(str(cell)) for cell in cells))
+    _out.print(table)
+
+
+@contextlib.contextmanager
+def progress(unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar with rate and time left; gives the function to call with done and total."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=_out, transient=True) as bar:
+        task = bar.add_task(unit, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def _rule_row(rule: RuleResult) -> tuple[str, str, str, str]:
+    if rule.passed:
+        return (
+            symbol("✓", "ok"),
+            f"[dim]{rule.name}",
+            f"[dim]{rule.severity.value}",
+            f"[dim]{rule.violations}",
+        )
+    colour = COLOURS[rule.severity]
+    return (
+        f"[{colour}]{symbol('✗', '!!')}",
+        f"[{colour}]{rule.name}",
+        rule.severity.value,
+        f"[bold]{rule.violations}",
+    )
+
+
+def _keys(keys: Sequence[str]) -> str:
+    return escape(", ".join(keys))
+
+
+def _short(assessment: Assessment) -> str:
+    return assessment.server_version.split(" ")[0]

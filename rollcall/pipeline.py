@@ -1,0 +1,207 @@
+"""The whole line on one database: assess, plan, approve, migrate, clean, verify, report.
+
+A `Pipeline` keeps what one step hands to the next. The order of the steps is said in `flows/`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from rollcall import console
+from rollcall.assessment import assess
+from rollcall.cleaning import CleaningResult, clean
+from rollcall.errors import ConfigurationError, EvaluationError
+from rollcall.ledger import Run, open_run
+from rollcall.migration import MigrationResult, migrate
+from rollcall.plan import Plan, make_plan
+from rollcall.report.outcome import RunOutcome
+from rollcall.results import Assessment, Verdict
+from rollcall.settings import load_settings
+from rollcall.verification import Verification, verify
+from rollcall.workspace import Workspace
+
+__all__ = ["Approval", "Pipeline"]
+
+
+class Approval(StrEnum):
+    """Who says that the plan may be executed."""
+
+    ASK = "ask"  # the person at the terminal
+    YES = "yes"  # whoever gave --yes
+    SCHEDULE = "schedule"  # whoever deployed the schedule
+
+
+class Pipeline:
+    """One run of the line. Every method is one step and shows what it found.
+
+    Args:
+        workspace: the database and what is needed to work on it.
+        command: what the run is recorded as.
+        approval: how the plan is approved.
+        history: judge closed sessions, all calls and the deployed views too.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        command: str = "run",
+        approval: Approval = Approval.ASK,
+        *,
+        history: bool = False,
+    ) -> None:
+        self.workspace = workspace
+        self.command = command
+        self.approval = approval
+        self.history = history
+        self.started_at = datetime.now(UTC)
+        self.before: Assessment | None = None
+        self.pending: Plan | None = None
+        self.migration: MigrationResult | None = None
+        self.cleaning: CleaningResult | None = None
+        self.verification: Verification | None = None
+        self.report: Path | None = None
+        self._run: Run | None = None
+        self._stack = contextlib.ExitStack()
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(
+        cls,
+        command: str,
+        variables: str | None = None,
+        approval: str = Approval.ASK,
+        *,
+        history: bool = False,
+    ) -> Iterator[Pipeline]:
+        """A pipeline on the configured database; its run ends with the block.
+
+        Raises:
+            ConfigurationError, ConnectionFailed: see `load_settings` and `Workspace`.
+        """
+        workspace = Workspace(load_settings(variables))
+        pipeline = cls(workspace, command, Approval(approval), history=history)
+        with pipeline._stack:
+            yield pipeline
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether the database can be worked on: not when a person must act first."""
+        return self.before is not None and self.before.verdict is not Verdict.NOT_READY
+
+    @property
+    def outcome(self) -> RunOutcome:
+        """What the run has found and done so far."""
+        return RunOutcome(
+            run_id=self._run.id if self._run else None,
+            command=self.command,
+            database=self.workspace.database.name,
+            started_at=self.started_at,
+            finished_at=datetime.now(UTC),
+            before=self.before,
+            plan=self.pending,
+            migration=self.migration,
+            cleaning=self.cleaning,
+            verification=self.verification,
+        )
+
+    def assess(self) -> Assessment:
+        """Judge the database as it is."""
+        console.step("Assess")
+        self.before = assess(self.workspace, history=self.history)
+        console.show_assessment(self.before)
+        return self.before
+
+    def plan(self) -> Plan:
+        """Read what is still to be done."""
+        console.step("Plan")
+        self.pending = make_plan(self.workspace)
+        console.show_plan(self.pending)
+        return self.pending
+
+    def approve(self) -> None:
+        """Ask, where a person is to be asked, and take the lease.
+
+        Raises:
+            ConfigurationError: nobody can be asked, or the person says no; nothing was changed.
+            LeaseHeld: another run is at work.
+        """
+        approver = None if self._plan.is_empty else self._approver()
+        self._run = self._stack.enter_context(open_run(self.workspace, self.command, approver))
+        self._run.note(plan_hash=self._plan.hash, judged_at=self._plan.judged_at.isoformat())
+        if self.before is not None:
+            self._run.note(verdict_before=self.before.verdict.value)
+            self._run.note_rules("before", self.before)
+
+    def migrate(self) -> MigrationResult:
+        """Execute the plan's statements."""
+        console.step("Migrate")
+        self.migration = migrate(
+            self.workspace, self._recorded, self._plan.statements, console.show_statement
+        )
+        console.show_migration(self.migration)
+        return self.migration
+
+    def clean(self) -> CleaningResult:
+        """Execute the plan's changes."""
+        console.step("Clean")
+        with console.progress("sessions") as advance:
+            self.cleaning = clean(self.workspace, self._recorded, self._plan, advance)
+        console.show_cleaning(self.cleaning)
+        return self.cleaning
+
+    def verify(self) -> Verification:
+        """Judge again at the plan's instant, and prove what changed.
+
+        Raises:
+            EvaluationError: the proof does not hold.
+        """
+        console.step("Verify")
+        self.verification = verify(
+            self.workspace, self._recorded.id, self._plan.judged_at, history=self.history
+        )
+        self._recorded.note(verdict=self.verification.assessment.verdict.value)
+        self._recorded.note_rules("after", self.verification.assessment)
+        console.show_verification(self.verification)
+        proof = self.verification.proof
+        if proof is not None and not proof.holds:
+            raise EvaluationError(
+                f"the proof of run {proof.run_id} does not hold",
+                "`rollcall verify --run` shows what differs",
+            )
+        return self.verification
+
+    def publish(self, directory: Path | None = None) -> Path:
+        """Write the report, with the data docs beside it, and say where it is."""
+        from rollcall.report.folder import publish
+
+        self.report = publish(directory or self.workspace.settings.reports_directory, self.outcome)
+        console.show_report(self.report)
+        return self.report
+
+    @property
+    def _plan(self) -> Plan:
+        assert self.pending is not None, "plan() comes first"
+        return self.pending
+
+    @property
+    def _recorded(self) -> Run:
+        assert self._run is not None, "approve() comes first"
+        return self._run
+
+    def _approver(self) -> str:
+        if self.approval is not Approval.ASK:
+            return f"{getpass.getuser()} ({self.approval.value})"
+        if not sys.stdin.isatty():
+            raise ConfigurationError(
+                "there is no terminal to ask for approval, so nothing was changed",
+                "read `rollcall plan` and run again with --yes",
+            )
+        if not console.confirm("Execute this plan?"):
+            raise ConfigurationError("the plan was not approved, so nothing was changed")
+        return f"{getpass.getuser()} (asked)"

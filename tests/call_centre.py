@@ -1,0 +1,96 @@
+"""A damaged call centre in a fresh database, and how tests look at it."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import yaml
+from psycopg import sql
+
+from rollcall.cleaning import CleaningResult, clean
+from rollcall.demo import DefectCounts, Planted, Scale, Variant, load_call_centre
+from rollcall.ledger import open_run
+from rollcall.migration import MigrationResult, migrate
+from rollcall.plan import Plan, make_plan
+from rollcall.settings import load_settings
+from rollcall.verification import Verification, verify
+from rollcall.workspace import Workspace
+
+SMALL = Scale(agents=220, sessions=1_500, calls=4_000, days=20)
+
+
+@dataclass
+class CallCentre:
+    """A loaded call centre. `now` is the instant to judge at; none: the database's own."""
+
+    url: str
+    workspace: Workspace
+    planted: Planted
+    now: datetime | None
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        return self.workspace.settings.variables
+
+    def rows(self, query: str, *parameters: Any) -> list[Any]:
+        with contextlib.closing(psycopg.connect(self.url, autocommit=True)) as connection:
+            cursor = connection.execute(query, parameters or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def table(self, var: str) -> str:
+        """A table of the application, quoted."""
+        name = sql.Identifier(self.variables["app_schema"], self.variables[var])
+        return name.as_string(None)
+
+    def column(self, var: str) -> str:
+        """A column of the application, quoted."""
+        return sql.Identifier(self.variables[var]).as_string(None)
+
+    def images(self, var: str = "sessions_table", key: str = "sessions_id_column") -> dict[str, Any]:
+        """Every row of a table as JSON, by key."""
+        query = f"select t.{self.column(key)}::text, to_jsonb(t) from {self.table(var)} as t"
+        return dict(self.rows(query))
+
+    def truth(self) -> dict[str, tuple[str, str, datetime | None]]:
+        """By session key: what to expect, the status and the instant of logout afterwards."""
+        query = "select session_id, expected, expected_status, expected_logout_at from demo_truth.sessions"
+        return {key: (expected, status, logout_at) for key, expected, status, logout_at in self.rows(query)}
+
+    def plan(self) -> Plan:
+        return make_plan(self.workspace, self.now)
+
+    def run(self) -> tuple[Plan, MigrationResult, CleaningResult, Verification]:
+        """The whole line, without Prefect and without a report."""
+        plan = self.plan()
+        with open_run(self.workspace, "run") as run:
+            migration = migrate(self.workspace, run, plan.statements)
+            cleaning = clean(self.workspace, run, plan)
+            verification = verify(self.workspace, run.id, plan.judged_at, history=True)
+        return plan, migration, cleaning, verification
+
+
+def call_centre(
+    url: str,
+    state: Path,
+    overrides: dict[str, Any] | None = None,
+    variant: Variant | None = None,
+    defects: DefectCounts | None = None,
+    now: datetime | None = None,
+    scale: Scale = SMALL,
+) -> CallCentre:
+    """Load a call centre into the database of `url`, and make a workspace on it."""
+    environment = {
+        "ROLLCALL_DATABASE_URL": url,
+        "ROLLCALL_VARS": yaml.safe_dump(overrides or {}),
+        "ROLLCALL_STATE_DIR": str(state),
+    }
+    settings = load_settings(environment=environment)
+    with contextlib.closing(psycopg.connect(url)) as connection:
+        planted = load_call_centre(connection, scale, settings.variables, variant, defects, now)
+        connection.commit()
+    return CallCentre(url, Workspace(settings), planted, now)
