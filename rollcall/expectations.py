@@ -206,9 +206,7 @@ def _not_count(value: Any) -> bool:
 
 def _one_of(where: str, what: str, value: Any, allowed: Sequence[str]) -> str:
     if value not in allowed:
-        raise ConfigurationError(
-            f"{where}: the {what} is {value!r}", hint=f"Write {' or '.join(allowed)}."
-        )
+        raise ConfigurationError(f"{where}: the {what} is {value!r}", hint=f"Write {' or '.join(allowed)}.")
     return str(value)
 
 
@@ -413,9 +411,7 @@ def _check_counts(suite: Suite, row: Mapping[str, int]) -> None:
         )
     for rule in rules:
         if rule not in row:
-            raise EvaluationError(
-                f"The suite {suite.name} expects a count of {rule}, which was not computed"
-            )
+            raise EvaluationError(f"The suite {suite.name} expects a count of {rule}, which was not computed")
         if _not_count(row[rule]):
             raise EvaluationError(
                 f"The count of {rule} is {row[rule]!r}, not a whole number of violations",
@@ -462,9 +458,7 @@ def judge_table(
 
 
 @contextmanager
-def _snapshot(
-    connect: Callable[[], psycopg.Connection[Any]], snapshot_id: str | None
-) -> Iterator[str]:
+def _snapshot(connect: Callable[[], psycopg.Connection[Any]], snapshot_id: str | None) -> Iterator[str]:
     """The given snapshot, or one that is held while the block runs."""
     if snapshot_id is not None:
         yield snapshot_id
@@ -523,9 +517,7 @@ def _sql_source(
             engine.dispose()
 
 
-def _enter_snapshot(
-    connection: psycopg.Connection[Any], snapshot: str, judged_at: datetime | None
-) -> None:
+def _enter_snapshot(connection: psycopg.Connection[Any], snapshot: str, judged_at: datetime | None) -> None:
     """Read this snapshot in the transaction that has just begun, which must be read-only."""
     from psycopg import sql
 
@@ -557,12 +549,9 @@ def _judgement(
     _refuse_exceptions(suite, validated)
     results = {_rule_name(result): result for result in validated.results}
     if len(validated.results) != len(suite.rules) or len(results) != len(suite.rules):
-        raise EvaluationError(
-            f"GX judged {len(results)} of the {len(suite.rules)} rules of {suite.name}"
-        )
+        raise EvaluationError(f"GX judged {len(results)} of the {len(suite.rules)} rules of {suite.name}")
     rules = tuple(
-        _rule_result(suite, rule, results[rule.name], sample_keys.get(rule.name, ()))
-        for rule in suite.rules
+        _rule_result(suite, rule, results[rule.name], sample_keys.get(rule.name, ())) for rule in suite.rules
     )
     document: Any = validated
     return Judgement(suite, rules, document.to_json_dict())
@@ -685,9 +674,7 @@ def _site(folder: Path) -> dict[str, Any]:
     }
 
 
-def _store(
-    context: AbstractDataContext, judgement: Judgement, run_name: str, moment: datetime
-) -> None:
+def _store(context: AbstractDataContext, judgement: Judgement, run_name: str, moment: datetime) -> None:
     from great_expectations.core import RunIdentifier, expectationSuiteValidationResultSchema
     from great_expectations.data_context.types.resource_identifiers import (
         ExpectationSuiteIdentifier,

@@ -401,9 +401,7 @@ class PostgresServer:
             Path("/tmp", short),
         )
         return next(
-            folder
-            for folder in candidates
-            if len(os.fsencode(folder / SOCKET_NAME)) <= MAX_SOCKET_PATH
+            folder for folder in candidates if len(os.fsencode(folder / SOCKET_NAME)) <= MAX_SOCKET_PATH
         )
 
     def _made_socket_directory(self) -> Path:
@@ -417,9 +415,7 @@ class PostgresServer:
                 os.chown(folder, self._account.uid, self._account.gid)
         found = folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or found.st_mode & 0o077:
-            raise ServerError(
-                f"the folder {folder} for the server's socket is not private", "Remove it"
-            )
+            raise ServerError(f"the folder {folder} for the server's socket is not private", "Remove it")
         return folder
 
     # --- processes -------------------------------------------------------------------------------

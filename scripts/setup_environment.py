@@ -68,8 +68,7 @@ def make_environment():
     for folder in (ROOT, VENV):
         if os.path.exists(folder) and not os.access(folder, os.W_OK):
             raise SetupFailed(
-                "%s is not writable for you. Make it yours, or clone the repository elsewhere."
-                % folder
+                "%s is not writable for you. Make it yours, or clone the repository elsewhere." % folder
             )
     if must_start_over():
         if os.path.exists(VENV):
@@ -144,9 +143,7 @@ def fingerprint():
 def supported():
     """The first Python version that works and the first that does not, as pyproject.toml says."""
     pattern = r'requires-python *= *">=(\d+)\.(\d+),<(\d+)\.(\d+)"'
-    numbers = [
-        int(n) for n in re.search(pattern, read(os.path.join(ROOT, "pyproject.toml"))).groups()
-    ]
+    numbers = [int(n) for n in re.search(pattern, read(os.path.join(ROOT, "pyproject.toml"))).groups()]
     return tuple(numbers[:2]), tuple(numbers[2:])
 
 
@@ -231,14 +228,11 @@ def run(command):
 def explain(said):
     """One line for what a program or the system complained about."""
     if "No space left" in said or shutil.disk_usage(ROOT).free < 1024 * 1024:
-        return (
-            "The disk is full. Free some space (%d MB are needed), then run make setup again."
-            % (NEEDED_BYTES >> 20)
+        return "The disk is full. Free some space (%d MB are needed), then run make setup again." % (
+            NEEDED_BYTES >> 20
         )
     if "Permission denied" in said or "Read-only file system" in said:
-        return (
-            "%s is not writable for you. Make it yours, or clone the repository elsewhere." % ROOT
-        )
+        return "%s is not writable for you. Make it yours, or clone the repository elsewhere." % ROOT
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     telling = [line for line in lines if re.match(r"(?i)(error|×)", line)] or lines[-1:]
     return (

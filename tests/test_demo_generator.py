@@ -244,9 +244,7 @@ def judge(
 ) -> tuple[dict[str, int], dict[str, dict[str, Any]]]:
     """Counts per rule, and what is wrong with each open session, by plain SQL at `now`."""
     parts = _plain_names(names, variant) | {
-        "now": sql.SQL("{}::timestamp").format(
-            sql.Literal(now.astimezone(UTC).replace(tzinfo=None))
-        ),
+        "now": sql.SQL("{}::timestamp").format(sql.Literal(now.astimezone(UTC).replace(tzinfo=None))),
         "migrated": sql.Literal(variant.migrated),
     }
     with connection.transaction(force_rollback=True):
@@ -289,9 +287,7 @@ def _plain_names(names: Mapping[str, Any], variant: Variant) -> dict[str, sql.Co
         written_in = "UTC" if variant.timestamps == "timestamptz" else names["app_time_zone"]
         if variant.timestamps == "timestamptz":
             return sql.SQL("{} at time zone 'UTC'").format(column(var))
-        return sql.SQL("({} at time zone {}) at time zone 'UTC'").format(
-            column(var), sql.Literal(written_in)
-        )
+        return sql.SQL("({} at time zone {}) at time zone 'UTC'").format(column(var), sql.Literal(written_in))
 
     def table(var: str) -> sql.Composable:
         return sql.Identifier(names["app_schema"], names[f"{var}_table"])
@@ -312,15 +308,9 @@ def _plain_names(names: Mapping[str, Any], variant: Variant) -> dict[str, sql.Co
         "login_at": moment("sessions_login_at"),
         "logout_at": moment("sessions_logout_at"),
         "last_activity": moment("sessions_last_activity"),
-        "last_heartbeat": (
-            moment("sessions_last_heartbeat") if migrated else sql.SQL("null::timestamp")
-        ),
-        "device_connected": (
-            column("sessions_device_connected") if migrated else sql.SQL("null::boolean")
-        ),
-        "capacity": (
-            column("sessions_max_concurrent_calls") if migrated else sql.SQL("null::integer")
-        ),
+        "last_heartbeat": (moment("sessions_last_heartbeat") if migrated else sql.SQL("null::timestamp")),
+        "device_connected": (column("sessions_device_connected") if migrated else sql.SQL("null::boolean")),
+        "capacity": (column("sessions_max_concurrent_calls") if migrated else sql.SQL("null::integer")),
         "calls_id": column("calls_id"),
         "calls_agent_id": column("calls_agent_id"),
         "calls_status": column("calls_status"),
@@ -526,9 +516,7 @@ def test_the_same_seed_gives_the_same_rows(database: str) -> None:
                 fingerprints.append(digest(connection))
     assert plans[0] == plans[1]
     assert fingerprints[0] == fingerprints[1]
-    assert all(
-        one != two for one, two in zip(fingerprints[0][1:], fingerprints[2][1:], strict=True)
-    )
+    assert all(one != two for one, two in zip(fingerprints[0][1:], fingerprints[2][1:], strict=True))
 
 
 def test_the_tables_are_as_the_application_makes_them(database: str) -> None:

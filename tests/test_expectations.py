@@ -411,9 +411,7 @@ def test_a_broken_routable_agent_is_counted_exactly(
     assert violations(judgement) == expected
 
 
-def test_a_promised_column_that_is_missing_is_counted(
-    suites: dict[str, Suite], database: str
-) -> None:
+def test_a_promised_column_that_is_missing_is_counted(suites: dict[str, Suite], database: str) -> None:
     execute(
         database,
         GOOD_SESSIONS,
@@ -424,9 +422,7 @@ def test_a_promised_column_that_is_missing_is_counted(
     assert violations(judgement) == {"cleaned_session_columns": 2}
 
 
-def test_a_table_or_column_that_cannot_be_judged_is_an_error(
-    suites: dict[str, Suite], database: str
-) -> None:
+def test_a_table_or_column_that_cannot_be_judged_is_an_error(suites: dict[str, Suite], database: str) -> None:
     suite = suites["cleaned_sessions"]
     with pytest.raises(EvaluationError, match=r"rollcall.agent_sessions .*does not exist"):
         judge_table(suite, connector(database), "rollcall", "agent_sessions")
@@ -444,9 +440,7 @@ def test_a_connection_that_fails_says_so_itself(suites: dict[str, Suite], databa
         judge_table(suites["routable_agents"], connect, "rollcall", "routable_agents", "0-0-1")
 
 
-def test_what_changes_after_the_snapshot_is_not_seen(
-    suites: dict[str, Suite], database: str
-) -> None:
+def test_what_changes_after_the_snapshot_is_not_seen(suites: dict[str, Suite], database: str) -> None:
     execute(database, GOOD_SESSIONS)
     suite = suites["cleaned_sessions"]
     opened = 0
@@ -556,9 +550,7 @@ def docs(suites: dict[str, Suite], database: str, tmp_path: Path) -> Path:
     )
     readiness = none_violated(suites["readiness"], abandoned_session=3141)
     counted = judge_counts(suites["readiness"], readiness, {"abandoned_session": ["<key>"]})
-    rows = judge_table(
-        suites["cleaned_sessions"], connector(database), "rollcall", "agent_sessions"
-    )
+    rows = judge_table(suites["cleaned_sessions"], connector(database), "rollcall", "agent_sessions")
     index = build_data_docs(tmp_path / "site", [counted, rows], run_name="<i>run</i>")
     assert index == tmp_path / "site" / "index.html"
     return tmp_path / "site"

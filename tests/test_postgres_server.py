@@ -228,9 +228,7 @@ def test_a_failed_initdb_leaves_nothing(folder: Path, monkeypatch: pytest.Monkey
     fake = folder / "bin"
     fake.mkdir()
     for program in ("initdb", "pg_ctl", "postgres"):
-        (fake / program).write_text(
-            "#!/bin/sh\necho 'initdb: error: No space left on device' >&2\nexit 1\n"
-        )
+        (fake / program).write_text("#!/bin/sh\necho 'initdb: error: No space left on device' >&2\nexit 1\n")
         (fake / program).chmod(0o755)
     server = new_server(folder, fake)
     with pytest.raises(ServerError, match=r"No space left.*The disk is full"):
@@ -300,9 +298,7 @@ def _only_below(allowed: Path):  # type: ignore[no-untyped-def]
 
 
 @as_root
-def test_root_without_the_right_to_look_at_processes(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_root_without_the_right_to_look_at_processes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a container root may not see the working folder of another user's process."""
     server = new_server(folder)
     server.start()

@@ -64,9 +64,7 @@ def talking(floor: Floor) -> Rows:
 def browser_crashed(floor: Floor) -> Rows:
     """Available, then silence."""
     agent, seen = floor.agent(), floor.ago(*IDLE)
-    yield floor.session(
-        agent, floor.words.available, seen, rules=ABANDONED, alive=False, expected="closed"
-    )
+    yield floor.session(agent, floor.words.available, seen, rules=ABANDONED, alive=False, expected="closed")
 
 
 @case(usual=4, fresh=False)
@@ -138,9 +136,7 @@ def crashed_on_call_without_reference(floor: Floor) -> Rows:
 def left_during_a_break(floor: Floor) -> Rows:
     """Went on a break and never came back."""
     agent, seen = floor.agent(), floor.ago(*IDLE)
-    yield floor.session(
-        agent, floor.words.on_break, seen, rules=ABANDONED, alive=False, expected="closed"
-    )
+    yield floor.session(agent, floor.words.on_break, seen, rules=ABANDONED, alive=False, expected="closed")
 
 
 @case(usual=4, fresh=False)
@@ -247,9 +243,7 @@ def logged_in_again(floor: Floor) -> Rows:
 def newest_tab_crashed(floor: Floor) -> Rows:
     """Works on in an older tab, while the newer one is silent."""
     agent, login, seen = floor.agent(), floor.ago(400, 600), floor.ago(*INSIDE)
-    yield floor.session(
-        agent, floor.words.available, seen, login=login, rules=("duplicate_open_session",)
-    )
+    yield floor.session(agent, floor.words.available, seen, login=login, rules=("duplicate_open_session",))
     yield floor.session(
         agent,
         floor.words.available,
@@ -357,9 +351,7 @@ def stuck_on_a_zombie_call(floor: Floor) -> Rows:
 def stuck_on_call_without_heartbeat(floor: Floor) -> Rows:
     """`on_call` without any call, inside the window, but its device is not heard any more."""
     agent, seen = floor.agent(), floor.ago(*INSIDE)
-    yield floor.session(
-        agent, floor.words.on_call, seen, beats=False, rules=STUCK, expected="status_reset"
-    )
+    yield floor.session(agent, floor.words.on_call, seen, beats=False, rules=STUCK, expected="status_reset")
 
 
 # --- warnings and infos -------------------------------------------------------------------------
@@ -417,9 +409,7 @@ def available_while_talking(floor: Floor) -> Rows:
     agent, started = floor.agent(), floor.ago(1, 40)
     call = floor.live_call(agent, started, floor.words.connected)
     yield call
-    yield floor.session(
-        agent, floor.words.available, started, call=call, rules=("live_call_not_on_call",)
-    )
+    yield floor.session(agent, floor.words.available, started, call=call, rules=("live_call_not_on_call",))
 
 
 @case(usual=2, agents=2)
@@ -479,9 +469,7 @@ def taken_over_call(floor: Floor) -> Rows:
     agent, colleague, started = floor.agent(), floor.agent(), floor.ago(1, 40)
     call = floor.live_call(colleague, started, floor.words.connected)
     yield call
-    yield floor.session(
-        agent, floor.words.on_call, started, call=call, rules=("call_of_another_agent",)
-    )
+    yield floor.session(agent, floor.words.on_call, started, call=call, rules=("call_of_another_agent",))
     yield floor.session(colleague, floor.words.available, floor.ago(*INSIDE))
 
 

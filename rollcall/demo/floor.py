@@ -130,9 +130,7 @@ class Floor:
         """A moment between `least` and `most` minutes before another."""
         return moment - (self.now - self.ago(least, most))
 
-    def live_call(
-        self, agent: int | None, started: datetime, status: str, *, outbound: bool = False
-    ) -> Call:
+    def live_call(self, agent: int | None, started: datetime, status: str, *, outbound: bool = False) -> Call:
         """A call that goes on: connected some seconds after its start, if that is its status."""
         connected = status == self.words.connected
         return Call(
@@ -151,9 +149,7 @@ class Floor:
         call.rules = ("zombie_call",)
         return call
 
-    def talk(
-        self, agent: int | None, ended: datetime, *, minutes: float = 4, outbound: bool = False
-    ) -> Call:
+    def talk(self, agent: int | None, ended: datetime, *, minutes: float = 4, outbound: bool = False) -> Call:
         """A completed conversation."""
         started = ended - timedelta(minutes=minutes, seconds=9)
         return Call(

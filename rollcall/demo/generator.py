@@ -84,9 +84,7 @@ class _Plan:
         schema.create_tables(cursor)
         planted = self._copy(cursor)
         _write_violations(cursor, planted)
-        schema.add_constraints(
-            cursor, all_agents_known=not self._defects.counts.get("of_an_unknown_agent")
-        )
+        schema.add_constraints(cursor, all_agents_known=not self._defects.counts.get("of_an_unknown_agent"))
         return planted
 
     def _copy(self, cursor: psycopg.Cursor) -> Planted:
@@ -191,9 +189,7 @@ class _Plan:
         """Whoever has an open session has no past after its log-in."""
         until: dict[int, datetime] = {}
         for session in self._sessions:
-            until[session.agent] = min(
-                session.login_at, until.get(session.agent, self._history_end)
-            )
+            until[session.agent] = min(session.login_at, until.get(session.agent, self._history_end))
         agents = list(range(1, self._scale.agents + 1))
         rng.shuffle(agents)
         return Workforce(agents, until, self._hosts)
@@ -207,8 +203,7 @@ def _check_room(what: str, total: int, left: int, defects: Iterable[int]) -> Non
     wanted = sum(defects)
     if left < wanted:
         raise ScaleTooSmall(
-            f"{total} {what} are too few: those of now take {total - left}, "
-            f"and defects of the past {wanted}",
+            f"{total} {what} are too few: those of now take {total - left}, and defects of the past {wanted}",
             f"ask for at least {total - left + wanted} {what}, or for fewer agents or defects",
         )
 

@@ -90,9 +90,7 @@ class Tally:
         self._window_begin = now - WINDOW
         self._feed = Feed(now, words)
         self._violations: Counter[str] = Counter()
-        self._remedies: Counter[str] = Counter(
-            untouched=0, closed=0, reference_cleared=0, status_reset=0
-        )
+        self._remedies: Counter[str] = Counter(untouched=0, closed=0, reference_cleared=0, status_reset=0)
         self._really_alive = 0
         self._showing_life = 0
         self._connected_calls = 0

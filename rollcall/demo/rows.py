@@ -284,9 +284,7 @@ def _copy_statements(names: Names, variant: Variant) -> Mapping[str, sql.Compose
     }
     statements = {}
     for target, (relation, columns) in targets.items():
-        frozen = sql.SQL(
-            "" if target == "sessions" and variant.partitioned else " with (freeze true)"
-        )
+        frozen = sql.SQL("" if target == "sessions" and variant.partitioned else " with (freeze true)")
         statements[target] = sql.SQL("copy {} ({}) from stdin{}").format(
             relation,
             sql.SQL(", ").join(_column(names, column) for column in columns),

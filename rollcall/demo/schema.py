@@ -90,9 +90,7 @@ class Schema:
             cursor.execute(sql.SQL("analyze {}").format(relation))
             self._advance_sequence(cursor, relation, name(self._names, f"{prefix}_id_column"))
 
-    def _advance_sequence(
-        self, cursor: psycopg.Cursor, relation: sql.Identifier, column: str
-    ) -> None:
+    def _advance_sequence(self, cursor: psycopg.Cursor, relation: sql.Identifier, column: str) -> None:
         row = cursor.execute(
             "select pg_get_serial_sequence(%s, %s)", (relation.as_string(cursor), column)
         ).fetchone()
@@ -111,9 +109,7 @@ class Schema:
                 name(self._names, "app_schema"), f"{name(self._names, 'sessions_table')}_{part}"
             )
             cursor.execute(
-                sql.SQL(
-                    "create table {} partition of {} for values with (modulus {}, remainder {})"
-                ).format(
+                sql.SQL("create table {} partition of {} for values with (modulus {}, remainder {})").format(
                     partition,
                     table(self._names, "sessions_table"),
                     sql.Literal(HASH_PARTITIONS),
@@ -158,12 +154,8 @@ def _sections(text: str) -> dict[str, list[str]]:
     return sections
 
 
-def _placeholders(
-    names: Names, variant: Variant, statuses: StatusValues
-) -> dict[str, sql.Composable]:
-    columns = {
-        var: sql.Identifier(name(names, var)) for var in names if str(var).endswith("_column")
-    }
+def _placeholders(names: Names, variant: Variant, statuses: StatusValues) -> dict[str, sql.Composable]:
+    columns = {var: sql.Identifier(name(names, var)) for var in names if str(var).endswith("_column")}
     tables = {var: table(names, var) for var in ("agents_table", "sessions_table", "calls_table")}
     return columns | tables | _types(names, variant, statuses)
 
@@ -182,17 +174,13 @@ def _types(names: Names, variant: Variant, statuses: StatusValues) -> dict[str, 
         "session_status_type": (
             sql.Identifier(app_schema, "session_status") if with_enums else sql.SQL("text")
         ),
-        "call_status_type": (
-            sql.Identifier(app_schema, "call_status") if with_enums else sql.SQL("text")
-        ),
+        "call_status_type": (sql.Identifier(app_schema, "call_status") if with_enums else sql.SQL("text")),
         "session_statuses": _literals(statuses.sessions),
         "call_statuses": _literals(statuses.calls),
         "offline_status": sql.Literal(statuses.default_session),
         "initiated_status": sql.Literal(statuses.default_call),
         "sessions_partitioning": (
-            sql.SQL("partition by hash ({})").format(
-                sql.Identifier(name(names, "sessions_id_column"))
-            )
+            sql.SQL("partition by hash ({})").format(sql.Identifier(name(names, "sessions_id_column")))
             if variant.partitioned
             else sql.SQL("")
         ),
