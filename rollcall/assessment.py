@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rollcall.database import Snapshot
-from rollcall.plan import Statement, declared_changes, pending_statements
 from rollcall.results import Assessment
+from rollcall.schema import Statement, declared_changes, pending_statements
 from rollcall.verdict import checks_of, verdict_of
 from rollcall.workspace import Workspace
 

@@ -21,8 +21,8 @@ from typing import Any
 from rollcall import __version__
 from rollcall.database import Connection, fetch, take_role
 from rollcall.errors import LeaseHeld, Refused
-from rollcall.plan import Statement, pending_statements
 from rollcall.results import Assessment
+from rollcall.schema import Statement, pending_statements
 from rollcall.workspace import Workspace
 
 __all__ = ["Run", "history", "open_run"]

@@ -18,7 +18,7 @@ import psycopg
 from rollcall.database import Connection, fetch, reason_of, take_role
 from rollcall.errors import Refused
 from rollcall.ledger import Run
-from rollcall.plan import Statement, declared_changes, pending_statements
+from rollcall.schema import Statement, declared_changes, pending_statements
 from rollcall.workspace import Workspace
 
 __all__ = ["MigrationResult", "migrate"]
