@@ -1,0 +1,84 @@
+{#
+    Rows of session_findings for a unit test: sound sessions with a fresh heartbeat at noon, but for what the test says.
+    rows: SQL text such as (values ('a', 'break')) as s (session_id, status); see sound_evidence.
+#}
+{% macro sound_findings(rows) -%}
+select found.*
+from (
+    select
+        'a session' as session_id,
+        1 as agent_id,
+        {{ literal(var('available_status')) }} as status,
+        null::text as current_call_id,
+        timestamptz '2026-03-01 07:00Z' as login_at,
+        timestamptz '2026-03-01 12:00Z' as last_activity_at,
+        timestamptz '2026-03-01 12:00Z' as last_heartbeat_at,
+        true as device_connected,
+        1 as max_concurrent_calls,
+        true as agent_is_active,
+        {{ literal(var('agent_roles')[0]) }} as agent_role,
+        false as agent_is_ai,
+        0 as agents_live_calls,
+        false as call_exists,
+        null::text as call_status,
+        null::timestamptz as call_started_at,
+        null::timestamptz as call_ended_at,
+        false as call_is_live,
+        timestamptz '2026-03-01 12:00Z' as last_seen_at,
+        null::text as live_call_id,
+        timestamptz '2026-03-01 12:00Z' as judged_at,
+        timestamptz '2026-03-01 11:55Z' as present_since,
+        true as is_present,
+        false as abandoned_session,
+        false as orphaned_call_reference,
+        false as invalid_on_call,
+        false as session_of_inactive_agent,
+        false as duplicate_open_session,
+        false as open_but_offline,
+        false as live_call_not_on_call,
+        false as call_of_another_agent,
+        false as invalid_capacity,
+        false as unknown_session_status,
+        false as activity_in_future,
+        false as unknown_agent
+) as sound
+cross join lateral (
+    select
+        session_id,
+        agent_id,
+        status,
+        current_call_id,
+        login_at,
+        last_activity_at,
+        last_heartbeat_at,
+        device_connected,
+        max_concurrent_calls,
+        agent_is_active,
+        agent_role,
+        agent_is_ai,
+        agents_live_calls,
+        call_exists,
+        call_status,
+        call_started_at,
+        call_ended_at,
+        call_is_live,
+        last_seen_at,
+        live_call_id,
+        judged_at,
+        present_since,
+        is_present,
+        abandoned_session,
+        orphaned_call_reference,
+        invalid_on_call,
+        session_of_inactive_agent,
+        duplicate_open_session,
+        open_but_offline,
+        live_call_not_on_call,
+        call_of_another_agent,
+        invalid_capacity,
+        unknown_session_status,
+        activity_in_future,
+        unknown_agent
+    from {{ rows }}
+) as found
+{%- endmacro %}
