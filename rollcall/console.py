@@ -8,15 +8,17 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from rollcall.results import Assessment, Check, RuleResult, Severity
+from rollcall.results import Assessment, Check, Severity
 from rollcall.verdict import HEADLINES, PASS
 
 if TYPE_CHECKING:
@@ -104,29 +106,54 @@ def show_error(text: str) -> None:
     print(f"rollcall: {text}", file=sys.stderr)
 
 
-def show_assessment(assessment: Assessment) -> None:
-    """The checks, every rule with its exact count, and the verdict."""
-    checks = _table("check", "")
+def show_assessment(assessment: Assessment, before: Assessment | None = None) -> None:
+    """The verdict, the checks, and every rule with its exact count.
+
+    Args:
+        before: the judgement to compare with: its counts are shown beside.
+    """
+    emoji, headline = HEADLINES[assessment.verdict]
+    _out.print(f"{symbol(emoji, '*')} [bold]{headline}[/]")
+    _out.print(
+        f"[dim]{escape(assessment.database)}, PostgreSQL {assessment.server_version.split(' ')[0]},"
+        f" judged at {_instant(assessment.judged_at)}, cut-off {assessment.cutoff:%H:%M:%S}"
+    )
+    _out.print()
+    checks = _table()
     for check, value in assessment.checks.items():
-        checks.add_row(CHECK_WORDS[check], f"[{'green' if value == PASS else 'red'}]{value}")
+        colour = "green" if value == PASS else "red"
+        mark = symbol("✓", "ok") if value == PASS else symbol("✗", "!!")
+        checks.add_row(f"[{colour}]{mark}", CHECK_WORDS[check], f"[{colour}]{value}")
     _out.print(checks)
-    rules = _table("", "rule", "severity")
-    rules.add_column("violations", justify="right")
-    for rule in assessment.rules:
-        rules.add_row(*_rule_row(rule))
-    _out.print(rules)
+    _show_rules(assessment, before)
     for warning in assessment.warnings:
         _out.print(f"[yellow]warning:[/] {escape(warning)}")
-    emoji, headline = HEADLINES[assessment.verdict]
-    prefix = f"{symbol(emoji, '*')} "
     _out.print(
-        f"{prefix}[bold]{headline}[/]  ({escape(assessment.database)}, PostgreSQL {_short(assessment)})"
+        f"pending: {assessment.pending_statements} statements, {assessment.pending_changes} session changes"
     )
-    _out.print(
-        f"   {assessment.pending_statements} statements and {assessment.pending_changes} session changes"
-        f" pending; cut-off {assessment.cutoff:%Y-%m-%d %H:%M:%S} UTC",
-        soft_wrap=True,
-    )
+
+
+def _show_rules(assessment: Assessment, before: Assessment | None) -> None:
+    """The violated rules in a table, the others by name: every count is there."""
+    counts_before = {rule.name: rule.violations for rule in before.rules} if before else {}
+    shown = [rule for rule in assessment.rules if rule.violations or counts_before.get(rule.name)]
+    shown.sort(key=lambda rule: list(Severity).index(rule.severity))
+    if shown:
+        _out.print()
+        table = _table("violated rule", "severity")
+        if before is not None:
+            table.add_column("before", justify="right")
+        table.add_column("now" if before else "violations", justify="right")
+        for rule in shown:
+            colour = COLOURS[rule.severity] if rule.violations else "dim"
+            cells = [f"[{colour}]{rule.name}", rule.severity.value]
+            if before is not None:
+                cells.append(f"[dim]{counts_before.get(rule.name, '')}")
+            table.add_row(*cells, f"[{colour}]{rule.violations}")
+        _out.print(table)
+    clean = [rule.name for rule in assessment.rules if rule not in shown]
+    if clean:
+        _out.print(f"\n[dim]no violation of: {', '.join(clean)}[/]\n")
 
 
 def show_demo(agents: int, sessions: int, calls: int, url: str) -> None:
@@ -140,15 +167,15 @@ def show_plan(plan: Plan) -> None:
     if plan.is_empty:
         _out.print("Nothing is left to be done.")
         return
-    if plan.statements:
-        table = _table("statement for", "lock")
-        for statement in plan.statements:
-            table.add_row(escape(statement.object_name), escape(statement.lock))
-        _out.print(table)
+    for lock in dict.fromkeys(statement.lock for statement in plan.statements):
+        names = [item.object_name for item in plan.statements if item.lock == lock]
+        _out.print(f"{len(names):>8} statements; lock:")
+        _out.print(Padding(escape(lock), (0, 0, 0, 9)))
+        _out.print(Padding(f"[dim]{escape(', '.join(names))}", (0, 0, 0, 9)))
     for remedy, words in REMEDY_WORDS.items():
         if plan.by_remedy[remedy]:
             _out.print(f"{plan.by_remedy[remedy]:>8} {words}")
-    _out.print(f"plan {plan.hash[:16]}, judged at {plan.judged_at:%Y-%m-%d %H:%M:%S} UTC")
+    _out.print(f"plan {plan.hash[:16]}, judged at {_instant(plan.judged_at)}")
 
 
 def show_statement(object_name: str) -> None:
@@ -186,9 +213,9 @@ def show_cleaning(result: CleaningResult) -> None:
         )
 
 
-def show_verification(verification: Verification) -> None:
+def show_verification(verification: Verification, before: Assessment | None = None) -> None:
     """The judgement, and what is proven."""
-    show_assessment(verification.assessment)
+    show_assessment(verification.assessment, before)
     proof = verification.proof
     if proof is not None:
         mark = symbol("✓", "ok") if proof.holds else symbol("✗", "!!")
@@ -238,32 +265,15 @@ def progress(unit: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def _table(*headings: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
+    table = Table(box=None, pad_edge=False, header_style="dim", show_header=bool(headings))
     for heading in headings:
         table.add_column(heading, overflow="fold")
     return table
-
-
-def _rule_row(rule: RuleResult) -> tuple[str, str, str, str]:
-    if rule.passed:
-        return (
-            symbol("✓", "ok"),
-            f"[dim]{rule.name}",
-            f"[dim]{rule.severity.value}",
-            f"[dim]{rule.violations}",
-        )
-    colour = COLOURS[rule.severity]
-    return (
-        f"[{colour}]{symbol('✗', '!!')}",
-        f"[{colour}]{rule.name}",
-        rule.severity.value,
-        f"[bold]{rule.violations}",
-    )
 
 
 def _keys(keys: Sequence[str]) -> str:
     return escape(", ".join(keys))
 
 
-def _short(assessment: Assessment) -> str:
-    return assessment.server_version.split(" ")[0]
+def _instant(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

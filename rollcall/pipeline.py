@@ -167,7 +167,7 @@ class Pipeline:
         )
         self._recorded.note(verdict=self.verification.assessment.verdict.value)
         self._recorded.note_rules("after", self.verification.assessment)
-        console.show_verification(self.verification)
+        console.show_verification(self.verification, self.before)
         proof = self.verification.proof
         if proof is not None and not proof.holds:
             raise EvaluationError(
