@@ -1,0 +1,147 @@
+"""The readiness report for people: one page that loads nothing, runs nothing and prints well."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup, escape
+
+from rollcall import __version__
+from rollcall.report import text, words
+from rollcall.report.outcome import RunOutcome
+from rollcall.results import Assessment, Verdict
+
+__all__ = ["DATA_DOCS", "render", "write_report"]
+
+DATA_DOCS = Path("data-docs", "index.html")
+
+KEYS_SHOWN = 50
+ROWS_SHOWN = 200
+REASONS_SHOWN = 20
+LONGEST_KEY = 200
+
+_TONES = {
+    Verdict.READY: "good",
+    Verdict.NEEDS_SESSION_CLEANUP: "fair",
+    Verdict.NEEDS_DATABASE_MIGRATION: "bad",
+    Verdict.NOT_READY: "bad",
+}
+_CHECK_TONES = {"PASS": "good", "NEEDS_CLEANUP": "fair", "FAIL": "bad"}
+_CHECK_WORDS = {"PASS": "passes", "NEEDS_CLEANUP": "needs cleaning", "FAIL": "fails"}
+_CHECK_WORDS_PAST = {"PASS": "passed", "NEEDS_CLEANUP": "needed cleaning", "FAIL": "failed"}
+_CHECK_SYMBOLS = {"PASS": "✓", "NEEDS_CLEANUP": "!", "FAIL": "✕"}
+_ICON_COLOURS = {"good": "#2da44e", "fair": "#d4a72c", "bad": "#cf222e", "none": "#8c959f"}
+_FACTS = {
+    "open_sessions": "open sessions",
+    "working_sessions": "of them working",
+    "active_agents": "active agents",
+}
+
+
+def write_report(directory: Path, outcome: RunOutcome) -> Path:
+    """Write the report of one run.
+
+    Args:
+        directory: made if needed. Data docs that lie there already are linked.
+
+    Returns:
+        The path of its ``index.html``, which is there whole or not at all.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    page = render(outcome, has_data_docs=(directory / DATA_DOCS).is_file())
+    index = directory / "index.html"
+    unfinished = directory / ".index.html.part"
+    unfinished.write_text(page, encoding="utf-8", newline="\n")
+    os.replace(unfinished, index)  # noqa: PTH105 - says what it is: one atomic step
+    return index
+
+
+def render(outcome: RunOutcome, *, has_data_docs: bool = False) -> str:
+    """The page as text. Its size is bounded, whatever the number of violations and skipped rows."""
+    latest = outcome.latest
+    tone = _TONES[latest.verdict] if latest else "none"
+    page = _template().render(
+        outcome=outcome,
+        latest=latest,
+        compared=outcome.compared,
+        tone=tone,
+        icon=_icon(tone),
+        facts=_facts(latest),
+        units=words.units_of(latest) if latest else {},
+        data_docs=DATA_DOCS.as_posix() if has_data_docs else None,
+        version=__version__,
+        keys_shown=KEYS_SHOWN,
+        rows_shown=ROWS_SHOWN,
+    )
+    return page.lstrip()
+
+
+@functools.cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+    )
+    environment.globals.update(
+        words=words,
+        check_tones=_CHECK_TONES,
+        check_words=_CHECK_WORDS,
+        check_words_past=_CHECK_WORDS_PAST,
+        check_symbols=_CHECK_SYMBOLS,
+        tones=_TONES,
+        skipped_statements=lambda rows: words.grouped(rows, "object", REASONS_SHOWN, KEYS_SHOWN),
+        skipped_sessions=lambda rows: words.grouped(rows, "session_id", REASONS_SHOWN, KEYS_SHOWN),
+    )
+    environment.filters.update(
+        number=text.number, moment=_moment, prose=_prose, key=_key, duration=text.in_words
+    )
+    return environment.get_template("template.html.j2")
+
+
+def _finalize(value: Any) -> Any:
+    """Applied to all that the template prints, before it is escaped."""
+    return text.printable(value) if type(value) is str else value
+
+
+def _moment(instant: datetime) -> Markup:
+    iso = instant.astimezone(UTC).isoformat(timespec="seconds")
+    return Markup('<time datetime="{}">{}</time>').format(iso, text.moment(instant))
+
+
+def _prose(prose: str) -> Markup:
+    """Our own sentences and the rules' reasons, with `backticks` as code."""
+    return Markup(text.with_code(prose, lambda part: str(escape(part)), "<code>{}</code>"))
+
+
+def _key(key: object) -> Markup:
+    """A key or a name from the database: as code, and never turning the text around it around."""
+    return Markup("<bdi><code>{}</code></bdi>").format(text.printable(str(key), LONGEST_KEY))
+
+
+def _facts(latest: Assessment | None) -> Sequence[tuple[str, int]]:
+    if latest is None:
+        return ()
+    return [(label, latest.facts[name]) for name, label in _FACTS.items() if name in latest.facts]
+
+
+def _icon(tone: str) -> str:
+    """A dot in the verdict's colour for the browser's tab, inside the page."""
+    image = (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">'
+        f'<circle cx="8" cy="8" r="7" fill="{_ICON_COLOURS[tone]}"/></svg>'
+    )
+    return "data:image/svg+xml;base64," + base64.b64encode(image.encode()).decode()

@@ -1,0 +1,128 @@
+"""A short summary in GitHub-flavoured Markdown, for a pull request or a job's page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from rollcall.report import words
+from rollcall.report.outcome import RunOutcome
+from rollcall.report.text import in_words, moment, number, printable, with_code
+from rollcall.results import Assessment, RuleResult
+
+__all__ = ["markdown_summary"]
+
+RULES_SHOWN = 100
+
+_CHECK_SYMBOLS = {"PASS": "✅", "NEEDS_CLEANUP": "🟡", "FAIL": "❌"}
+
+# What Markdown or GitHub would make something of: markup, mentions, issues, formulas, links, emoji.
+_MEANINGFUL = re.compile(
+    r"[\\`*\[\]<>|~&@#$^]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])|:(?=\S)|(?<=www)\.", re.IGNORECASE
+)
+
+
+def markdown_summary(outcome: RunOutcome) -> str:
+    """Verdict, checks, violated rules, what was done and what to do next.
+
+    No key of a row is in it. Whatever came from elsewhere is escaped: it cannot break a table, and
+    makes no markup, link, mention or image.
+    """
+    latest = outcome.latest
+    parts = [_verdict_line(outcome), _about(outcome), _prose(words.verdict_sentence(outcome))]
+    if latest is not None:
+        parts += [f"> **Mind:** {_escape(warning)}" for warning in latest.warnings]
+        parts.append(_checks(latest, outcome.compared[0] if outcome.compared else None))
+        parts += _rules("What is wrong", words.deciding(latest))
+        parts += _rules("Good to know", words.noted(latest))
+    parts += _done(outcome)
+    parts += _section("What to do next", _bullets(words.next_steps(outcome)))
+    return "\n\n".join(parts) + "\n"
+
+
+def _verdict_line(outcome: RunOutcome) -> str:
+    latest = outcome.latest
+    if latest is None:
+        return "## Rollcall: not judged"
+    line = f"{words.symbol(latest.verdict)} {words.verdict_title(latest.verdict)}"
+    if outcome.compared and outcome.compared[0].verdict is not latest.verdict:
+        before = outcome.compared[0].verdict
+        line = f"{words.symbol(before)} {words.verdict_title(before)} → {line}"
+    return f"## {line}"
+
+
+def _about(outcome: RunOutcome) -> str:
+    took = f", took {in_words(outcome.seconds)}" if outcome.seconds is not None else ""
+    run = f", run {_code(outcome.run_id)}" if outcome.run_id else ""
+    command = _code(f"rollcall {outcome.command}")
+    started = moment(outcome.started_at)
+    return f"Database {_code(outcome.database)}, {command}{run}, {started}{took}."
+
+
+def _checks(latest: Assessment, before: Assessment | None) -> str:
+    rows = []
+    for check, value in latest.checks.items():
+        row = [f"`{check.value}`", f"{_CHECK_SYMBOLS[value]} {value}"]
+        if before is not None:
+            row.insert(1, f"{_CHECK_SYMBOLS[before.checks[check]]} {before.checks[check]}")
+        rows.append(row)
+    return _table(["Check", "Before", "After"] if before else ["Check", "Result"], rows)
+
+
+def _rules(title: str, rules: Sequence[RuleResult]) -> list[str]:
+    if not rules:
+        return []
+    rows = [
+        [
+            _code(rule.name),
+            rule.severity.value,
+            number(rule.violations),
+            _prose(rule.reason),
+            _prose(rule.remedy),
+        ]
+        for rule in rules[:RULES_SHOWN]
+    ]
+    table = _table(["Rule", "Severity", "Count", "Why it matters", "What to do"], rows)
+    hidden = len(rules) - RULES_SHOWN
+    return _section(title, table) + ([f"And {number(hidden)} more rules."] if hidden > 0 else [])
+
+
+def _done(outcome: RunOutcome) -> list[str]:
+    sentences = words.what_was_done(outcome)
+    verification = outcome.verification
+    if verification is not None and verification.proof is not None:
+        said = words.proof_sentences(verification.proof)
+        sentences += said[:1] if verification.proof.holds else said
+    if verification is not None and verification.newly_due:
+        sentences.append(f"{words.count_of(verification.newly_due, 'sessions')} newly due.")
+    if outcome.plan is not None and not outcome.acted:
+        statements = words.count_of(len(outcome.plan.statements), "statements")
+        repairs = words.count_of(outcome.plan.change_count, "repairs")
+        sentences.append(f"A run would do: {statements} on the schema, {repairs} of sessions.")
+    return _section("What was done" if outcome.acted else "What is known", _bullets(sentences))
+
+
+def _section(title: str, body: str) -> list[str]:
+    return [f"### {title}", body] if body else []
+
+
+def _bullets(sentences: Iterable[str]) -> str:
+    return "\n".join(f"- {_prose(sentence)}" for sentence in sentences)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---:" if title == "Count" else "---" for title in head], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _prose(text: str) -> str:
+    return with_code(text, _escape, "<code>{}</code>")
+
+
+def _code(text: str) -> str:
+    return f"<code>{_escape(text)}</code>"
+
+
+def _escape(text: str) -> str:
+    """Text as Markdown shows it unchanged: character references are never read as markup."""
+    return _MEANINGFUL.sub(lambda match: f"&#{ord(match.group())};", printable(text, 500))

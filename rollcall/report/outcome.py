@@ -1,0 +1,107 @@
+"""What one run came to: the value that every report is made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rollcall.cleaning import CleaningResult
+    from rollcall.migration import MigrationResult
+    from rollcall.plan import Plan
+    from rollcall.results import Assessment
+    from rollcall.verification import Verification
+
+__all__ = ["RunOutcome"]
+
+SKIPPED_IN_JSON = 1_000
+
+
+@dataclass
+class RunOutcome:
+    """What one command found and did, as far as it came.
+
+    Attributes:
+        run_id: the ledger's id; none for a command that only reads.
+        command: like ``run`` or ``assess``.
+        database: its name.
+        started_at, finished_at: aware; finished_at is none while the run is at work.
+        before: the judgement before anything changed.
+        plan: the pending work as it was read; its single changes are never shown.
+        migration, cleaning: what was done; none where the step did not run.
+        verification: the judgement afterwards, and the proof.
+    """
+
+    run_id: str | None
+    command: str
+    database: str
+    started_at: datetime
+    finished_at: datetime | None
+    before: Assessment | None = None
+    plan: Plan | None = None
+    migration: MigrationResult | None = None
+    cleaning: CleaningResult | None = None
+    verification: Verification | None = None
+
+    @property
+    def latest(self) -> Assessment | None:
+        """The judgement that holds now; none if nothing was judged."""
+        return self.verification.assessment if self.verification else self.before
+
+    @property
+    def acted(self) -> bool:
+        """Whether a step that may change something ran, though it may have found nothing to do."""
+        return self.migration is not None or self.cleaning is not None
+
+    @property
+    def changed(self) -> bool:
+        """Whether the database is not as it was."""
+        executed = self.migration is not None and bool(self.migration.executed)
+        return executed or (self.cleaning is not None and self.cleaning.changed > 0)
+
+    @property
+    def compared(self) -> tuple[Assessment, Assessment] | None:
+        """The judgements before and after, when something changed in between."""
+        if self.before is None or self.verification is None or not self.changed:
+            return None
+        return self.before, self.verification.assessment
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the run took."""
+        return (self.finished_at - self.started_at).total_seconds() if self.finished_at else None
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it but the plan's single changes; lists of skipped rows are capped and counted."""
+        latest = self.latest
+        return {
+            "run_id": self.run_id,
+            "command": self.command,
+            "database": self.database,
+            "started_at": self.started_at.isoformat(),
+            "finished_at": self.finished_at.isoformat() if self.finished_at else None,
+            "verdict": latest.verdict.value if latest else None,
+            "before": self.before.to_json() if self.before else None,
+            "plan": _plan_json(self.plan) if self.plan else None,
+            "migration": _capped(self.migration.to_json()) if self.migration else None,
+            "cleaning": _capped(self.cleaning.to_json()) if self.cleaning else None,
+            "verification": self.verification.to_json() if self.verification else None,
+        }
+
+
+def _plan_json(plan: Plan) -> dict[str, Any]:
+    return {
+        "hash": plan.hash,
+        "judged_at": plan.judged_at.isoformat(),
+        "statements": [statement.to_json() for statement in plan.statements],
+        "change_count": plan.change_count,
+        "by_remedy": dict(plan.by_remedy),
+        "by_rule": dict(plan.by_rule),
+    }
+
+
+def _capped(document: dict[str, Any]) -> dict[str, Any]:
+    """A step's JSON with at most SKIPPED_IN_JSON rows in `skipped`, and their exact count beside."""
+    skipped = document["skipped"]
+    return {**document, "skipped": skipped[:SKIPPED_IN_JSON], "skipped_count": len(skipped)}

@@ -1,0 +1,289 @@
+"""A run's outcome in plain English: what every rendering says, so that they all say the same.
+
+Texts returned here are prose in which `backticks` mark code; whoever renders them escapes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rollcall.report.outcome import RunOutcome
+from rollcall.report.text import number
+from rollcall.results import Assessment, Check, RuleResult, Severity, Verdict
+from rollcall.verdict import HEADLINES
+
+if TYPE_CHECKING:
+    from rollcall.verification import Proof
+
+__all__ = [
+    "CHECK_QUESTIONS",
+    "Changed",
+    "Skipped",
+    "changes_of_rules",
+    "check_title",
+    "count_of",
+    "deciding",
+    "grouped",
+    "next_steps",
+    "noted",
+    "proof_sentences",
+    "remedy_title",
+    "rule_title",
+    "symbol",
+    "units_of",
+    "verdict_sentence",
+    "verdict_title",
+    "what_was_done",
+]
+
+CHECK_QUESTIONS: Mapping[Check, str] = {
+    Check.SCHEMA_READY: "Is everything there that live status control needs in the schema?",
+    Check.SESSIONS_CLEAN: "Do the open sessions tell the truth about who is there?",
+    Check.CALL_REFS_CLEAN: "Does every call that a session refers to really take place?",
+    Check.AGENTS_AVAILABLE: "Is there an active agent whom a call could reach?",
+    Check.DATA_TRUSTWORTHY: "Can all rows be read, and believed?",
+}
+
+_REMEDIES = {
+    "close": "Close the session: closed status, logout time, no call reference",
+    "reset_status": "Set the status right: available if seen just now, else break",
+    "clear_reference": "Clear the reference to a call that is missing or over",
+}
+_SEVERITIES = tuple(Severity)
+_DECIDING = (Severity.BLOCKING, Severity.CRITICAL)
+
+
+# --- names ------------------------------------------------------------------------------------
+
+
+def verdict_title(verdict: Verdict) -> str:
+    """Like “Needs session cleanup”."""
+    return HEADLINES[verdict][1].capitalize()
+
+
+def symbol(verdict: Verdict) -> str:
+    return HEADLINES[verdict][0]
+
+
+def check_title(check: Check) -> str:
+    """Like “Call references clean”, close to the name that the other outputs use."""
+    return _sentence_case(check.value.replace("_refs_", "_references_"))
+
+
+def rule_title(name: str) -> str:
+    """Like “Abandoned session”."""
+    return _sentence_case(name)
+
+
+def remedy_title(remedy: str) -> str:
+    return _REMEDIES.get(remedy, _sentence_case(remedy))
+
+
+def _sentence_case(name: str) -> str:
+    words = name.replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def count_of(count: int, unit: str) -> str:
+    """Like “1 session” or “1,234 sessions”. unit: in the plural."""
+    return f"{number(count)} {unit.removesuffix('s') if count == 1 else unit}"
+
+
+def units_of(assessment: Assessment) -> dict[str, str]:
+    """What each rule counts: rule to ``sessions``, ``calls``, ``agents`` or ``objects``.
+
+    A rule that judges the whole floor and found its one fault counts nothing that can be named.
+    """
+    units = {rule.name: rule.unit for judgement in assessment.judgements for rule in judgement.suite.rules}
+    return {
+        rule.name: "findings"
+        if rule.violations == 1 and not rule.sample_keys
+        else units.get(rule.name, "findings")
+        for rule in assessment.rules
+    }
+
+
+# --- what was found ---------------------------------------------------------------------------
+
+
+def verdict_sentence(outcome: RunOutcome) -> str:
+    """What the verdict means, in a sentence or two."""
+    latest = outcome.latest
+    if latest is None:
+        return "Nothing was judged, so nobody can say how ready the database is."
+    sessions = count_of(latest.pending_changes, "sessions")
+    if latest.verdict is Verdict.READY:
+        return "All five checks pass: what the sessions say about who is there can be relied on."
+    if latest.verdict is Verdict.NEEDS_SESSION_CLEANUP:
+        return f"The schema is ready and the data can be trusted. What is left: {sessions} to repair."
+    if latest.verdict is Verdict.NEEDS_DATABASE_MIGRATION:
+        missing = count_of(latest.pending_statements, "statements")
+        return f"The schema comes first: {missing} to execute. Then {sessions} to repair."
+    return "A person must act first. Until then `run` changes nothing."
+
+
+def deciding(assessment: Assessment) -> list[RuleResult]:
+    """The violated rules that fail a check, the worst first."""
+    return _worst_first(rule for rule in _violated(assessment) if rule.severity in _DECIDING)
+
+
+def noted(assessment: Assessment) -> list[RuleResult]:
+    """The violated rules that are worth knowing and decide nothing, warnings first."""
+    return _worst_first(rule for rule in _violated(assessment) if rule.severity not in _DECIDING)
+
+
+def _violated(assessment: Assessment) -> Iterable[RuleResult]:
+    return (rule for rule in assessment.rules if not rule.passed)
+
+
+def _worst_first(rules: Iterable[RuleResult]) -> list[RuleResult]:
+    return sorted(rules, key=lambda rule: (_SEVERITIES.index(rule.severity), -rule.violations))
+
+
+# --- what was done ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A rule's exact count before and after a run; none where the rule was not judged."""
+
+    name: str
+    severity: Severity
+    before: int | None
+    after: int | None
+
+
+def changes_of_rules(before: Assessment, after: Assessment) -> list[Changed]:
+    """The rules that were violated before or are violated after, those that decide first."""
+    found = {rule.name: rule for rule in (*before.rules, *after.rules)}
+    counts = [{rule.name: rule.violations for rule in judged.rules} for judged in (before, after)]
+    changes = [
+        Changed(rule.name, rule.severity, counts[0].get(rule.name), counts[1].get(rule.name))
+        for rule in found.values()
+    ]
+    return sorted(
+        (change for change in changes if change.before or change.after),
+        key=lambda change: (_SEVERITIES.index(change.severity), -(change.before or 0)),
+    )
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """What was left alone for one reason: the exact count, and the first keys."""
+
+    reason: str
+    count: int
+    keys: tuple[str, ...]
+
+
+def grouped(
+    skipped: Sequence[Mapping[str, str]], key: str, reasons: int, keys: int
+) -> tuple[list[Skipped], int]:
+    """The skipped rows by reason, the most frequent first, and how many rows are not in there.
+
+    Args:
+        skipped: rows with ``reason`` and a key.
+        key: the name of that key.
+        reasons, keys: at most so many reasons, and keys of each.
+    """
+    counts: dict[str, int] = {}
+    first: dict[str, list[str]] = {}
+    for row in skipped:
+        reason = row["reason"]
+        counts[reason] = counts.get(reason, 0) + 1
+        shown = first.setdefault(reason, [])
+        if len(shown) < keys:
+            shown.append(row[key])
+    largest = sorted(counts, key=lambda reason: -counts[reason])[:reasons]
+    groups = [Skipped(reason, counts[reason], tuple(first[reason])) for reason in largest]
+    return groups, len(skipped) - sum(group.count for group in groups)
+
+
+def what_was_done(outcome: RunOutcome) -> list[str]:
+    """One sentence for each step that ran; none if no step did."""
+    sentences = []
+    if outcome.migration is not None:
+        sentences.append(_migrated(len(outcome.migration.executed), len(outcome.migration.skipped)))
+    if outcome.cleaning is not None:
+        cleaning = outcome.cleaning
+        sentences.append(_cleaned(cleaning.planned, cleaning.changed, len(cleaning.skipped)))
+    return sentences
+
+
+def _migrated(executed: int, skipped: int) -> str:
+    if not executed and not skipped:
+        return "The schema needed nothing, so no statement was executed."
+    text = f"{count_of(executed, 'statements')} executed on the schema; nothing was dropped."
+    return text + (f" {count_of(skipped, 'statements')} could not be executed." if skipped else "")
+
+
+def _cleaned(planned: int, changed: int, skipped: int) -> str:
+    if not planned:
+        return "No session needed repair, so none was changed."
+    text = f"{number(changed)} of {count_of(planned, 'planned sessions')} repaired."
+    return text + (f" {number(skipped)} left alone." if skipped else "")
+
+
+def proof_sentences(proof: Proof) -> list[str]:
+    """What the proof says, the conclusion first."""
+    accounted = proof.planned == proof.changed + proof.skipped
+    return [
+        "The proof holds: only what was planned was changed."
+        if proof.holds
+        else "The proof does not hold. Look at this run before you rely on it.",
+        f"Of {count_of(proof.planned, 'planned sessions')}, {number(proof.changed)} changed"
+        f" and {number(proof.skipped)} left alone: "
+        + ("each one is accounted for." if accounted else "they do not add up."),
+        "No column but the planned ones differs between the images before and after."
+        if not proof.other_columns_changed
+        else f"More than the planned columns changed in {count_of(proof.other_columns_changed, 'sessions')}.",
+        "Every changed session is still in the table."
+        if not proof.rows_missing
+        else f"No longer in the table: {count_of(proof.rows_missing, 'changed sessions')}.",
+        "Nobody has changed any of them since."
+        if not proof.changed_since
+        else f"Changed again since, by somebody else: {count_of(proof.changed_since, 'sessions')}.",
+    ]
+
+
+# --- what to do next --------------------------------------------------------------------------
+
+
+def next_steps(outcome: RunOutcome) -> list[str]:
+    """What to do next, the most urgent first; never empty."""
+    steps = [*_after_trouble(outcome), *_towards_ready(outcome)]
+    return steps or ["Nothing. Let `rollcall serve` keep it that way on a schedule."]
+
+
+def _after_trouble(outcome: RunOutcome) -> list[str]:
+    steps = []
+    proof = outcome.verification.proof if outcome.verification else None
+    if proof is not None and not proof.holds:
+        steps.append(
+            f"Compare the images before and after of run `{proof.run_id}` in the ledger:"
+            " its proof does not hold."
+        )
+    if outcome.migration is not None and outcome.migration.skipped:
+        steps.append("Look at why a statement could not be executed, then run `rollcall migrate`.")
+    if outcome.cleaning is not None and outcome.cleaning.skipped:
+        steps.append("The next run judges the sessions that were left alone again.")
+    return steps
+
+
+def _towards_ready(outcome: RunOutcome) -> list[str]:
+    latest = outcome.latest
+    if latest is None:
+        return ["Judge the database: `rollcall assess`."]
+    if latest.verdict is Verdict.NOT_READY:
+        blocking = [rule for rule in deciding(latest) if rule.severity is Severity.BLOCKING]
+        steps = [f"{rule_title(rule.name)}: {rule.remedy}" for rule in blocking]
+        return steps or ["Find out what is wrong with `rollcall assess`."]
+    if latest.verdict is Verdict.NEEDS_DATABASE_MIGRATION:
+        return ["Read the plan with `rollcall plan`, then let `rollcall run` migrate and clean."]
+    if latest.verdict is Verdict.NEEDS_SESSION_CLEANUP:
+        return ["Read the plan with `rollcall plan`, then let `rollcall clean` repair the sessions."]
+    if outcome.verification is not None and outcome.verification.newly_due:
+        return ["Some sessions became due meanwhile: the next `rollcall clean` repairs them."]
+    return []
