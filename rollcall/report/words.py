@@ -110,9 +110,14 @@ def units_of(assessment: Assessment) -> dict[str, str]:
 
 def verdict_sentence(outcome: RunOutcome) -> str:
     """What the verdict means, in a sentence or two."""
-    latest = outcome.latest
-    if latest is None:
+    if outcome.latest is None:
         return "Nothing was judged, so nobody can say how ready the database is."
+    if outcome.changed and outcome.verification is None:
+        return "This was judged before the run changed anything, and has not been verified since."
+    return _meaning(outcome.latest)
+
+
+def _meaning(latest: Assessment) -> str:
     sessions = count_of(latest.pending_changes, "sessions")
     if latest.verdict is Verdict.READY:
         return "All five checks pass: what the sessions say about who is there can be relied on."
@@ -276,6 +281,8 @@ def _towards_ready(outcome: RunOutcome) -> list[str]:
     latest = outcome.latest
     if latest is None:
         return ["Judge the database: `rollcall assess`."]
+    if outcome.changed and outcome.verification is None:
+        return ["Judge the database again: `rollcall verify`."]
     if latest.verdict is Verdict.NOT_READY:
         blocking = [rule for rule in deciding(latest) if rule.severity is Severity.BLOCKING]
         steps = [f"{rule_title(rule.name)}: {rule.remedy}" for rule in blocking]
