@@ -376,7 +376,7 @@ def test_a_second_run_says_that_it_changed_nothing() -> None:
 def test_a_run_that_was_not_verified_does_not_pass_off_an_old_verdict_as_new() -> None:
     text = Page(render(completed(verification=None))).text
     assert "judged before the run changed anything" in text
-    assert "Judge the database again: rollcall verify." in text
+    assert "Judge the database again: rollcall verify" in text
 
 
 def test_data_docs_are_linked_only_where_they_are(tmp_path: Path) -> None:
