@@ -14,22 +14,23 @@
 {%- set logout_at = app_column(columns, 'sessions_logout_at_column') %}
 with planned as (
     select
-        session_id,
-        agent_id,
-        rules,
-        remedy,
-        before,
-        after,
-        evidence
-    from jsonb_to_recordset($2::jsonb) as p (
-        session_id text,
-        agent_id text,
-        rules text[],
-        remedy text,
-        before jsonb,
-        after jsonb,
-        evidence jsonb
-    )
+        p.session_id,
+        p.agent_id,
+        p.rules,
+        p.remedy,
+        p.before,
+        p.after,
+        p.evidence
+    from
+        jsonb_to_recordset($2::jsonb) as p (
+            session_id text,
+            agent_id text,
+            rules text[],
+            remedy text,
+            before jsonb,
+            after jsonb,
+            evidence jsonb
+        )
 ),
 
 judged as (
@@ -56,8 +57,8 @@ verdicts as (
         judged.logout_at_after,
         case
             when judged.session_id is null then 'came back: the session is no longer one to be repaired'
-            when judged.before is distinct from planned.before then 'changed since the plan was made'
-            when judged.remedy <> planned.remedy or judged.after is distinct from planned.after
+            when (judged.before is distinct from planned.before) then 'changed since the plan was made'
+            when judged.remedy <> planned.remedy or (judged.after is distinct from planned.after)
                 then 'needs another repair now than the planned one'
         end as reason
     from planned
@@ -93,14 +94,14 @@ recorded as (
         run_id, session_id, agent_id, rules, remedy, evidence, before_image, after_image
     )
     select
-        $1,
+        $1 as run_id,
         v.session_id,
         v.agent_id,
         v.rules,
         v.remedy,
         v.evidence,
-        before_images.image,
-        changed.image
+        before_images.image as before_image,
+        changed.image as after_image
     from verdicts as v
     join changed on changed.session_id = v.session_id
     join before_images on before_images.session_id = v.session_id

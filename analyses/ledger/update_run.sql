@@ -10,15 +10,16 @@ set
     changed = coalesce(n.changed, r.changed),
     skipped = coalesce(n.skipped, r.skipped),
     executed = coalesce(n.executed, r.executed)
-from jsonb_to_record($2::jsonb) as n (
-    judged_at timestamptz,
-    plan_hash text,
-    approved_by text,
-    verdict_before text,
-    verdict text,
-    planned integer,
-    changed integer,
-    skipped integer,
-    executed integer
-)
+from
+    jsonb_to_record($2::jsonb) as n (
+        judged_at timestamptz,
+        plan_hash text,
+        approved_by text,
+        verdict_before text,
+        verdict text,
+        planned integer,
+        changed integer,
+        skipped integer,
+        executed integer
+    )
 where r.run_id = $1

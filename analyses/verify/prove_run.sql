@@ -19,7 +19,7 @@ with images as (
     from {{ ref('changes') }} as c
     left join {{ source('application', 'agent_sessions') }} as s
         on s.{{ session_id }}
-        = c.session_id::{{ app_column_type(columns, 'sessions_id_column') }}
+            = c.session_id::{{ app_column_type(columns, 'sessions_id_column') }}
     where c.run_id = $1
 )
 
@@ -28,8 +28,16 @@ select
     count(*) filter (where other_columns_before is distinct from other_columns_after) as other_columns_changed,
     count(*) filter (where current_image is null) as rows_missing,
     count(*) filter (where current_image is distinct from after_image) as changed_since,
-    (select count(*) from {{ ref('skips') }} as k where k.run_id = $1) as skipped,
-    (select r.planned from {{ ref('runs') }} as r where r.run_id = $1) as planned,
+    (
+        select count(*)
+        from {{ ref('skips') }} as k
+        where k.run_id = $1
+    ) as skipped,
+    (
+        select r.planned
+        from {{ ref('runs') }} as r
+        where r.run_id = $1
+    ) as planned,
     coalesce(
         array_agg(session_id order by session_id) filter (where current_image is distinct from after_image),
         '{}'

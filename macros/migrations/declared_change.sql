@@ -3,7 +3,7 @@
     The states: present; missing and invalid, which the statement mends; conflicting, which a person must mend.
     state: a SQL expression; statement: text; lock: what it takes, for a person; in_transaction: whether it may run in one.
 #}
-{% macro declared_change(kind, object_name, state, statement, reason, lock, in_transaction=true) %}
+{% macro declared_change(kind, object_name, state, statement, reason, lock, in_transaction=true) -%}
     {{ literal(kind) }} as kind,
     {{ literal(object_name) }} as object_name,
     {{ state }} as state,
@@ -11,4 +11,4 @@
     {{ literal(reason) }} as reason,
     {{ literal(lock) }} as lock,
     {{ in_transaction }} as in_transaction
-{% endmacro %}
+{%- endmacro %}

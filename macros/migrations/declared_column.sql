@@ -4,7 +4,7 @@
     table: a table of the dbt source; type: with or without a precision; default: SQL text, or none.
 #}
 {% macro declared_column(table, column, type, default, reason) %}
-{%- set relation = source('application', table) -%}
+    {%- set relation = source('application', table) -%}
 select
     {{ declared_change(
         kind='column',
@@ -27,7 +27,7 @@ left join {{ catalogue_columns(table) }} as a on a.attname = {{ literal(column) 
 
 {# The comment that explains a declared column; one that is there already stays, whatever it says. #}
 {% macro declared_comment(table, column, comment) %}
-{%- set relation = source('application', table) -%}
+    {%- set relation = source('application', table) -%}
 select
     {{ declared_change(
         kind='comment',

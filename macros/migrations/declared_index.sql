@@ -4,7 +4,7 @@
     table: a table of the dbt source; keys, predicate: SQL text.
 #}
 {% macro declared_index(table, name, keys, predicate, reason) %}
-{%- set relation = source('application', table) -%}
+    {%- set relation = source('application', table) -%}
 select
     {{ declared_change(
         kind='index',

@@ -3,8 +3,8 @@
     with the digest of the definition. PostgreSQL refuses it when a column would go.
     Used by the materialization and, rendered by itself, by the migration plan: it must not need dbt's context.
 #}
-{% macro view_statements(relation, definition, description, digest) -%}
+{% macro view_statements(relation, definition, description, digest) %}
 create or replace view {{ relation }} as
 {{ definition }};
 comment on view {{ relation }} is '{{ description | replace("'", "''") }} [definition {{ digest }}]'
-{%- endmacro %}
+{% endmacro %}

@@ -1,4 +1,4 @@
-{# The latest instant at which anything happened to a call. The index rollcall_calls_of_agent has the same expression. #}
+{# The latest instant at which anything happened to a call. The index rollcall_calls_of_agent has this expression. #}
 {% macro call_moved_at(columns) -%}
     {{ instant(
         "greatest(" ~ quoted(var('calls_started_at_column'))
@@ -9,7 +9,7 @@
 {%- endmacro %}
 
 
-{# Every call that may be live, or should be over and is not. The index rollcall_unfinished_calls has the same predicate. #}
+{# Every call that may be live, or should be over and is not. The index rollcall_unfinished_calls has this predicate. #}
 {% macro call_is_unfinished(columns) -%}
     {{ quoted(var('calls_ended_at_column')) }} is null
     or {{ status_in(

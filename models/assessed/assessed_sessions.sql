@@ -82,7 +82,7 @@ floor as (
         has_fresh_heartbeat,
         count(*) filter (where should_send_heartbeats and has_fresh_heartbeat) over ()
         >= {{ var('heartbeat_feed_min_share') }} * count(*) filter (where should_send_heartbeats) over ()
-        as heartbeat_feed_is_alive
+            as heartbeat_feed_is_alive
     from with_heartbeats
 )
 

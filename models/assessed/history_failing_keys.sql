@@ -1,4 +1,6 @@
 -- One row per rule of the history suite and key of what violates it, the first failing_keys_per_rule of each rule.
+-- the linter would indent `lateral (values …)` as if the join went on:
+-- noqa: disable=LT02
 with findings as (
     select
         rules.rule,

@@ -38,7 +38,7 @@ with_agents_calls as (
         s.recency,
         s.live_since,
         (
-            array_agg(calls.call_id order by calls.started_at desc, calls.call_id)
+            array_agg(calls.call_id order by calls.started_at desc, calls.call_id asc)
             filter (where {{ call_is_live('calls', 's.live_since') }})
         )[1] as agents_live_call_id,
         coalesce(
@@ -52,8 +52,8 @@ with_agents_calls as (
     from sessions as s
     left join {{ ref('stg_call_sessions') }} as calls
         on s.recency = 1
-        and calls.agent_id = s.agent_id
-        and calls.moved_at >= s.calls_since
+            and calls.agent_id = s.agent_id
+            and calls.moved_at >= s.calls_since
     group by
         s.session_id,
         s.agent_id,

@@ -2,13 +2,12 @@
 -- session shows life of its own.
 with feed as (
     select
-        exists (
+        exists(
             select 1
             from {{ ref('stg_agent_sessions') }} as s
-            cross join {{ ref('clock') }} as c
             where s.is_open
         ) as has_open_sessions,
-        exists (
+        exists(
             select 1
             from {{ ref('stg_agent_sessions') }} as s
             cross join {{ ref('clock') }} as c

@@ -10,15 +10,15 @@
     ref('calls_of_agent_index'),
 ] %}
 {% for change in changes %}
-select
-    {{ loop.index }} as position,
-    kind,
-    object_name,
-    state,
-    statement,
-    reason,
-    lock,
-    in_transaction
-from {{ change }}
-{{ "union all" if not loop.last }}
+    select
+        {{ loop.index }} as position,
+        kind,
+        object_name,
+        state,
+        statement,
+        reason,
+        lock,
+        in_transaction
+    from {{ change }}
+    {{ "union all" if not loop.last }}
 {% endfor %}

@@ -4,7 +4,7 @@ select
     pg_catalog.has_table_privilege(c.oid, 'select')
     and pg_catalog.has_schema_privilege(c.relnamespace, 'usage') as is_readable,
     pg_catalog.row_security_active(c.oid) as is_filtered,
-    exists (
+    exists(
         select 1
         from pg_catalog.pg_index as i
         where i.indrelid = c.oid

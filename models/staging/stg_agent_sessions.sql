@@ -30,7 +30,7 @@ renamed as (
         present.device_connected,
         present.max_concurrent_calls
     from absent
-    cross join lateral (
+    cross join lateral (  -- noqa: ST05
         select
             {{ app_column(columns, 'sessions_id_column') }} as session_id,
             {{ app_column(columns, 'sessions_agent_id_column') }} as agent_id,
