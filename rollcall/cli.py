@@ -19,10 +19,12 @@ from rollcall.errors import RollcallError
 
 if TYPE_CHECKING:
     from rollcall.results import Assessment
+    from rollcall.verification import Verification
     from rollcall.workspace import Workspace
 
 __all__ = ["app", "main"]
 
+USAGE = 2
 INTERRUPTED = 130
 PARTLY_DONE = 5
 
@@ -52,11 +54,9 @@ Report = Annotated[
 def main() -> None:
     """Run the command line; a user's mistake ends in one line and its exit code."""
     try:
-        app(standalone_mode=False)
+        sys.exit(app(standalone_mode=False))  # gives the code of typer.Exit
     except RollcallError as error:
         _end(str(error), error.exit_code)
-    except typer.Exit as error:
-        sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         _end(
             "interrupted; what was done is recorded, and the next run goes on from there",
@@ -191,7 +191,7 @@ def verify(
         _print_json(verification.to_json())
     else:
         console.show_verification(verification)
-    _write_reports(workspace, "verify", verification.assessment, junit, markdown, report)
+    _write_reports(workspace, "verify", verification.assessment, junit, markdown, report, verification)
     if verification.proof is not None and not verification.proof.holds:
         raise typer.Exit(1)
     _exit_with_verdict(verification.assessment)
@@ -237,13 +237,9 @@ def serve() -> None:
 
 
 def _pipeline(variables: str | None, approval: str, *, history: bool, as_json: bool) -> None:
-    from rollcall.scheduling import prepare_prefect
-    from rollcall.settings import load_settings
+    from rollcall.scheduling import run_pipeline
 
-    prepare_prefect(load_settings(variables).state_directory)
-    from flows.pipeline import pipeline
-
-    done = pipeline(variables=variables, approval=approval, history=history)
+    done = run_pipeline(variables, approval, history=history)
     if as_json:
         _print_json(done.to_json())
     assert done.latest is not None, "a pipeline begins with assess"
@@ -272,17 +268,20 @@ def _write_reports(
     junit: Path | None,
     markdown: Path | None,
     report: Path | None,
+    verification: Verification | None = None,
 ) -> None:
     from rollcall import console
     from rollcall.report.outcome import RunOutcome
 
+    proof = verification.proof if verification else None
     outcome = RunOutcome(
-        run_id=None,
+        run_id=proof.run_id if proof else None,
         command=command,
         database=workspace.database.name,
         started_at=assessment.snapshot_at,
         finished_at=datetime.now(UTC),
-        before=assessment,
+        before=None if verification else assessment,
+        verification=verification,
     )
     if junit is not None:
         from rollcall.report.junit import junit_xml
@@ -334,14 +333,13 @@ def _end(text: str, exit_code: int) -> None:
 
 def _end_unexpected(error: Exception) -> None:
     """Usage errors of the arguments, errors of the server, and faults of our own: one line each."""
-    import click
-    import psycopg
-
-    if isinstance(error, click.ClickException):
-        error.show()
-        sys.exit(error.exit_code)
+    if isinstance(error, typer.exceptions.TyperException):
+        _end(f"{error} (`rollcall --help` lists what there is)", USAGE)
     if os.environ.get("ROLLCALL_DEBUG"):
         raise error
+
+    import psycopg
+
     if isinstance(error, psycopg.Error):
         from rollcall.database import reason_of
 

@@ -149,14 +149,12 @@ def _connect(conninfo: str) -> Connection:
             "write it like postgresql://USER@HOST:5432/DATABASE, special characters percent-encoded",
         ) from None
     try:
+        ours: dict[str, Any] = {
+            "connect_timeout": CONNECT_SECONDS,
+            "application_name": f"rollcall {__version__}",
+        }
         return psycopg.connect(
-            make_conninfo(
-                **{
-                    "connect_timeout": CONNECT_SECONDS,
-                    "application_name": f"rollcall {__version__}",
-                    **parameters,
-                }
-            ),
+            make_conninfo(**(ours | parameters)),
             autocommit=True,
             prepare_threshold=None,
             row_factory=dict_row,

@@ -87,12 +87,13 @@ class Project:
             parsed = dbtRunner().invoke([*self._global_arguments(), "parse", *self._arguments()])
             if not parsed.success:
                 raise _failure(parsed)
-            compiled = dbtRunner(manifest=parsed.result).invoke(
+            manifest: Any = parsed.result
+            compiled = dbtRunner(manifest=manifest).invoke(
                 [*self._global_arguments(), "compile", "--no-populate-cache", *self._arguments()]
             )
         if not compiled.success:
             raise _failure(compiled)
-        return parsed.result
+        return manifest
 
     def _global_arguments(self) -> list[str]:
         return ["--quiet", "--no-use-colors", "--log-level", "none", "--log-level-file", "none"]

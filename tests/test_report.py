@@ -309,7 +309,7 @@ def test_hostile_text_is_shown_as_it_is_and_does_nothing() -> None:
 def test_the_verdict_comes_first_then_what_decides_it() -> None:
     text = Page(render(OUTCOMES["needs_migration"]())).text
     order = [
-        "Needs database migration",
+        "NEEDS DATABASE MIGRATION",
         "What to do next",
         "1,391",
         "The five checks",
@@ -329,7 +329,7 @@ def test_a_run_shows_before_and_after_what_was_done_and_the_proof() -> None:
     skipped = [{"session_id": str(n), "reason": "showed life"} for n in range(3)]
     text = Page(render(completed(skipped))).text
     for words in (
-        "Before this run: Needs database migration Ready for production",
+        "Before this run: NEEDS DATABASE MIGRATION READY FOR PRODUCTION",
         "needed cleaning before",
         "16 statements executed on the schema",
         "1,250 of 1,253 planned sessions repaired. 3 left alone",
@@ -355,7 +355,7 @@ def test_a_proof_that_does_not_hold_is_said_first_of_all() -> None:
 
 def test_not_ready_says_what_a_person_must_do() -> None:
     text = Page(render(OUTCOMES["not_ready"]())).text
-    assert "Not ready A person must act first." in text
+    assert "NOT READY A person must act first." in text
     assert "No active agents: A person must activate an agent" in text
     assert "Unknown session status 4 sessions" in text
 
@@ -430,7 +430,7 @@ def tables(markdown: str) -> Iterator[list[str]]:
 
 def test_markdown_says_verdict_checks_rules_and_what_to_do_next() -> None:
     summary = markdown_summary(completed())
-    assert summary.startswith("## 🔴 Needs database migration → 🟢 Ready for production\n")
+    assert summary.startswith("## 🔴 NEEDS DATABASE MIGRATION → 🟢 READY FOR PRODUCTION\n")
     assert "| `sessions_clean` | 🟡 NEEDS_CLEANUP | ✅ PASS |" in summary
     assert "The proof holds" in summary
     assert "### What to do next" in summary

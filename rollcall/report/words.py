@@ -59,8 +59,8 @@ _DECIDING = (Severity.BLOCKING, Severity.CRITICAL)
 
 
 def verdict_title(verdict: Verdict) -> str:
-    """Like “Needs session cleanup”."""
-    return HEADLINES[verdict][1].capitalize()
+    """As the contract shows it, like “NEEDS SESSION CLEANUP”."""
+    return HEADLINES[verdict][1]
 
 
 def symbol(verdict: Verdict) -> str:
