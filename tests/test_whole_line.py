@@ -10,8 +10,10 @@ import pytest
 
 from rollcall.assessment import assess
 from rollcall.demo import DefectCounts, Scale, Variant
+from rollcall.postgres_server import PostgresServer
 from rollcall.results import Check, Verdict
 from tests.call_centre import SMALL, CallCentre, call_centre
+from tests.conftest import NOT_DURABLE, SYSTEM_PG_BIN, temporary_folder
 
 NOON = datetime(2026, 3, 4, 12, 0, 0, 123_000, UTC)
 CAMEL_CASE = {
@@ -117,6 +119,25 @@ def test_a_damaged_call_centre_becomes_ready(damaged: CallCentre) -> None:
     assert_repaired(damaged, sessions)
     assert damaged.images("agents_table", "agents_id_column") == agents
     assert damaged.images("calls_table", "calls_id_column") == calls
+
+
+@pytest.mark.skipif(not SYSTEM_PG_BIN.exists(), reason="no PostgreSQL of the system (Debian's postgresql-15)")
+def test_the_same_on_a_postgresql_of_the_system(tmp_path: Path) -> None:
+    with temporary_folder() as folder:
+        server = PostgresServer(folder / "data", SYSTEM_PG_BIN, NOT_DURABLE)
+        server.start()
+        try:
+            centre = call_centre(server.conninfo(), tmp_path)
+            assert found(centre) == centre.planted.violations
+            sessions = centre.images()
+            _, migration, cleaning, verification = centre.run()
+            assert not migration.skipped
+            assert cleaning.changed == centre.planted.pending_changes
+            assert verification.assessment.verdict is Verdict.READY
+            assert verification.assessment.server_version.startswith("15")
+            assert_repaired(centre, sessions)
+        finally:
+            server.stop()
 
 
 def test_a_second_run_finds_nothing_and_writes_nothing_to_the_application(damaged: CallCentre) -> None:
