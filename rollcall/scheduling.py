@@ -1,13 +1,33 @@
-"""Prefect's surroundings: where it keeps its files, and the served deployments."""
+"""Prefect's surroundings: its settings, the server that a run needs, and the served deployments."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["prepare_prefect", "serve"]
+import yaml
 
-SERVER_START_SECONDS = 180
+from rollcall.errors import ConfigurationError
+from rollcall.prefect_server import HOST, LocalServer, prefect_directory, serving, url_of_serving
+from rollcall.settings import PROJECT_DIRECTORY, load_settings
+
+if TYPE_CHECKING:
+    from prefect.deployments.runner import RunnerDeployment
+    from prefect.schedules import Schedule
+
+    from rollcall.report.outcome import RunOutcome
+
+__all__ = ["DEPLOYMENTS", "prepare_prefect", "read_deployments", "run_pipeline", "serve"]
+
+DEPLOYMENTS = PROJECT_DIRECTORY / "prefect.yaml"
+TERMINATED = 143  # what a shell reports of a program that ended on SIGTERM
+
+_temporary_server: LocalServer | None = None
 
 
 def prepare_prefect(state_directory: Path) -> None:
@@ -16,17 +36,186 @@ def prepare_prefect(state_directory: Path) -> None:
     Args:
         state_directory: Prefect's own database and profiles go below it.
     """
+    directory = prefect_directory(state_directory)
     defaults = {
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_HOME": str(state_directory / "prefect"),
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": str(SERVER_START_SECONDS),
+        "PREFECT_HOME": str(directory),
+        "PREFECT_UI_STATIC_DIRECTORY": str(directory / "pages"),
         "PREFECT_LOGGING_LEVEL": "WARNING",
+        # its own console stays silent: ours shows the steps, and the command line the errors
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
         "PREFECT_CLI_PROMPT": "false",
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
 
 
-def serve() -> None:
-    raise NotImplementedError
+def run_pipeline(variables: str | None, approval: str, *, history: bool) -> RunOutcome:
+    """Run the whole line as a Prefect flow in this process.
+
+    Raises:
+        RollcallError: as the steps do.
+        ServerFailed: Prefect's server did not start.
+        SystemExit: the process was told to end.
+    """
+    from rollcall.database import Database
+
+    settings = load_settings(variables)
+    Database.reach(settings.conninfo)  # a wrong name or password shows at once, not after the imports
+    prepare_prefect(settings.state_directory)
+    with _api(settings.state_directory):
+        from prefect.exceptions import TerminationSignal
+
+        from flows.pipeline import pipeline
+
+        try:
+            state = pipeline(variables=variables, approval=approval, history=history, return_state=True)
+        except TerminationSignal:
+            raise SystemExit(TERMINATED) from None
+        result: Any = state.result(raise_on_failure=False)
+    if isinstance(result, BaseException):
+        raise result
+    done: RunOutcome = result
+    return done
+
+
+@contextlib.contextmanager
+def _api(state_directory: Path) -> Iterator[None]:
+    """The Prefect API for a flow of this process: the user's, that of `rollcall serve`, or a temporary one.
+
+    While a temporary server starts, what the steps need is imported: both take about as long.
+    """
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    if PREFECT_API_URL.value():
+        yield
+        return
+    _bypass_proxy()
+    url = url_of_serving(state_directory)
+    if url is None:
+        server = _start_temporary_server(state_directory)
+        _import_what_steps_need()
+        server.wait_until_ready()
+        url = server.api_url
+    with temporary_settings({PREFECT_API_URL: url}):
+        yield
+
+
+def _start_temporary_server(state_directory: Path) -> LocalServer:
+    """Started once for this process; it ends with it, after Prefect has sent what it has to send."""
+    global _temporary_server
+    if _temporary_server is None:
+        _temporary_server = LocalServer(state_directory)
+        _temporary_server.start()
+    return _temporary_server
+
+
+def _import_what_steps_need() -> None:
+    from rollcall.expectations import load_suites
+
+    importlib.import_module("flows.pipeline")
+    importlib.import_module("dbt.cli.main")
+    load_suites(PROJECT_DIRECTORY / "expectations")
+
+
+def _bypass_proxy() -> None:
+    """What is on this machine is not asked for through a proxy."""
+    for name in ("NO_PROXY", "no_proxy"):
+        hosts = [host for host in os.environ.get(name, "").split(",") if host]
+        if HOST not in hosts:
+            os.environ[name] = ",".join([*hosts, HOST])
+
+
+# --- served deployments -------------------------------------------------------------------------
+
+
+def serve(path: Path = DEPLOYMENTS) -> None:
+    """Serve the deployments until interrupted or terminated.
+
+    Flow runs are processes of their own, and get the database from this one's environment.
+
+    Args:
+        path: a `prefect.yaml`.
+
+    Raises:
+        ConfigurationError: no database, a file that cannot be read, or a `serve` that is at work already.
+        ServerFailed: Prefect's server did not start.
+    """
+    settings = load_settings()
+    prepare_prefect(settings.state_directory)
+    from prefect import serve as serve_deployments
+
+    os.chdir(PROJECT_DIRECTORY)  # entry points are relative to it
+    deployments = read_deployments(path)
+    with _lasting_api(settings.state_directory) as address:
+        print(f"serving {'; '.join(map(_described, deployments))}. Watch them: {address}", flush=True)
+        serve_deployments(*deployments, print_starting_message=False)
+
+
+@contextlib.contextmanager
+def _lasting_api(state_directory: Path) -> Iterator[str]:
+    """The user's Prefect server, or one of our own for as long as we serve; gives its address."""
+    from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL, temporary_settings
+
+    if PREFECT_API_URL.value():
+        yield str(PREFECT_UI_URL.value() or PREFECT_API_URL.value())
+        return
+    _bypass_proxy()
+    with serving(state_directory) as server, temporary_settings({PREFECT_API_URL: server.api_url}):
+        yield server.url
+
+
+def read_deployments(path: Path = DEPLOYMENTS) -> list[RunnerDeployment]:
+    """The deployments of a `prefect.yaml`, their flows imported.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or a deployment in it is not understood.
+    """
+    try:
+        documents = yaml.safe_load(path.read_text(encoding="utf-8"))["deployments"]
+        return [_deployment(document) for document in documents]
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigurationError(
+            f"{path} cannot be served ({type(error).__name__}: {reason})",
+            "correct it, or restore it from the repository",
+        ) from error
+
+
+def _deployment(document: dict[str, Any]) -> RunnerDeployment:
+    from prefect.client.schemas.objects import ConcurrencyLimitConfig
+    from prefect.deployments.runner import RunnerDeployment
+
+    limit = document.get("concurrency_limit")
+    return RunnerDeployment.from_entrypoint(
+        document["entrypoint"],
+        name=document["name"],
+        description=document["description"],
+        tags=document["tags"],
+        parameters=document.get("parameters", {}),
+        schedules=[_schedule(schedule) for schedule in document.get("schedules", [])],
+        concurrency_limit=ConcurrencyLimitConfig(**limit) if isinstance(limit, dict) else limit,
+    )
+
+
+def _schedule(document: dict[str, Any]) -> Schedule:
+    from prefect.schedules import Cron, Interval
+
+    options = {name: document[name] for name in ("timezone", "slug") if name in document}
+    if "cron" in document:
+        return Cron(document["cron"], **options)
+    return Interval(timedelta(seconds=document["interval"]), **options)
+
+
+def _described(deployment: RunnerDeployment) -> str:
+    """Like ``nightly (3 2 * * * UTC)``."""
+    from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
+
+    times = []
+    for schedule in (item.schedule for item in deployment.schedules or ()):
+        if isinstance(schedule, CronSchedule):
+            times.append(f"{schedule.cron} {schedule.timezone or 'UTC'}")
+        elif isinstance(schedule, IntervalSchedule):
+            times.append(f"every {schedule.interval}")
+    return f"{deployment.name} ({', '.join(times) or 'on demand'})"

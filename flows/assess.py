@@ -1,0 +1,24 @@
+"""Assess and report, at any time: it only reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from flows import steps
+from rollcall.pipeline import Pipeline
+
+__all__ = ["assess"]
+
+
+@flow(name="rollcall-assess", **steps.IN_MEMORY)
+def assess(variables: str | None = None, history: bool = True) -> State[Any]:
+    """Judge one database and publish the report. Changes nothing."""
+    with Pipeline.open("assess", variables, "schedule", history=history) as line:
+        steps.assess(line)
+        steps.publish(line)
+        steps.summarise(line)
+        steps.alert(line)
+        return steps.ended(line)

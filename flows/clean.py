@@ -1,0 +1,31 @@
+"""The scheduled clean-up: plan, approve, clean, verify. It never migrates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from flows import steps
+from rollcall.errors import LeaseHeld
+from rollcall.pipeline import Pipeline
+
+__all__ = ["clean"]
+
+
+@flow(name="rollcall-clean-up", **steps.IN_MEMORY)
+def clean(variables: str | None = None) -> State[Any]:
+    """Repair the sessions that need it; a report only when the verdict is a new one."""
+    with Pipeline.open("clean", variables, "schedule") as line:
+        steps.plan(line)
+        try:
+            steps.approve(line)
+        except LeaseHeld as held:
+            return steps.left_to_another(held)
+        steps.clean(line)
+        steps.verify(line)
+        steps.summarise(line)
+        if steps.alert(line):
+            steps.publish(line)
+        return steps.ended(line)

@@ -1,0 +1,32 @@
+"""Every night: assess with the history, clean, verify, and the report of it all. It never migrates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from flows import steps
+from rollcall.errors import LeaseHeld
+from rollcall.pipeline import Pipeline
+
+__all__ = ["nightly"]
+
+
+@flow(name="rollcall-nightly", **steps.IN_MEMORY)
+def nightly(variables: str | None = None) -> State[Any]:
+    """Judge one database with its history, repair the sessions that need it, and report."""
+    with Pipeline.open("nightly", variables, "schedule", history=True) as line:
+        steps.assess(line)
+        steps.plan(line)
+        try:
+            steps.approve(line)
+        except LeaseHeld as held:
+            return steps.left_to_another(held)
+        steps.clean(line)
+        steps.verify(line)
+        steps.publish(line)
+        steps.summarise(line)
+        steps.alert(line)
+        return steps.ended(line)

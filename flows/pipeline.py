@@ -1,0 +1,29 @@
+"""The whole line: assess, plan, approve, migrate, clean, verify, report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from flows import steps
+from rollcall.pipeline import Pipeline
+
+__all__ = ["pipeline"]
+
+
+@flow(name="rollcall-run", **steps.IN_MEMORY)
+def pipeline(variables: str | None = None, approval: str = "ask", history: bool = False) -> State[Any]:
+    """Make one database ready, and prove it. Stops after assess where a person must act first."""
+    with Pipeline.open("run", variables, approval, history=history) as line:
+        steps.assess(line)
+        if line.may_go_on:
+            steps.plan(line)
+            steps.approve(line)
+            steps.migrate(line)
+            steps.clean(line)
+            steps.verify(line)
+        steps.publish(line)
+        steps.summarise(line)
+        return steps.ended(line)

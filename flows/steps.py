@@ -1,0 +1,126 @@
+"""Each step of the line as a Prefect task: named, watched, never cached, never tried twice.
+
+What a step finds stays in this process's memory. Prefect records that it ran, how it ended, and
+the summary: no row of the application, no parameter of the connection.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypedDict
+
+import psycopg
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.events import emit_event
+from prefect.logging import get_run_logger
+from prefect.states import Cancelled, Completed, Failed
+
+from rollcall import console
+from rollcall.database import reason_of
+from rollcall.errors import EvaluationError, LeaseHeld
+from rollcall.ledger import history
+from rollcall.pipeline import Pipeline
+from rollcall.report.markdown import markdown_summary
+from rollcall.results import Verdict
+from rollcall.verdict import HEADLINES
+
+__all__ = [
+    "IN_MEMORY",
+    "alert",
+    "approve",
+    "assess",
+    "clean",
+    "ended",
+    "left_to_another",
+    "migrate",
+    "plan",
+    "publish",
+    "summarise",
+    "verify",
+]
+
+
+class _InMemory(TypedDict):
+    persist_result: bool
+    retries: int
+
+
+# Whatever the user's Prefect settings are: results are not written anywhere, changes not repeated.
+IN_MEMORY: _InMemory = {"persist_result": False, "retries": 0}
+ARTIFACT = "readiness"
+VERDICT_CHANGED = "rollcall.verdict.changed"
+
+
+def _step(method: Callable[..., Any]) -> Any:
+    @functools.wraps(method)
+    def step(*arguments: Any) -> Any:
+        try:
+            return method(*arguments)
+        except psycopg.Error as error:
+            # without the server's DETAIL, which may quote a row
+            raise EvaluationError(f"the database refused: {reason_of(error)}") from None
+
+    return task(name=method.__name__, cache_policy=NO_CACHE, **IN_MEMORY)(step)
+
+
+assess = _step(Pipeline.assess)
+plan = _step(Pipeline.plan)
+approve = _step(Pipeline.approve)
+migrate = _step(Pipeline.migrate)
+clean = _step(Pipeline.clean)
+verify = _step(Pipeline.verify)
+publish = _step(Pipeline.publish)
+
+
+@_step
+def summarise(line: Pipeline) -> None:
+    """Keep the verdict and what was done with the flow run, as an artifact."""
+    outcome = line.outcome
+    create_markdown_artifact(markdown_summary(outcome), ARTIFACT, f"Database {outcome.database}")
+
+
+@_step
+def alert(line: Pipeline) -> bool:
+    """Say that the verdict is another one than last time: an event for automations, and a line.
+
+    Returns:
+        whether it is.
+    """
+    outcome, now = line.outcome, _verdict(line)
+    past = (run["verdict"] for run in history(line.workspace) if run["run_id"] != outcome.run_id)
+    before = next(filter(None, past), None)
+    if before in (None, now):
+        return False
+    database = outcome.database
+    emit_event(
+        VERDICT_CHANGED,
+        resource={"prefect.resource.id": f"rollcall.database.{database}", "prefect.resource.name": database},
+        payload={"from": before, "to": now},
+    )
+    text = f"the verdict of {database} changed from {before} to {now}"
+    get_run_logger().warning(text)
+    console.show_error(text)
+    return True
+
+
+def ended(line: Pipeline) -> State[Any]:
+    """The flow run's last state, named after the verdict; failed when a person must act."""
+    verdict = _verdict(line)
+    state = Failed if verdict is Verdict.NOT_READY else Completed
+    return state(name=verdict.value, message=" ".join(HEADLINES[verdict]), data=line.outcome)
+
+
+def left_to_another(held: LeaseHeld) -> State[Any]:
+    """The last state of a flow run that found another run at work, and changed nothing."""
+    console.show_error(held.message)
+    return Cancelled(name="LEASE_HELD", message=str(held))
+
+
+def _verdict(line: Pipeline) -> Verdict:
+    latest = line.outcome.latest
+    assert latest is not None, "a flow judges before it ends"
+    return latest.verdict
