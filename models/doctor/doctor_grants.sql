@@ -1,0 +1,185 @@
+-- One row per statement that makes the three roles and gives each what its steps need, no more, in order.
+-- $1: read-only role. $2: migrate role. $3: clean-up role. They need not exist yet.
+with names as (
+    select
+        format('%I', $1::text) as reader,
+        format('%I', $2::text) as migrator,
+        format('%I', $3::text) as cleaner,
+        {{ literal(quoted(var('app_schema'))) }} as app_schema
+),
+
+tables as (
+    select
+        max(t.table_name) filter (where t.part = 'sessions') as sessions,
+        string_agg(t.table_name, ', ' order by t.table_name) as all_tables
+    from {{ ref('watched_tables') }} as t
+    where t.is_root
+),
+
+owners as (
+    select distinct
+        o.rolname as owner_name,
+        case when o.rolsuper then t.table_name end as table_name
+    from {{ ref('watched_tables') }} as t
+    join pg_catalog.pg_roles as o on o.oid = t.owner_oid
+    where t.part in ('sessions', 'calls')
+        and o.rolname <> $2::text
+),
+
+own_schemas as (
+    select
+        s.position,
+        s.schema_name,
+        s.cleaner_writes,
+        n.oid is not null as is_there
+    from (values (0, 'rollcall', false), (1, 'rollcall_ops', true)) as s (position, schema_name, cleaner_writes)
+    left join pg_catalog.pg_namespace as n on n.nspname = s.schema_name
+),
+
+statements as (
+    select
+        10 as position,
+        'read: assess, plan, verify, doctor' as section,
+        'create role ' || reader || ' nologin' as statement
+    from names
+    where not exists (select 1 from pg_catalog.pg_roles where rolname = $1)
+    union all
+    select
+        11 as position,
+        'read: assess, plan, verify, doctor' as section,
+        'grant usage on schema ' || app_schema || ' to ' || reader as statement
+    from names
+    union all
+    select
+        12 as position,
+        'read: assess, plan, verify, doctor' as section,
+        'grant select on ' || all_tables || ' to ' || reader as statement
+    from names
+    cross join tables
+    union all
+    select
+        20 as position,
+        'migrate' as section,
+        'create role ' || migrator || ' nologin' as statement
+    from names
+    where not exists (select 1 from pg_catalog.pg_roles where rolname = $2)
+    union all
+    select
+        21 as position,
+        'migrate' as section,
+        coalesce(
+            'alter table ' || table_name || ' owner to ' || migrator,
+            format('grant %I to ', owner_name) || migrator
+        ) as statement
+    from names
+    cross join owners
+    union all
+    select
+        22 as position,
+        'migrate' as section,
+        'grant usage, create on schema ' || app_schema || ' to ' || migrator as statement
+    from names
+    union all
+    select
+        23 as position,
+        'migrate' as section,
+        'grant select on ' || all_tables || ' to ' || migrator as statement
+    from names
+    cross join tables
+    union all
+    select
+        24 + s.position as position,
+        'migrate' as section,
+        case
+            when s.is_there then format('grant usage, create on schema %I to ', s.schema_name) || migrator
+            else format('create schema %I authorization ', s.schema_name) || migrator
+        end as statement
+    from names
+    cross join own_schemas as s
+    union all
+    select
+        30 as position,
+        'clean' as section,
+        'create role ' || cleaner || ' nologin' as statement
+    from names
+    where not exists (select 1 from pg_catalog.pg_roles where rolname = $3)
+    union all
+    select
+        31 as position,
+        'clean' as section,
+        'grant usage on schema ' || app_schema || ' to ' || cleaner as statement
+    from names
+    union all
+    select
+        32 as position,
+        'clean' as section,
+        'grant select on ' || all_tables || ' to ' || cleaner as statement
+    from names
+    cross join tables
+    union all
+    select
+        33 as position,
+        'clean' as section,
+        'grant update (' || {{ literal(
+            quoted(var('sessions_status_column')) ~ ', ' ~ quoted(var('sessions_logout_at_column'))
+            ~ ', ' ~ quoted(var('sessions_call_id_column'))
+        ) }} || ') on ' || sessions || ' to ' || cleaner as statement
+    from names
+    cross join tables
+    union all
+    select
+        40 + s.position as position,
+        'what migrate makes: our views to read, our ledger to write' as section,
+        format('grant usage on schema %I to ', s.schema_name) || reader || ', ' || cleaner as statement
+    from names
+    cross join own_schemas as s
+    union all
+    select
+        42 + s.position as position,
+        'what migrate makes: our views to read, our ledger to write' as section,
+        'alter default privileges for role ' || migrator || format(' in schema %I', s.schema_name)
+        || ' grant select on tables to ' || reader as statement
+    from names
+    cross join own_schemas as s
+    union all
+    select
+        44 as position,
+        'what migrate makes: our views to read, our ledger to write' as section,
+        'alter default privileges for role ' || migrator || format(' in schema %I', s.schema_name)
+        || ' grant select, insert, update on tables to ' || cleaner as statement
+    from names
+    cross join own_schemas as s
+    where s.cleaner_writes
+    union all
+    select
+        45 + s.position as position,
+        'what migrate made: our views to read, our ledger to write' as section,
+        format('grant select on all tables in schema %I to ', s.schema_name) || reader as statement
+    from names
+    cross join own_schemas as s
+    where s.is_there
+    union all
+    select
+        47 as position,
+        'what migrate made: our views to read, our ledger to write' as section,
+        format('grant select, insert, update on all tables in schema %I to ', s.schema_name) || cleaner as statement
+    from names
+    cross join own_schemas as s
+    where s.is_there
+        and s.cleaner_writes
+    union all
+    select
+        50 as position,
+        'log in' as section,
+        'grant ' || reader || ', ' || migrator || ', ' || cleaner
+        || case when r.rolsuper then ' to "YOUR LOGIN ROLE"' else format(' to %I', r.rolname) end as statement
+    from names
+    cross join pg_catalog.pg_roles as r
+    where r.rolname = session_user
+)
+
+select
+    section,
+    statement
+from statements
+order by position, statement

@@ -1,0 +1,84 @@
+-- One row per finding about the application's tables themselves. $1: ROLLCALL_MIGRATE_ROLE. $2: ROLLCALL_CLEAN_ROLE.
+{%- set sessions = app_columns('agent_sessions') -%}
+{%- set labels = sessions.get(var('sessions_status_column'), {}).get('labels') -%}
+{%- set written = [var('closed_status'), var('available_status'), var('break_status')] %}
+
+-- whom row-level security binds: neither superusers nor owners, unless it is forced
+with bound as (
+    select
+        t.table_name,
+        a.role_name,
+        string_agg(a.step, ', ' order by a.step) as steps
+    from {{ ref('watched_tables') }} as t
+    cross join {{ ref('acting_roles') }} as a
+    where t.is_root
+        and t.has_row_security
+        and not a.sees_all_rows
+        and (t.forces_row_security or not pg_catalog.pg_has_role(a.role_oid, t.owner_oid, 'usage'))
+    group by t.table_name, a.role_name
+),
+
+-- columns without a time zone that the server itself fills, in the time zone of whoever is connected
+self_filled as (
+    select
+        t.table_name,
+        a.attname as column_name,
+        pg_catalog.pg_get_expr(d.adbin, d.adrelid) as default_expression
+    from {{ ref('watched_tables') }} as t
+    join pg_catalog.pg_attribute as a
+        on a.attrelid = t.table_oid
+        and a.atttypid = 'timestamp without time zone'::regtype
+        and not a.attisdropped
+    join pg_catalog.pg_attrdef as d
+        on d.adrelid = a.attrelid
+        and d.adnum = a.attnum
+    where t.is_root
+        and t.part in ('sessions', 'calls')
+)
+
+select
+    'hidden_rows' as finding,
+    format('row-level security of %s binds %I (%s)', b.table_name, b.role_name, b.steps) as found,
+    format('alter role %I bypassrls', b.role_name) as statement
+from bound as b
+union all
+select
+    'row_level_security' as finding,
+    format('%s has row-level security; it does not bind us', t.table_name) as found,
+    null as statement
+from {{ ref('watched_tables') }} as t
+where t.is_root
+    and t.has_row_security
+    and t.table_name not in (select b.table_name from bound as b)
+union all
+select
+    'missing_primary_key' as finding,
+    format('%s has no primary key', t.table_name) as found,
+    null as statement
+from {{ ref('watched_tables') }} as t
+where t.is_root
+    and not t.has_primary_key
+union all
+select
+    'status_not_in_enum' as finding,
+    format('the enum of %s.%I has no label %s', t.table_name, {{ literal(var('sessions_status_column')) }}, s.status)
+        as found,
+    null as statement
+from {{ ref('watched_tables') }} as t
+cross join unnest(array[{{ literals(written) }}]) as s (status)
+where t.is_root
+    and t.part = 'sessions'
+    and {{ 'true' if labels else 'false' }}
+    and s.status not in ({{ literals(labels or []) }})
+union all
+select
+    'server_time_zone' as finding,
+    format('%s.%I defaults to %s, in the time zone %s of the server', f.table_name, f.column_name,
+        f.default_expression, current_setting('TimeZone')) as found,
+    format(
+        'alter database %I set timezone = %L', current_database(), {{ literal(var('app_time_zone')) }}
+    ) as statement
+from self_filled as f
+where f.default_expression ~* '^\(?(now\(\)|current_timestamp|localtimestamp|clock_timestamp\(\))'
+    and f.default_expression !~* 'time zone [''(]'
+    and now()::timestamp <> now() at time zone {{ literal(var('app_time_zone')) }}
