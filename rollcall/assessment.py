@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rollcall.database import Snapshot
-from rollcall.results import Assessment
+from rollcall.flags import ROUTE_BY_HEARTBEAT, is_on
+from rollcall.results import Assessment, Severity
 from rollcall.schema import Statement, declared_changes, pending_statements
 from rollcall.verdict import checks_of, verdict_of
 from rollcall.workspace import Workspace
@@ -20,6 +22,7 @@ __all__ = ["assess"]
 
 CLOCK = ("judged_at", "current_at", "abandoned_before")
 FACTS = ("open_sessions", "working_sessions", "active_agents", "pending_changes")
+HEARTBEAT_FEED = "heartbeat_feed"  # tells whether the flag may be on: blocking once it is
 UNREADABLE = "not all rows of the application can be read, so no rule about them was evaluated"
 VIEW_SUITES = {"cleaned_sessions": "agent_sessions", "routable_agents": "routable_agents"}
 
@@ -44,6 +47,8 @@ def assess(workspace: Workspace, judged_at: datetime | None = None, *, history: 
         facts: dict[str, int] = {}
         if is_readable:
             live, facts = _judge_data(workspace, snapshot, "readiness", "readiness_counts", "failing_keys")
+            if is_on(snapshot, project, ROUTE_BY_HEARTBEAT):
+                live = _with_severity(live, HEARTBEAT_FEED, Severity.BLOCKING)
             judgements.append(live)
             if history:
                 past, _ = _judge_data(
@@ -132,6 +137,12 @@ def _judge_views(
                 )
             )
     return results
+
+
+def _with_severity(judgement: Judgement, name: str, severity: Severity) -> Judgement:
+    """The judgement with another severity for one rule."""
+    rules = (replace(rule, severity=severity) if rule.name == name else rule for rule in judgement.rules)
+    return replace(judgement, rules=tuple(rules))
 
 
 def _by_rule(rows: Iterable[Mapping[str, str]]) -> dict[str, list[str]]:

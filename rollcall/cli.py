@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rollcall import __version__
-from rollcall.errors import RollcallError
+from rollcall.errors import ConfigurationError, RollcallError
 
 if TYPE_CHECKING:
     from rollcall.results import Assessment
@@ -224,6 +224,29 @@ def history(
         _print_json(runs)
     else:
         console.show_history(runs)
+
+
+@app.command()
+def flags(
+    name: Annotated[str | None, typer.Argument(help="The flag to switch.")] = None,
+    state: Annotated[str | None, typer.Argument(metavar="on|off", help="What to switch it to.")] = None,
+    as_json: Json = False,
+    variables: Vars = None,
+) -> None:
+    """Show the feature flags, or switch one; it takes effect at once."""
+    from rollcall import console
+    from rollcall import flags as feature_flags
+
+    if name is not None and state not in ("on", "off"):
+        raise ConfigurationError("a flag is switched on or off", f"try `rollcall flags {name} on`")
+    workspace = _workspace(variables, as_json)
+    if name is not None:
+        feature_flags.switch(workspace, name, on=state == "on")
+    shown = feature_flags.show(workspace)
+    if as_json:
+        _print_json([flag.to_json() for flag in shown])
+    else:
+        console.show_flags(shown)
 
 
 @app.command()

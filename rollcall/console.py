@@ -23,6 +23,7 @@ from rollcall.verdict import HEADLINES, PASS
 
 if TYPE_CHECKING:
     from rollcall.cleaning import CleaningResult
+    from rollcall.flags import Flag
     from rollcall.migration import MigrationResult
     from rollcall.plan import Plan
     from rollcall.verification import Verification
@@ -33,6 +34,7 @@ __all__ = [
     "show_assessment",
     "show_cleaning",
     "show_error",
+    "show_flags",
     "show_history",
     "show_migration",
     "show_plan",
@@ -247,6 +249,14 @@ def show_history(runs: Sequence[dict[str, object]]) -> None:
         ended = "failed" if run["failure"] else "yes" if run["finished_at"] else "killed"
         cells = (run["run_id"], run["command"], run["verdict"] or "", run["changed"] or 0, ended)
         table.add_row(*(escape(str(cell)) for cell in cells))
+    _out.print(table)
+
+
+def show_flags(flags: Sequence[Flag]) -> None:
+    """Each flag, whether it is on, and what it means."""
+    table = _table("flag", "", "meaning")
+    for flag in flags:
+        table.add_row(flag.name, "on" if flag.is_on else "off", flag.meaning)
     _out.print(table)
 
 

@@ -1,0 +1,91 @@
+"""Feature flags: whatever routes calls in a new way is off until somebody switches it on.
+
+A flag is a row of `rollcall_ops.flags`, read at query time: turning it off needs no deployment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from rollcall.database import Snapshot, fetch
+from rollcall.errors import ConfigurationError
+from rollcall.project import Project
+from rollcall.workspace import Workspace
+
+__all__ = ["FLAGS", "ROUTE_BY_HEARTBEAT", "Flag", "is_on", "show", "switch"]
+
+ROUTE_BY_HEARTBEAT = "route_by_heartbeat"
+FLAGS = {
+    ROUTE_BY_HEARTBEAT: "rollcall.routable_agents asks for a fresh heartbeat, a connected device and free "
+    "capacity, not for the status alone",
+}
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A flag; changed_at and changed_by are none when it was never switched."""
+
+    name: str
+    is_on: bool
+    meaning: str
+    changed_at: datetime | None
+    changed_by: str | None
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "name": self.name,
+            "is_on": self.is_on,
+            "meaning": self.meaning,
+            "changed_at": self.changed_at.isoformat() if self.changed_at else None,
+            "changed_by": self.changed_by,
+        }
+
+
+def show(workspace: Workspace) -> list[Flag]:
+    """Every flag that there is."""
+    with workspace.database.snapshot() as snapshot:
+        return _flags(snapshot, workspace.project)
+
+
+def is_on(snapshot: Snapshot, project: Project, name: str) -> bool:
+    """Whether a flag is on; off where our ledger is not deployed."""
+    return any(flag.is_on for flag in _flags(snapshot, project) if flag.name == name)
+
+
+def switch(workspace: Workspace, name: str, *, on: bool) -> None:
+    """Switch a flag; takes effect with the next query.
+
+    Raises:
+        ConfigurationError: there is no such flag, or nowhere to keep it yet.
+    """
+    if name not in FLAGS:
+        raise ConfigurationError(f"there is no flag {name}", f"the flags are: {', '.join(FLAGS)}")
+    with workspace.database.snapshot() as snapshot:
+        if not _is_deployed(snapshot, workspace.project):
+            raise ConfigurationError(
+                "the flags' table is not deployed, so every flag is off", "run `rollcall run` first"
+            )
+    with contextlib.closing(workspace.database.connect()) as connection:
+        fetch(connection, workspace.project.sql("switch_flag"), [name, on])
+
+
+def _flags(snapshot: Snapshot, project: Project) -> list[Flag]:
+    deployed = _is_deployed(snapshot, project)
+    rows = {row["name"]: row for row in snapshot.rows(project.sql("show_flags"))} if deployed else {}
+    return [
+        Flag(
+            name=name,
+            is_on=rows[name]["is_on"] if name in rows else False,
+            meaning=meaning,
+            changed_at=rows[name]["changed_at"] if name in rows else None,
+            changed_by=rows[name]["changed_by"] if name in rows else None,
+        )
+        for name, meaning in FLAGS.items()
+    ]
+
+
+def _is_deployed(snapshot: Snapshot, project: Project) -> bool:
+    deployed = snapshot.rows(project.sql("deployed_relations"))
+    return any((row["schema_name"], row["relation_name"]) == ("rollcall_ops", "flags") for row in deployed)
