@@ -27,6 +27,7 @@ __all__ = ["app", "main"]
 USAGE = 2
 INTERRUPTED = 130
 PARTLY_DONE = 5
+BLOCKED = 12
 
 app = typer.Typer(
     name="rollcall",
@@ -247,6 +248,34 @@ def flags(
         _print_json([flag.to_json() for flag in shown])
     else:
         console.show_flags(shown)
+
+
+@app.command()
+def doctor(
+    print_grants: Annotated[
+        bool, typer.Option("--grants", help="Print the statements that make the roles, and nothing else.")
+    ] = False,
+    as_json: Json = False,
+    variables: Vars = None,
+) -> None:
+    """Say what would go wrong, and what to do about it. Read-only."""
+    from rollcall import console
+    from rollcall.doctor import examine, grants
+
+    workspace = _workspace(variables, as_json)
+    if print_grants:
+        statements = grants(workspace)
+        if as_json:
+            _print_json([grant.to_json() for grant in statements])
+        else:
+            console.show_grants(statements)
+        return
+    diagnosis = examine(workspace)
+    if as_json:
+        _print_json(diagnosis.to_json())
+    else:
+        console.show_diagnosis(diagnosis)
+    raise typer.Exit(BLOCKED if diagnosis.is_blocked else 0)
 
 
 @app.command()

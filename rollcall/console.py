@@ -23,6 +23,7 @@ from rollcall.verdict import HEADLINES, PASS
 
 if TYPE_CHECKING:
     from rollcall.cleaning import CleaningResult
+    from rollcall.doctor import Diagnosis, Grant
     from rollcall.flags import Flag
     from rollcall.migration import MigrationResult
     from rollcall.plan import Plan
@@ -33,8 +34,10 @@ __all__ = [
     "progress",
     "show_assessment",
     "show_cleaning",
+    "show_diagnosis",
     "show_error",
     "show_flags",
+    "show_grants",
     "show_history",
     "show_migration",
     "show_plan",
@@ -65,6 +68,7 @@ REMEDY_WORDS = {
     "clear_reference": "call references to clear",
 }
 SKIPS_SHOWN = 5
+OCCURRENCES_SHOWN = 10
 
 
 def _console(*, stderr: bool) -> Console:
@@ -260,6 +264,43 @@ def show_flags(flags: Sequence[Flag]) -> None:
     _out.print(table)
 
 
+def show_diagnosis(diagnosis: Diagnosis) -> None:
+    """Each finding: what was found, what would go wrong, what to do."""
+    for finding in diagnosis.findings:
+        kind = finding.kind
+        mark = symbol("✗", "!!") if finding.is_blocking else symbol("•", "-")
+        _out.print(f"[{COLOURS[kind.severity]}]{mark} {kind.severity.value}[/]  [bold]{finding.name}[/]")
+        for label, lines in (
+            ("found", finding.found[:OCCURRENCES_SHOWN]),
+            ("", _rest(finding.found)),
+            ("else", [kind.consequence]),
+            ("do", [kind.remedy]),
+        ):
+            for line in lines:
+                _out.print(Padding(_labelled(label, line), (0, 0, 0, 4)))
+        for statement in finding.statements:
+            _out.print(Padding(escape(f"{statement};"), (0, 0, 0, 11)), soft_wrap=True)
+        _out.print()
+    version = diagnosis.server_version.split(" ")[0]
+    where = escape(f"({diagnosis.database}, PostgreSQL {version})")
+    if diagnosis.is_blocked:
+        _out.print(f"[bold red]A run must not go on here as long as something blocks it[/]  {where}")
+    elif diagnosis.findings:
+        _out.print(f"[bold]Nothing blocks a run[/]  {where}")
+    else:
+        _out.print(f"[bold green]Nothing stands in the way[/]  {where}")
+
+
+def show_grants(grants: Sequence[Grant]) -> None:
+    """The statements, ready to be piped into psql."""
+    section = None
+    for grant in grants:
+        if grant.section != section:
+            section = grant.section
+            _print_plain(f"-- {section}")
+        _print_plain(f"{grant.statement};")
+
+
 @contextlib.contextmanager
 def progress(unit: str) -> Iterator[Callable[[int, int], None]]:
     """A bar with rate and time left; gives the function to call with done and total."""
@@ -272,6 +313,25 @@ def progress(unit: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=_out, transient=True) as bar:
         task = bar.add_task(unit, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _labelled(label: str, text: str) -> Table:
+    """A label of fixed width beside a text that wraps."""
+    row = Table.grid(padding=(0, 2, 0, 0))
+    row.add_column(width=5, style="dim")
+    row.add_column(overflow="fold")
+    row.add_row(label, escape(text))
+    return row
+
+
+def _rest(lines: Sequence[str]) -> list[str]:
+    left = len(lines) - OCCURRENCES_SHOWN
+    return [f"and {left} more, see --json"] if left > 0 else []
+
+
+def _print_plain(line: str) -> None:
+    """Nothing added and no line broken: the output is for a program."""
+    _out.print(line, markup=False, soft_wrap=True)
 
 
 def _table(*headings: str) -> Table:

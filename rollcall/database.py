@@ -26,6 +26,7 @@ __all__ = ["Connection", "Database", "Row", "Snapshot"]
 Row = dict[str, Any]
 Connection = psycopg.Connection[Row]
 
+OLDEST_SERVER_VERSION = 14
 FETCH_ROWS = 2_000
 CONNECT_SECONDS = 10
 
@@ -51,9 +52,11 @@ class Database:
         Raises:
             ConfigurationError: the conninfo cannot be read.
             ConnectionFailed: no connection, with libpq's reason and no secret.
+            EvaluationError: the server is too old.
         """
         with contextlib.closing(_connect(conninfo)) as connection:
             info = connection.info
+            _refuse_old_server(info)
             return cls(
                 conninfo=conninfo,
                 name=info.dbname,
@@ -166,6 +169,15 @@ def _connect(conninfo: str) -> Connection:
             "check that the server is up and the name, user and password are right "
             "(ROLLCALL_DATABASE_URL, PG* variables, ~/.pgpass)",
         ) from None
+
+
+def _refuse_old_server(info: psycopg.ConnectionInfo) -> None:
+    """libpq gives the version like 140005, for 14.5."""
+    if info.server_version // 10_000 < OLDEST_SERVER_VERSION:
+        raise EvaluationError(
+            f"the server is PostgreSQL {info.parameter_status('server_version')}, which is too old",
+            f"Rollcall needs PostgreSQL {OLDEST_SERVER_VERSION} or newer; nothing was read or changed",
+        )
 
 
 def _libpq_reason(error: psycopg.Error, parameters: Mapping[str, Any]) -> str:

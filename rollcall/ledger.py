@@ -20,6 +20,7 @@ from typing import Any
 
 from rollcall import __version__
 from rollcall.database import Connection, fetch, take_role
+from rollcall.doctor import refuse_pooler
 from rollcall.errors import LeaseHeld, Refused
 from rollcall.results import Assessment
 from rollcall.schema import Statement, pending_statements
@@ -94,7 +95,9 @@ def open_run(workspace: Workspace, command: str, approved_by: str | None = None)
 
     Raises:
         LeaseHeld: another run is at work; says who.
+        Refused: a pooler in transaction mode would lose the lease.
     """
+    refuse_pooler(workspace)
     with contextlib.closing(workspace.database.connect()) as connection:
         _take_lock(workspace, connection)
         run = Run(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}", workspace, connection)

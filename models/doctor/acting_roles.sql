@@ -1,5 +1,5 @@
--- One row per step: the role that executes it. $1: ROLLCALL_MIGRATE_ROLE. $2: ROLLCALL_CLEAN_ROLE; null: the login role.
--- A role that does not exist has no row.
+-- One row per step: the role that executes it; one that does not exist has no row. $1: ROLLCALL_MIGRATE_ROLE.
+-- $2: ROLLCALL_CLEAN_ROLE. Null: the login role.
 select
     steps.step,
     r.oid as role_oid,

@@ -30,9 +30,8 @@ own_schemas as (
     select
         s.position,
         s.schema_name,
-        s.cleaner_writes,
         n.oid is not null as is_there
-    from (values (0, 'rollcall', false), (1, 'rollcall_ops', true)) as s (position, schema_name, cleaner_writes)
+    from (values (0, 'rollcall'), (1, 'rollcall_ops')) as s (position, schema_name)
     left join pg_catalog.pg_namespace as n on n.nspname = s.schema_name
 ),
 
@@ -40,36 +39,46 @@ statements as (
     select
         10 as position,
         'read: assess, plan, verify, doctor' as section,
-        'create role ' || reader || ' nologin' as statement
+        'create role ' || names.reader || ' nologin' as statement
     from names
-    where not exists (select 1 from pg_catalog.pg_roles where rolname = $1)
+    where not exists (
+            select 1
+            from pg_catalog.pg_roles
+                    as r
+            where r.rolname = $1
+        )
     union all
     select
         11 as position,
         'read: assess, plan, verify, doctor' as section,
-        'grant usage on schema ' || app_schema || ' to ' || reader as statement
+        'grant usage on schema ' || names.app_schema || ' to ' || names.reader as statement
     from names
     union all
     select
         12 as position,
         'read: assess, plan, verify, doctor' as section,
-        'grant select on ' || all_tables || ' to ' || reader as statement
+        'grant select on ' || tables.all_tables || ' to ' || names.reader as statement
     from names
     cross join tables
     union all
     select
         20 as position,
         'migrate' as section,
-        'create role ' || migrator || ' nologin' as statement
+        'create role ' || names.migrator || ' nologin' as statement
     from names
-    where not exists (select 1 from pg_catalog.pg_roles where rolname = $2)
+    where not exists (
+            select 1
+            from pg_catalog.pg_roles
+                    as r
+            where r.rolname = $2
+        )
     union all
     select
         21 as position,
         'migrate' as section,
         coalesce(
-            'alter table ' || table_name || ' owner to ' || migrator,
-            format('grant %I to ', owner_name) || migrator
+            'alter table ' || owners.table_name || ' owner to ' || names.migrator,
+            format('grant %I to ', owners.owner_name) || names.migrator
         ) as statement
     from names
     cross join owners
@@ -77,13 +86,13 @@ statements as (
     select
         22 as position,
         'migrate' as section,
-        'grant usage, create on schema ' || app_schema || ' to ' || migrator as statement
+        'grant usage, create on schema ' || names.app_schema || ' to ' || names.migrator as statement
     from names
     union all
     select
         23 as position,
         'migrate' as section,
-        'grant select on ' || all_tables || ' to ' || migrator as statement
+        'grant select on ' || tables.all_tables || ' to ' || names.migrator as statement
     from names
     cross join tables
     union all
@@ -91,8 +100,8 @@ statements as (
         24 + s.position as position,
         'migrate' as section,
         case
-            when s.is_there then format('grant usage, create on schema %I to ', s.schema_name) || migrator
-            else format('create schema %I authorization ', s.schema_name) || migrator
+            when s.is_there then format('grant usage, create on schema %I to ', s.schema_name) || names.migrator
+            else format('create schema %I authorization ', s.schema_name) || names.migrator
         end as statement
     from names
     cross join own_schemas as s
@@ -100,20 +109,25 @@ statements as (
     select
         30 as position,
         'clean' as section,
-        'create role ' || cleaner || ' nologin' as statement
+        'create role ' || names.cleaner || ' nologin' as statement
     from names
-    where not exists (select 1 from pg_catalog.pg_roles where rolname = $3)
+    where not exists (
+            select 1
+            from pg_catalog.pg_roles
+                    as r
+            where r.rolname = $3
+        )
     union all
     select
         31 as position,
         'clean' as section,
-        'grant usage on schema ' || app_schema || ' to ' || cleaner as statement
+        'grant usage on schema ' || names.app_schema || ' to ' || names.cleaner as statement
     from names
     union all
     select
         32 as position,
         'clean' as section,
-        'grant select on ' || all_tables || ' to ' || cleaner as statement
+        'grant select on ' || tables.all_tables || ' to ' || names.cleaner as statement
     from names
     cross join tables
     union all
@@ -123,55 +137,37 @@ statements as (
         'grant update (' || {{ literal(
             quoted(var('sessions_status_column')) ~ ', ' ~ quoted(var('sessions_logout_at_column'))
             ~ ', ' ~ quoted(var('sessions_call_id_column'))
-        ) }} || ') on ' || sessions || ' to ' || cleaner as statement
+        ) }} || ') on ' || tables.sessions || ' to ' || names.cleaner as statement
     from names
     cross join tables
     union all
     select
         40 + s.position as position,
-        'what migrate makes: our views to read, our ledger to write' as section,
-        format('grant usage on schema %I to ', s.schema_name) || reader || ', ' || cleaner as statement
+        'read what migrate makes: our views and our ledger' as section,
+        format('grant usage on schema %I to ', s.schema_name) || names.reader as statement
     from names
     cross join own_schemas as s
     union all
     select
         42 + s.position as position,
-        'what migrate makes: our views to read, our ledger to write' as section,
-        'alter default privileges for role ' || migrator || format(' in schema %I', s.schema_name)
-        || ' grant select on tables to ' || reader as statement
+        'read what migrate makes: our views and our ledger' as section,
+        'alter default privileges for role ' || names.migrator || format(' in schema %I', s.schema_name)
+        || ' grant select on tables to ' || names.reader as statement
     from names
     cross join own_schemas as s
-    union all
-    select
-        44 as position,
-        'what migrate makes: our views to read, our ledger to write' as section,
-        'alter default privileges for role ' || migrator || format(' in schema %I', s.schema_name)
-        || ' grant select, insert, update on tables to ' || cleaner as statement
-    from names
-    cross join own_schemas as s
-    where s.cleaner_writes
     union all
     select
         45 + s.position as position,
-        'what migrate made: our views to read, our ledger to write' as section,
-        format('grant select on all tables in schema %I to ', s.schema_name) || reader as statement
+        'read what migrate made already' as section,
+        format('grant select on all tables in schema %I to ', s.schema_name) || names.reader as statement
     from names
     cross join own_schemas as s
     where s.is_there
-    union all
-    select
-        47 as position,
-        'what migrate made: our views to read, our ledger to write' as section,
-        format('grant select, insert, update on all tables in schema %I to ', s.schema_name) || cleaner as statement
-    from names
-    cross join own_schemas as s
-    where s.is_there
-        and s.cleaner_writes
     union all
     select
         50 as position,
         'log in' as section,
-        'grant ' || reader || ', ' || migrator || ', ' || cleaner
+        'grant ' || names.reader || ', ' || names.migrator || ', ' || names.cleaner
         || case when r.rolsuper then ' to "YOUR LOGIN ROLE"' else format(' to %I', r.rolname) end as statement
     from names
     cross join pg_catalog.pg_roles as r

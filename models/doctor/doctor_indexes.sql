@@ -17,8 +17,11 @@ select
     case
         when b.pid is null
             then format(
-                'drop index %s%I.%I', case when c.relkind = 'i' then 'concurrently ' else '' end, n.nspname, c.relname
-            )
+                    'drop index %s%I.%I',
+                    case when c.relkind = 'i' then 'concurrently ' else '' end,
+                    n.nspname,
+                    c.relname
+                )
     end as statement
 from {{ ref('watched_tables') }} as t
 join pg_catalog.pg_index as i on i.indrelid = t.table_oid

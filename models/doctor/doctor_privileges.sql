@@ -95,6 +95,7 @@ migrating as (
         and not pg_catalog.pg_has_role(a.role_oid, r.owner_oid, 'usage')
 ),
 
+-- what clean needs of our ledger, every run grants by itself
 cleaning as (
     select
         30 as position,
@@ -106,7 +107,7 @@ cleaning as (
     cross join {{ ref('watched_tables') }} as t
     join pg_catalog.pg_attribute as c
         on c.attrelid = t.table_oid
-        and c.attname in ({{ literals([
+            and c.attname in ({{ literals([
             var('sessions_status_column'),
             var('sessions_logout_at_column'),
             var('sessions_call_id_column'),
@@ -115,32 +116,6 @@ cleaning as (
         and t.part = 'sessions'
         and t.is_root
         and not pg_catalog.has_column_privilege(a.role_oid, t.table_oid, c.attnum, 'update')
-    union all
-    select
-        31 as position,
-        a.step,
-        a.role_name,
-        format('USAGE on schema %I', n.nspname) as lacking,
-        format('grant usage on schema %I to %I', n.nspname, a.role_name) as statement
-    from {{ ref('acting_roles') }} as a
-    cross join pg_catalog.pg_namespace as n
-    where a.step = 'clean'
-        and n.nspname = 'rollcall_ops'
-        and not pg_catalog.has_schema_privilege(a.role_oid, n.oid, 'usage')
-    union all
-    select
-        32 as position,
-        a.step,
-        a.role_name,
-        format('%s on %s', upper(p.privilege), r.full_name) as lacking,
-        format('grant %s on %s to %I', p.privilege, r.full_name, a.role_name) as statement
-    from {{ ref('acting_roles') }} as a
-    cross join own_relations as r
-    cross join (values ('select'), ('insert')) as p (privilege)
-    where a.step = 'clean'
-        and r.schema_name = 'rollcall_ops'
-        and r.relation_name = 'changes'
-        and not pg_catalog.has_table_privilege(a.role_oid, r.relation_oid, p.privilege)
 ),
 
 -- the login role itself reads our views and keeps the ledger
@@ -172,23 +147,47 @@ recording as (
 ),
 
 needed as (
-    select position, step, role_name, lacking, statement from reading
+    select
+        position,
+        step,
+        role_name,
+        lacking,
+        statement
+    from reading
     union all
-    select position, step, role_name, lacking, statement from migrating
+    select
+        position,
+        step,
+        role_name,
+        lacking,
+        statement
+    from migrating
     union all
-    select position, step, role_name, lacking, statement from cleaning
+    select
+        position,
+        step,
+        role_name,
+        lacking,
+        statement
+    from cleaning
     union all
-    select position, step, role_name, lacking, statement from recording
+    select
+        position,
+        step,
+        role_name,
+        lacking,
+        statement
+    from recording
 )
 
 select
+    statement,
     case step
         when 'assess' then 'missing_select_privilege'
         when 'migrate' then 'missing_migrate_privilege'
         when 'clean' then 'missing_clean_privilege'
         else 'missing_record_privilege'
     end as finding,
-    format('%I lacks %s', role_name, lacking) as found,
-    statement
+    format('%I lacks %s', role_name, lacking) as found
 from needed
 order by position, found

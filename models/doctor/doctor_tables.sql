@@ -27,11 +27,11 @@ self_filled as (
     from {{ ref('watched_tables') }} as t
     join pg_catalog.pg_attribute as a
         on a.attrelid = t.table_oid
-        and a.atttypid = 'timestamp without time zone'::regtype
-        and not a.attisdropped
+            and a.atttypid = 'timestamp without time zone'::regtype
+            and not a.attisdropped
     join pg_catalog.pg_attrdef as d
         on d.adrelid = a.attrelid
-        and d.adnum = a.attnum
+            and d.adnum = a.attnum
     where t.is_root
         and t.part in ('sessions', 'calls')
 )
@@ -73,8 +73,10 @@ where t.is_root
 union all
 select
     'server_time_zone' as finding,
-    format('%s.%I defaults to %s, in the time zone %s of the server', f.table_name, f.column_name,
-        f.default_expression, current_setting('TimeZone')) as found,
+    format(
+        '%s.%I defaults to %s, in the time zone %s of the server', f.table_name, f.column_name,
+        f.default_expression, current_setting('TimeZone')
+    ) as found,
     format(
         'alter database %I set timezone = %L', current_database(), {{ literal(var('app_time_zone')) }}
     ) as statement

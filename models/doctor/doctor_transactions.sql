@@ -31,7 +31,8 @@ where p.database = current_database()
 union all
 select
     'hidden_activity' as finding,
-    format('the transactions of %s other sessions of this database are hidden from %I', count(*), session_user) as found,
+    format('the transactions of %s other sessions of this database are hidden from %I', count(*), session_user)
+        as found,
     format('grant pg_read_all_stats to %I', session_user) as statement
 from pg_catalog.pg_stat_activity as a
 where a.datname = current_database()

@@ -5,6 +5,7 @@ with fired as (
         t.root_oid,
         t.table_name,
         g.tgname as trigger_name,
+        g.tgattr::smallint[] as update_columns,
         format(
             '%s %s, for each %s, calls %s',
             case when g.tgtype & 2 > 0 then 'before' else 'after' end,
@@ -18,8 +19,7 @@ with fired as (
             case when g.tgtype & 1 > 0 then 'row' else 'statement' end,
             g.tgfoid::regproc
         ) as description,
-        g.tgtype & 16 > 0 as fires_on_update,
-        g.tgattr::smallint[] as update_columns
+        g.tgtype & 16 > 0 as fires_on_update
     from {{ ref('watched_tables') }} as t
     join pg_catalog.pg_trigger as g on g.tgrelid = t.table_oid
     where not g.tgisinternal

@@ -12,12 +12,12 @@ select distinct
 from {{ ref('watched_tables') }} as t
 join pg_catalog.pg_depend as d
     on d.refclassid = 'pg_catalog.pg_class'::regclass
-    and d.refobjid = t.table_oid
-    and d.classid = 'pg_catalog.pg_rewrite'::regclass
+        and d.refobjid = t.table_oid
+        and d.classid = 'pg_catalog.pg_rewrite'::regclass
 join pg_catalog.pg_rewrite as r on r.oid = d.objid
 join pg_catalog.pg_class as v
     on v.oid = r.ev_class
-    and v.relkind in ('v', 'm')
+        and v.relkind in ('v', 'm')
 join pg_catalog.pg_namespace as n on n.oid = v.relnamespace
 where n.nspname not in ('rollcall', 'rollcall_ops')
 union all

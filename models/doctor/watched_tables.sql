@@ -28,16 +28,16 @@ select
     m.part,
     m.root_oid,
     m.table_oid,
-    m.table_oid = m.root_oid as is_root,
-    format('%I.%I', n.nspname, c.relname) as table_name,
     c.relkind as kind,
     c.relnamespace as schema_oid,
     c.relowner as owner_oid,
     c.relrowsecurity as has_row_security,
     c.relforcerowsecurity as forces_row_security,
     c.relreplident as replica_identity,
+    m.table_oid = m.root_oid as is_root,
+    format('%I.%I', n.nspname, c.relname) as table_name,
     greatest(c.reltuples, 0)::bigint as estimated_rows,
-    exists (
+    exists(
         select 1
         from pg_catalog.pg_index as i
         where i.indrelid = c.oid
