@@ -1,14 +1,26 @@
--- A critical rule fires exactly where the clean-up plan has a row: so READY can always be reached by cleaning.
-select
-    s.session_id as is_found,
-    p.session_id as is_planned
-from (
-    select session_id
+-- A critical rule fires exactly where the clean-up plan has a row that names it: so cleaning always leads to READY.
+with found as (
+    select
+        session_id,
+        array_remove(
+            array[
+                case when abandoned_session then 'abandoned_session' end,
+                case when orphaned_call_reference then 'orphaned_call_reference' end,
+                case when invalid_on_call then 'invalid_on_call' end
+            ],
+            null
+        ) as rules
     from {{ ref('assessed_sessions') }}
     where abandoned_session
         or orphaned_call_reference
         or invalid_on_call
-) as s
-full join {{ ref('cleanup_plan') }} as p on p.session_id = s.session_id
-where s.session_id is null
-    or p.session_id is null
+)
+
+select
+    found.session_id as is_found,
+    planned.session_id as is_planned,
+    found.rules,
+    planned.rules as planned_rules
+from found
+full join {{ ref('cleanup_plan') }} as planned on planned.session_id = found.session_id
+where found.rules is distinct from planned.rules
