@@ -162,9 +162,9 @@ def clean(as_json: Json = False, variables: Vars = None) -> None:
     pending = make_plan(workspace)
     with (
         open_run(workspace, "clean", approved_by=_user()) as run,
-        console.progress("sessions") as advance,
+        console.progress("sessions") as watcher,
     ):
-        result = execute(workspace, run, pending, advance)
+        result = execute(workspace, run, pending, watcher)
     if as_json:
         _print_json(result.to_json())
     else:

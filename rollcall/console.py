@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from rollcall.batches import Watcher
 from rollcall.results import Assessment, Check, Severity
 from rollcall.verdict import HEADLINES, PASS
 
@@ -273,7 +274,7 @@ def show_diagnosis(diagnosis: Diagnosis) -> None:
         for label, lines in (
             ("found", finding.found[:OCCURRENCES_SHOWN]),
             ("", _rest(finding.found)),
-            ("else", [kind.consequence]),
+            ("risk", [kind.consequence]),
             ("do", [kind.remedy]),
         ):
             for line in lines:
@@ -302,36 +303,37 @@ def show_grants(grants: Sequence[Grant]) -> None:
 
 
 @contextlib.contextmanager
-def progress(unit: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar with rate and time left; gives the function to call with done and total."""
+def progress(unit: str) -> Iterator[Watcher]:
+    """A bar with rate and time left; says beside it why the work waits, when it does."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=_out, transient=True) as bar:
-        task = bar.add_task(unit, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        yield _BarWatcher(bar, unit)
 
 
-def _labelled(label: str, text: str) -> Table:
-    """A label of fixed width beside a text that wraps."""
-    row = Table.grid(padding=(0, 2, 0, 0))
-    row.add_column(width=5, style="dim")
-    row.add_column(overflow="fold")
-    row.add_row(label, escape(text))
-    return row
+class _BarWatcher(Watcher):
+    def __init__(self, bar: Progress, unit: str) -> None:
+        self._bar = bar
+        self._unit = unit
+        self._task = bar.add_task(unit, total=None, rate="")
+        self._reason: str | None = None
 
+    def advanced(self, done: int, total: int) -> None:
+        speed = self._bar.tasks[self._task].speed
+        rate = f"{speed:,.0f}/s" if speed else ""
+        self._bar.update(self._task, completed=done, total=total, rate=rate)
 
-def _rest(lines: Sequence[str]) -> list[str]:
-    left = len(lines) - OCCURRENCES_SHOWN
-    return [f"and {left} more, see --json"] if left > 0 else []
-
-
-def _print_plain(line: str) -> None:
-    """Nothing added and no line broken: the output is for a program."""
-    _out.print(line, markup=False, soft_wrap=True)
+    def held(self, reason: str | None) -> None:
+        if reason == self._reason:
+            return
+        self._reason = reason
+        text = f"waiting: {reason}" if reason else "going on"
+        self._bar.console.print(f"[yellow]{escape(text)}", soft_wrap=True)
 
 
 def _table(*headings: str) -> Table:

@@ -18,10 +18,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
+
 from rollcall import __version__
 from rollcall.database import Connection, fetch, take_role
 from rollcall.doctor import refuse_pooler
-from rollcall.errors import LeaseHeld, Refused
+from rollcall.errors import ConfigurationError, LeaseHeld, Refused
 from rollcall.results import Assessment
 from rollcall.schema import Statement, pending_statements
 from rollcall.workspace import Workspace
@@ -46,6 +48,7 @@ class Run:
     connection: Connection = field(repr=False)
     made: list[Statement] = field(default_factory=list)
     token: int = 0
+    _compiled: dict[str, str] = field(default_factory=dict, repr=False)
 
     def check_lease(self, connection: Connection) -> None:
         """Make sure, in the caller's transaction, that nobody took the lease.
@@ -63,6 +66,11 @@ class Run:
     def note(self, **values: Any) -> None:
         """Record what is known of the run so far; see `analyses/ledger/update_run.sql` for the names."""
         fetch(self.connection, self._sql("update_run"), [self.id, json.dumps(values, default=str)])
+
+    def note_if_possible(self, **values: Any) -> None:
+        """The same where another error is on its way already, which must not be hidden."""
+        with contextlib.suppress(psycopg.Error):
+            self.note(**values)
 
     def note_rules(self, stage: str, assessment: Assessment) -> None:
         """Record every rule's count and first keys. stage: ``before`` or ``after``."""
@@ -86,7 +94,9 @@ class Run:
             )
 
     def _sql(self, name: str) -> str:
-        return self.workspace.project.sql(name)
+        if name not in self._compiled:
+            self._compiled[name] = self.workspace.project.sql(name)
+        return self._compiled[name]
 
 
 @contextlib.contextmanager
@@ -102,9 +112,11 @@ def open_run(workspace: Workspace, command: str, approved_by: str | None = None)
         _take_lock(workspace, connection)
         run = Run(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}", workspace, connection)
         run.made = _make_ledger(workspace, connection)
+        _grant_to_clean_role(workspace, connection)
         holder = f"{command} by {getpass.getuser()} on {socket.gethostname()}, pid {os.getpid()}"
         fetch(connection, run._sql("open_run"), [run.id, command, __version__, approved_by])
         run.token = fetch(connection, run._sql("take_lease"), [run.id, holder])[0]["token"]
+        run._sql("check_lease")  # compiled now: every batch needs it within its transaction
         try:
             yield run
         except BaseException as error:
@@ -171,3 +183,20 @@ def _make_ledger(workspace: Workspace, connection: Connection) -> list[Statement
         for statement in missing:
             fetch(connection, statement.sql)
     return missing
+
+
+def _grant_to_clean_role(workspace: Workspace, connection: Connection) -> None:
+    """What the clean-up role needs of the ledger, and no more; nothing where it has it."""
+    role = workspace.settings.clean_role
+    if role is None:
+        return
+    try:
+        missing = fetch(connection, workspace.project.sql("grants_of_clean_role"), [role])
+    except psycopg.errors.UndefinedObject:
+        raise ConfigurationError(
+            f"the role {role} does not exist", "create it, or correct ROLLCALL_CLEAN_ROLE"
+        ) from None
+    with connection.transaction():
+        take_role(connection, workspace.settings.migrate_role)
+        for row in missing:
+            fetch(connection, row["statement"])

@@ -150,8 +150,14 @@ class Pipeline:
     def clean(self) -> CleaningResult:
         """Execute the plan's changes."""
         console.step("Clean")
-        with console.progress("sessions") as advance:
-            self.cleaning = clean(self.workspace, self._recorded, self._plan, advance)
+        with console.progress("sessions") as watcher:
+            self.cleaning = clean(
+                self.workspace,
+                self._recorded,
+                self._plan,
+                watcher,
+                unattended=self.approval is Approval.SCHEDULE,
+            )
         console.show_cleaning(self.cleaning)
         return self.cleaning
 

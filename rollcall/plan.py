@@ -1,4 +1,9 @@
-"""The pending work as data: what `migration_plan` and `cleanup_plan` still hold, bound by a hash."""
+"""The pending work as data: what `migration_plan` and `cleanup_plan` still hold, bound by a hash.
+
+A plan is a header and a body of lines, one per statement and one per change. The header says which
+database it is for, of which instant, how long it holds, and the digest of the body; the plan's hash
+is the header's. Written to a file (`rollcall.plan_file`) it is JSON Lines, header first.
+"""
 
 from __future__ import annotations
 
@@ -7,55 +12,90 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from rollcall.database import Snapshot
+from rollcall.project import Project
 from rollcall.schema import Statement, pending_statements
 from rollcall.workspace import Workspace
 
-__all__ = ["Plan", "make_plan"]
+__all__ = ["Body", "Plan", "identity_of", "line_of", "make_plan", "schema_fingerprint"]
+
+FORMAT = 1
+
+
+class Body:
+    """The lines of a plan, in a file that is gone when nobody needs it any more: a million need no memory."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - lives as long as the plan
+        self._digest = hashlib.sha256()
+        self.statement_count = 0
+        self.change_count = 0
+        self.by_remedy: Counter[str] = Counter()
+        self.by_rule: Counter[str] = Counter()
+        self.statuses_after: set[str] = set()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of every byte of the lines."""
+        return self._digest.hexdigest()
+
+    def add(self, document: dict[str, Any]) -> None:
+        self.add_line(line_of(document), document)
+
+    def add_line(self, line: bytes, document: dict[str, Any]) -> None:
+        """A line as it is, and what it says."""
+        self._digest.update(line)
+        self._file.write(line)
+        if document["line"] == "statement":
+            self.statement_count += 1
+            return
+        self.change_count += 1
+        self.by_remedy[document["remedy"]] += 1
+        self.by_rule.update(document["rules"])
+        self.statuses_after.add(document["after"]["status"])
+
+    def lines(self) -> Iterator[bytes]:
+        """Every line, as it is."""
+        self._file.seek(0)
+        yield from self._file
+
+    def documents(self, kind: str) -> Iterator[dict[str, Any]]:
+        """What the lines of one kind say, without the word for the kind."""
+        for line in self.lines():
+            document = json.loads(line)
+            if document.pop("line") == kind:
+                yield document
 
 
 class Plan:
     """Everything that is still to be done to one database, as of one instant.
 
-    The changes are kept in a file and read one by one: a million rows need no memory.
-
     Attributes:
-        hash: SHA-256 over the database's name, the instant, the statements and every change.
+        header: what binds the plan to its database, instant and schema, and the digest of the body.
+        hash: SHA-256 of the header, and so of every statement and change.
+        statements: those of the plan that are still missing.
         judged_at: the instant at which the sessions were judged, and at which they will be again.
+        made_at: when that was, by the server's clock; differs from judged_at only in tests.
         change_count, by_remedy, by_rule: how many changes, by what is done and by the rule that chose.
+        statuses_after: every status that a change writes.
     """
 
-    def __init__(
-        self,
-        database: str,
-        judged_at: datetime,
-        statements: tuple[Statement, ...],
-        rows: Iterator[Any],
-    ) -> None:
-        self.database = database
-        self.judged_at = judged_at
+    def __init__(self, header: dict[str, Any], body: Body, statements: tuple[Statement, ...]) -> None:
+        self.header = header
+        self.hash = hashlib.sha256(line_of(header)).hexdigest()
+        self.body = body
         self.statements = statements
-        self.change_count = 0
-        self.by_remedy: Counter[str] = Counter()
-        self.by_rule: Counter[str] = Counter()
-        self._file = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - lives as long as the plan
-        digest = hashlib.sha256()
-        header = {
-            "database": database,
-            "judged_at": judged_at.isoformat(),
-            "statements": [statement.to_json() for statement in statements],
-        }
-        digest.update(_canonical(header).encode())
-        for row in rows:
-            line = _canonical(_change(row))
-            digest.update(b"\n" + line.encode())
-            self._file.write(line + "\n")
-            self.change_count += 1
-            self.by_remedy[row["remedy"]] += 1
-            self.by_rule.update(row["rules"])
-        self.hash = digest.hexdigest()
+        self.database: str = header["database"]
+        self.judged_at = datetime.fromisoformat(header["judged_at"])
+        self.made_at = datetime.fromisoformat(header["made_at"])
+        self.expires_at = datetime.fromisoformat(header["expires_at"])
+        self.change_count = body.change_count
+        self.by_remedy = body.by_remedy
+        self.by_rule = body.by_rule
+        self.statuses_after = frozenset(body.statuses_after)
 
     @property
     def is_empty(self) -> bool:
@@ -63,16 +103,13 @@ class Plan:
 
     def changes(self) -> Iterator[dict[str, Any]]:
         """Each change, in the order of agents and sessions; see product.md for its fields."""
-        self._file.seek(0)
-        for line in self._file:
-            yield json.loads(line)
+        return self.body.documents("change")
 
     def to_json(self) -> dict[str, Any]:
         return {
             "hash": self.hash,
-            "database": self.database,
-            "judged_at": self.judged_at.isoformat(),
-            "statements": [statement.to_json() for statement in self.statements],
+            **self.header,
+            "statements": list(self.body.documents("statement")),
             "changes": list(self.changes()),
         }
 
@@ -84,18 +121,66 @@ def make_plan(workspace: Workspace, judged_at: datetime | None = None) -> Plan:
         judged_at: the instant to judge at; by default the snapshot's own.
     """
     project = workspace.project
+    body = Body()
     with workspace.database.snapshot(judged_at) as snapshot:
+        # a timestamptz reads the same in every plan, whoever made it
+        snapshot.rows("set local timezone = 'UTC'")
         clock = snapshot.row(project.sql("clock"))
-        return Plan(
-            database=workspace.database.name,
-            judged_at=clock["judged_at"].astimezone(UTC),
-            statements=pending_statements(snapshot, project),
-            rows=snapshot.stream(project.sql("cleanup_plan")),
-        )
+        statements = pending_statements(snapshot, project)
+        for statement in statements:
+            body.add({"line": "statement", **statement.to_json()})
+        for row in snapshot.stream(project.sql("cleanup_plan")):
+            body.add(_change(row))
+        identity = identity_of(snapshot, project)
+        fingerprint = schema_fingerprint(snapshot, project)
+    made_at = clock["current_at"].astimezone(UTC)
+    lifetime = timedelta(hours=workspace.settings.variables["plan_expires_hours"])
+    header = {
+        "line": "plan",
+        "format": FORMAT,
+        **identity,
+        "made_at": made_at.isoformat(),
+        "judged_at": clock["judged_at"].astimezone(UTC).isoformat(),
+        "cutoff": clock["abandoned_before"].astimezone(UTC).isoformat(),
+        "expires_at": (made_at + lifetime).isoformat(),
+        "schema": fingerprint,
+        "statement_count": body.statement_count,
+        "change_count": body.change_count,
+        "remedies": dict(sorted(body.by_remedy.items())),
+        "body": body.digest,
+    }
+    return Plan(header, body, statements)
+
+
+def identity_of(snapshot: Snapshot, project: Project) -> dict[str, Any]:
+    """Which database this is: its name and number, and its cluster's number where we may read it."""
+    row = snapshot.row(project.sql("database_identity"))
+    system = snapshot.row(project.sql("system_identity")) if row["may_read_system"] else {}
+    return {
+        "database": row["database_name"],
+        "database_oid": row["database_oid"],
+        "system_identifier": system.get("system_identifier"),
+    }
+
+
+def schema_fingerprint(snapshot: Snapshot, project: Project) -> str:
+    """A digest of the application's tables in the catalogue, without what Rollcall declares.
+
+    The search path is empty for the rest of the snapshot's transaction.
+    """
+    query = project.sql("schema_fingerprint")
+    snapshot.rows("select set_config('search_path', '', true)")
+    return str(snapshot.row(query)["fingerprint"])
+
+
+def line_of(document: dict[str, Any]) -> bytes:
+    """A document as one line, always the same bytes."""
+    return (json.dumps(document, ensure_ascii=False, separators=(", ", ": ")) + "\n").encode()
 
 
 def _change(row: dict[str, Any]) -> dict[str, Any]:
     return {
+        "line": "change",
         "session_id": str(row["session_id"]),
         "agent_id": str(row["agent_id"]),
         "rules": row["rules"],
@@ -104,7 +189,3 @@ def _change(row: dict[str, Any]) -> dict[str, Any]:
         "after": row["after"],
         "evidence": row["evidence"],
     }
-
-
-def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

@@ -1,8 +1,10 @@
 -- Statement 2 of a batch: judge the locked sessions again, as they and their agents' calls are now; change those for
 -- which the judgement is still the planned one; keep both images.
--- $1: run_id. $2: planned rows as a JSON array of {session_id, agent_id, rules, remedy, before, after, evidence}.
--- $3: keys of the locked sessions, as text. $4: their agents, as text.
--- One row per locked session: changed, or why not.
+-- $1: run_id. $2: planned rows as a JSON array of {session_id, agent_id, rules, remedy, before, after, evidence}, all
+-- of them locked. $3: their keys, as text. $4: their agents, as text. $5: when the plan was made. $6: whether nobody
+-- watches this run. $7: the plan's hash.
+-- One row per session: changed (no reason), or why it was left alone. A session without a row was kept as it was by a
+-- trigger of the application.
 {%- set columns = app_columns('agent_sessions') -%}
 {%- set sessions = source('application', 'agent_sessions') -%}
 {%- set session_id = app_column(columns, 'sessions_id_column') -%}
@@ -11,26 +13,26 @@
 {%- set status = app_column(columns, 'sessions_status_column') -%}
 {%- set status_type = app_column_type(columns, 'sessions_status_column') -%}
 {%- set call_id = app_column(columns, 'sessions_call_id_column') -%}
-{%- set logout_at = app_column(columns, 'sessions_logout_at_column') %}
+{%- set logout_at = app_column(columns, 'sessions_logout_at_column') -%}
+{%- set logout_type = app_column_type(columns, 'sessions_logout_at_column') %}
 with planned as (
     select
-        p.session_id,
-        p.agent_id,
-        p.rules,
-        p.remedy,
-        p.before,
-        p.after,
-        p.evidence
-    from
-        jsonb_to_recordset($2::jsonb) as p (
-            session_id text,
-            agent_id text,
-            rules text[],
-            remedy text,
-            before jsonb,
-            after jsonb,
-            evidence jsonb
-        )
+        session_id::{{ session_id_type }} as session_id,
+        agent_id,
+        rules,
+        remedy,
+        before,
+        after,
+        evidence
+    from jsonb_to_recordset($2::jsonb) as p (
+        session_id text,
+        agent_id text,
+        rules text[],
+        remedy text,
+        before jsonb,
+        after jsonb,
+        evidence jsonb
+    )
 ),
 
 judged as (
@@ -39,8 +41,9 @@ judged as (
         remedy,
         status_after,
         logout_at_after,
-        before,
-        after
+        last_seen_at,
+        judged_at,
+        before
     from {{ ref('cleanup_plan') }}
     where agent_id = any({{ keys('$4', agent_id_type) }})
         and session_id = any({{ keys('$3', session_id_type) }})
@@ -56,63 +59,125 @@ verdicts as (
         judged.status_after,
         judged.logout_at_after,
         case
-            when judged.session_id is null then 'came back: the session is no longer one to be repaired'
-            when (judged.before is distinct from planned.before) then 'changed since the plan was made'
-            when judged.remedy <> planned.remedy or (judged.after is distinct from planned.after)
+            when judged.session_id is null then coalesce(
+                -- a run that was killed had this plan before, or our own commit was not heard of
+                (
+                    select 'already repaired by run ' || min(c.run_id)
+                    from {{ ref('changes') }} as c
+                    where c.session_id = planned.session_id::text
+                        and c.run_id = any(
+                            array(
+                                select r.run_id
+                                from {{ ref('runs') }} as r
+                                where r.plan_hash = $7
+                                    and r.undoes is null
+                            )
+                        )
+                ),
+                'came back: the session is no longer one to be repaired'
+            )
+            when judged.before is distinct from planned.before then 'changed since the plan was made'
+            when judged.remedy <> planned.remedy
+                or judged.status_after is distinct from planned.after ->> 'status'
+                or judged.logout_at_after is distinct from (planned.after ->> 'logout_at')::{{ logout_type }}
                 then 'needs another repair now than the planned one'
+            -- the plan is judged at its own instant, but presence has to be proven now
+            when judged.status_after <> planned.before ->> 'status'
+                and judged.status_after = {{ literal(var('available_status')) }}
+                and judged.last_seen_at < judged.judged_at + (now() - $5::timestamptz)
+                - {{ var('presence_minutes') }} * interval '1 minute'
+                then 'no longer present: nobody becomes available without a fresh sign of life'
+            when $6::boolean and exists (
+                select 1
+                from {{ ref('held_sessions') }} as h
+                where h.session_id = planned.session_id::text
+                    and h.released_at is null
+                    and h.held_at > greatest(
+                        judged.last_seen_at,
+                        (
+                            select max(greatest(a.login_at, a.last_activity_at, a.last_heartbeat_at))
+                            from {{ ref('stg_agent_sessions') }} as a
+                            where a.agent_id = planned.agent_id::{{ agent_id_type }}
+                        )
+                    )
+            )
+                then 'held back: a person undid its repair, and its agent has shown no life since'
         end as reason
     from planned
-    join unnest($3::text[]) as locked (session_id) on locked.session_id = planned.session_id
-    left join judged on judged.session_id::text = planned.session_id
+    left join judged on judged.session_id = planned.session_id
 ),
 
-before_images as (
+repairs as (
     select
-        s.{{ session_id }}::text as session_id,
-        to_jsonb(s) as image
-    from {{ sessions }} as s
-    where s.{{ session_id }} = any({{ keys('$3', session_id_type) }})
-),
-
-changed as (
-    update {{ sessions }} as s
-    set
-        {{ status }} = v.status_after::{{ status_type }},
-        {{ logout_at }} = coalesce(v.logout_at_after, s.{{ logout_at }}),
-        {{ call_id }} = null
-    from verdicts as v
-    where v.session_id = s.{{ session_id }}::text
-        and s.{{ session_id }} = any({{ keys('$3', session_id_type) }})
-        and v.reason is null
-    returning
-        s.{{ session_id }}::text as session_id,
-        to_jsonb(s) as image
-),
-
-recorded as (
-    insert into {{ ref('changes') }} (
-        run_id, session_id, agent_id, rules, remedy, evidence, before_image, after_image
-    )
-    select
-        $1 as run_id,
         v.session_id,
         v.agent_id,
         v.rules,
         v.remedy,
         v.evidence,
-        before_images.image as before_image,
-        changed.image as after_image
+        v.status_after,
+        v.logout_at_after,
+        to_jsonb(b) as before_image
     from verdicts as v
-    join changed on changed.session_id = v.session_id
-    join before_images on before_images.session_id = v.session_id
+    join {{ sessions }} as b on b.{{ session_id }} = v.session_id
+    where v.reason is null
+        and b.{{ session_id }} = any({{ keys('$3', session_id_type) }})
+),
+
+changed as (
+    update {{ sessions }} as s
+    set
+        {{ status }} = r.status_after::{{ status_type }},
+        {{ logout_at }} = coalesce(r.logout_at_after, s.{{ logout_at }}),
+        {{ call_id }} = null
+    from repairs as r
+    where r.session_id = s.{{ session_id }}
+        and s.{{ session_id }} = any({{ keys('$3', session_id_type) }})
+    returning
+        s.{{ session_id }}::text as session_id,
+        r.agent_id,
+        r.rules,
+        r.remedy,
+        r.evidence,
+        r.before_image,
+        to_jsonb(s) as after_image,
+        s.{{ status }}::text = r.status_after
+        and s.{{ logout_at }} is not distinct from r.logout_at_after
+        and s.{{ call_id }} is null as as_planned
+),
+
+recorded as (
+    insert into {{ ref('changes') }} (
+        run_id, session_id, agent_id, rules, remedy, evidence, before_image, after_image, as_planned
+    )
+    select
+        $1,
+        session_id,
+        agent_id,
+        rules,
+        remedy,
+        evidence,
+        before_image,
+        after_image,
+        as_planned
+    from changed
     returning session_id
+),
+
+released as (
+    update {{ ref('held_sessions') }} as h
+    set released_at = clock_timestamp()
+    where not $6::boolean
+        and h.released_at is null
+        and h.session_id = any($3::text[])
 )
 
 select
-    v.session_id,
-    case
-        when v.reason is not null then v.reason
-        when recorded.session_id is null then 'a trigger of the application kept the row as it was'
-    end as reason
-from verdicts as v
-left join recorded on recorded.session_id = v.session_id
+    session_id,
+    null as reason
+from recorded
+union all
+select
+    session_id::text as session_id,
+    reason
+from verdicts
+where reason is not null

@@ -9,7 +9,9 @@ set
     planned = coalesce(n.planned, r.planned),
     changed = coalesce(n.changed, r.changed),
     skipped = coalesce(n.skipped, r.skipped),
-    executed = coalesce(n.executed, r.executed)
+    executed = coalesce(n.executed, r.executed),
+    unattended = coalesce(n.unattended, r.unattended),
+    undoes = coalesce(n.undoes, r.undoes)
 from
     jsonb_to_record($2::jsonb) as n (
         judged_at timestamptz,
@@ -20,6 +22,8 @@ from
         planned integer,
         changed integer,
         skipped integer,
-        executed integer
+        executed integer,
+    unattended boolean,
+    undoes text
     )
 where r.run_id = $1

@@ -1,12 +1,12 @@
 {#
     When a call last proved that its agent was there, or null. A connected call proves it at its connection and
     its end, an outbound call at its start; an inbound call that nobody answered proves nothing.
-    Arguments: the columns to read the instants from; `direction` is read as it is.
+    Arguments: SQL of the three instants, and of the direction as text.
 #}
-{% macro sign_of_life_of_call(started_at, connected_at, ended_at) -%}
+{% macro sign_of_life_of_call(started_at, connected_at, ended_at, direction) -%}
     greatest(
         {{ connected_at }},
         case when {{ connected_at }} is not null then {{ ended_at }} end,
-        case when direction in ({{ literals(var('outbound_directions')) }}) then {{ started_at }} end
+        case when {{ direction }} in ({{ literals(var('outbound_directions')) }}) then {{ started_at }} end
     )
 {%- endmacro %}

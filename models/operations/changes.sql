@@ -1,4 +1,5 @@
 -- One row per session that a run changed, with the whole row before and after, written with the change itself.
+-- `as_planned`: the planned columns hold what was planned; a trigger of the application may have written otherwise.
 create table {{ this }} (
     run_id text not null references {{ ref('runs') }},
     session_id text not null,
@@ -8,6 +9,7 @@ create table {{ this }} (
     evidence jsonb not null,
     before_image jsonb not null,
     after_image jsonb not null,
+    as_planned boolean not null,
     changed_at timestamptz not null default clock_timestamp(),
     primary key (run_id, session_id)
 )

@@ -13,6 +13,8 @@ create table {{ this }} (
     changed integer,
     skipped integer,
     executed integer,
+    unattended boolean not null default false,
+    undoes text,
     undone_by text,
     failure text,
     rollcall_version text not null

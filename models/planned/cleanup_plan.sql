@@ -69,6 +69,8 @@ select
     remedy,
     status_after,
     logout_at_after,
+    last_seen_at,
+    judged_at,
     jsonb_build_object(
         'status', status,
         'current_call_id', current_call_id,
@@ -81,7 +83,10 @@ select
     ) as after,
     jsonb_build_object(
         'last_seen_at', last_seen_at at time zone 'UTC',
-        'idle_seconds', round(extract(epoch from judged_at - last_seen_at)),
+        -- PostgreSQL before 17 cannot subtract what is infinite
+        'idle_seconds', case
+            when isfinite(last_seen_at) then round(extract(epoch from judged_at - last_seen_at))
+        end,
         'call_exists', case when current_call_id is not null then call_exists end,
         'call_status', call_status,
         'call_started_at', call_started_at at time zone 'UTC',

@@ -1,0 +1,120 @@
+-- One row per reason why nothing can be cleaned at all, in words, and what to do. Run under the role that cleans.
+-- $1: the statuses that will be written.
+{%- set columns = app_columns('agent_sessions') %}
+with sessions as (
+    select c.oid
+    from pg_catalog.pg_class as c
+    where c.oid = to_regclass({{ literal(source('application', 'agent_sessions').include(database=false)) }})
+),
+
+tables as (
+    select
+        to_regclass(t.table_name) as oid,
+        t.table_name
+    from (
+        values
+            ({{ literal(source('application', 'agents').include(database=false)) }}),
+            ({{ literal(source('application', 'agent_sessions').include(database=false)) }}),
+            ({{ literal(source('application', 'call_sessions').include(database=false)) }})
+    ) as t (table_name)
+)
+
+select
+    'row-level security hides rows of ' || t.table_name || ' from ' || current_user as reason,
+    'grant it BYPASSRLS, or a policy that shows every row' as hint
+from tables as t
+where pg_catalog.row_security_active(t.oid)
+
+union all
+
+select
+    current_user || ' may not read ' || t.table_name as reason,
+    'grant select on ' || t.table_name || ' to ' || current_user as hint
+from tables as t
+where not pg_catalog.has_table_privilege(t.oid, 'select')
+
+union all
+
+select
+    current_user || ' may not update ' || w.column_name || ' of the sessions' as reason,
+    format(
+        'grant update (%I) on %s to %I', w.column_name, s.oid::regclass, current_user
+    ) as hint
+from sessions as s
+cross join (
+    values
+        ({{ literal(var('sessions_status_column')) }}),
+        ({{ literal(var('sessions_logout_at_column')) }}),
+        ({{ literal(var('sessions_call_id_column')) }})
+) as w (column_name)
+where not pg_catalog.has_column_privilege(s.oid, w.column_name, 'update')
+
+union all
+
+select
+    'the sessions table has no primary key, so a change could not be pinned to its row' as reason,
+    'add one' as hint
+from sessions as s
+where not exists (
+    select 1
+    from pg_catalog.pg_index as i
+    where i.indrelid = s.oid
+        and i.indisprimary
+)
+
+union all
+
+select
+    'sessions_id_column is not the primary key of the sessions table by itself' as reason,
+    'set the var to the column that is' as hint
+from sessions as s
+join pg_catalog.pg_index as i on i.indrelid = s.oid and i.indisprimary
+join pg_catalog.pg_attribute as a
+    on a.attrelid = s.oid
+    and a.attname = {{ literal(var('sessions_id_column')) }}
+where not exists (
+    select 1
+    from pg_catalog.pg_index as u
+    where u.indrelid = s.oid
+        and u.indisunique
+        and u.indpred is null
+        and u.indisvalid
+        and u.indnkeyatts = 1
+        and u.indkey[0] = a.attnum
+)
+and a.attnum <> all(i.indkey)
+
+union all
+
+select
+    'the type of the status column, ' || a.atttypid::regtype || ', has no value ' || w.status as reason,
+    'set the var that names it (closed_status, break_status or available_status) to a value that it has' as hint
+from sessions as s
+join pg_catalog.pg_attribute as a
+    on a.attrelid = s.oid
+    and a.attname = {{ literal(var('sessions_status_column')) }}
+join pg_catalog.pg_type as t on t.oid = a.atttypid
+cross join unnest($1::text[]) as w (status)
+where t.typtype = 'e'
+    and not exists (
+        select 1
+        from pg_catalog.pg_enum as e
+        where e.enumtypid = t.oid
+            and e.enumlabel = w.status
+    )
+
+union all
+
+select
+    'publication ' || p.pubname || ' publishes updates of ' || s.oid::regclass
+    || ', which has no replica identity, so every update fails' as reason,
+    format('alter table %s replica identity default', s.oid::regclass) as hint
+from sessions as s
+join pg_catalog.pg_class as c on c.oid = s.oid
+join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+join pg_catalog.pg_publication as p on p.pubupdate
+join pg_catalog.pg_publication_tables as pt
+    on pt.pubname = p.pubname
+    and pt.schemaname = n.nspname
+    and pt.tablename = c.relname
+where c.relreplident = 'n'
