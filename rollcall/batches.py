@@ -9,7 +9,6 @@ nobody else. Both are reported.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,7 +34,7 @@ KEPT = "a trigger of the application kept the row as it was"
 GONE = "no longer in the table"
 
 FATAL_CLASSES = ("08", "53", "57", "58", "F0", "XX")
-"""Of SQLSTATE: connection, resources (disk full), shutdown, system, damage. No other row would fare better."""
+"""Of SQLSTATE: connection, resources (disk full), shutdown, system, damage: no other row would fare better."""
 READ_ONLY = "25006"
 
 
@@ -241,7 +240,7 @@ class Batches:
         return f"not tried: the database refused {self._refusals} sessions in a row"
 
     def _reconnect(self, error: psycopg.Error) -> None:
-        """Go on with another connection while the lease is ours; the batch was undone, or had been committed."""
+        """Go on with another connection while the lease is ours; the batch was undone, or is committed."""
         self._connections_lost += 1
         if self._connections_lost > RECONNECTIONS:
             raise error

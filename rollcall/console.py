@@ -336,6 +336,25 @@ class _BarWatcher(Watcher):
         self._bar.console.print(f"[yellow]{escape(text)}", soft_wrap=True)
 
 
+def _labelled(label: str, text: str) -> Table:
+    """A label of fixed width beside a text that wraps."""
+    row = Table.grid(padding=(0, 2, 0, 0))
+    row.add_column(width=5, style="dim")
+    row.add_column(overflow="fold")
+    row.add_row(label, escape(text))
+    return row
+
+
+def _rest(lines: Sequence[str]) -> list[str]:
+    left = len(lines) - OCCURRENCES_SHOWN
+    return [f"and {left} more, see --json"] if left > 0 else []
+
+
+def _print_plain(line: str) -> None:
+    """Nothing added and no line broken: the output is for a program."""
+    _out.print(line, markup=False, soft_wrap=True)
+
+
 def _table(*headings: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", show_header=bool(headings))
     for heading in headings:
