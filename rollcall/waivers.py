@@ -1,0 +1,248 @@
+"""Accepted exceptions: the one door to the waivers, a dbt seed that is read as a file.
+
+A waiver says that certain violations of a rule are known and accepted, by whom, why, and until
+which day. The file is `seeds/waivers.csv` (the var `waivers_file`). `dbt seed` can load it for people
+who want to join it; what `assess` judges by is the file itself, so that it works on a database
+where nothing is deployed, with SELECT alone. Which rows a waiver matches the database says, exactly.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rollcall.errors import ConfigurationError
+from rollcall.results import Severity
+
+if TYPE_CHECKING:
+    from rollcall.expectations import Suite
+
+__all__ = [
+    "ABOUT_THE_WHOLE_FLOOR",
+    "NEVER_WAIVED_SUITES",
+    "Waiver",
+    "WaiverResult",
+    "WaiverState",
+    "read_waivers",
+]
+
+COLUMNS = ("rule", "key", "condition", "reason", "owner", "expires_on")
+NEVER_WAIVED_SUITES = ("schema", "cleaned_sessions", "routable_agents")
+ABOUT_THE_WHOLE_FLOOR = ("heartbeat_feed", "no_active_agents", "silent_feed")
+ALL = "all"
+
+_CONDITION = re.compile(r"(agent_id|began_before)\s*=\s*(\S.*)")
+_EXAMPLE = "write `all`, `agent_id = 17` or `began_before = 2026-01-31`"
+
+
+class WaiverState(StrEnum):
+    """What has become of a waiver."""
+
+    ACTIVE = "active"
+    EXPIRED = "expired"
+    UNMATCHED = "unmatched"
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """One line of the file. Either `key` or `condition` is set.
+
+    Attributes:
+        line: where it stands in the file.
+        condition: ``all``, ``agent_id`` or ``began_before``; `value` is what it compares with.
+        expires_on: the last day (UTC) on which it holds.
+    """
+
+    line: int
+    rule: str
+    key: str | None
+    condition: str | None
+    value: str | None
+    reason: str
+    owner: str
+    expires_on: date
+
+    @property
+    def waives(self) -> str:
+        """What it waives, as it is written in the file."""
+        if self.key is not None:
+            return f"key {self.key}"
+        return ALL if self.condition == ALL else f"{self.condition} = {self.value}"
+
+    def has_expired(self, today: date) -> bool:
+        return today > self.expires_on
+
+    def to_row(self) -> dict[str, Any]:
+        """For the database, as one row of JSON."""
+        return {
+            "line": self.line,
+            "rule": self.rule,
+            "key": self.key,
+            "condition": self.condition,
+            "value": self.value,
+        }
+
+
+@dataclass(frozen=True)
+class WaiverResult:
+    """A waiver and what it came to. matches: how many violations it concerns, exactly."""
+
+    waiver: Waiver
+    state: WaiverState
+    matches: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "rule": self.waiver.rule,
+            "waives": self.waiver.waives,
+            "reason": self.waiver.reason,
+            "owner": self.waiver.owner,
+            "expires_on": self.waiver.expires_on.isoformat(),
+            "state": self.state.value,
+            "matches": self.matches,
+        }
+
+    @property
+    def warning(self) -> str | None:
+        """What a person should know of it; none if it does what it is there for."""
+        waiver = self.waiver
+        what = f"the waiver of {waiver.rule} ({waiver.waives}, {waiver.owner})"
+        if self.state is WaiverState.EXPIRED:
+            again = f"{self.matches} violations fail again" if self.matches else "it would match nothing now"
+            return f"{what} expired on {waiver.expires_on}: {again}"
+        if self.state is WaiverState.UNMATCHED:
+            return f"{what} matches nothing: remove line {waiver.line}, or correct it"
+        return None
+
+
+def state_of(waiver: Waiver, matches: int, today: date) -> WaiverState:
+    """An expired waiver is expired, whatever it matches."""
+    if waiver.has_expired(today):
+        return WaiverState.EXPIRED
+    return WaiverState.ACTIVE if matches else WaiverState.UNMATCHED
+
+
+def read_waivers(path: Path, suites: Mapping[str, Suite]) -> tuple[Waiver, ...]:
+    """The waivers of the file, in its order; none if there is no such file.
+
+    Args:
+        suites: those of Rollcall and the user's own, by name.
+
+    Raises:
+        ConfigurationError: naming the line and what to write.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, restkey="_more", restval=None, strict=True)
+            rows = [(reader.line_num, row) for row in reader]
+            columns = tuple(reader.fieldnames or ())
+    except FileNotFoundError:
+        return ()
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigurationError(
+            f"{path} cannot be read as CSV ({error})", f"its first line is {','.join(COLUMNS)}"
+        ) from error
+    if columns != COLUMNS:
+        raise ConfigurationError(
+            f"{path} has the columns {','.join(columns) or '(none)'}", f"write {','.join(COLUMNS)}"
+        )
+    rules = _waivable(suites)
+    waivers = tuple(_waiver(f"{path}, line {line}", line, row, rules) for line, row in rows)
+    _refuse_twice(path, waivers)
+    return waivers
+
+
+def _waivable(suites: Mapping[str, Suite]) -> dict[str, tuple[Severity, str]]:
+    """Every rule with its severity, and why it may not be waived (empty if it may)."""
+    known: dict[str, tuple[Severity, str]] = {}
+    for suite in suites.values():
+        for rule in suite.rules:
+            why_not = ""
+            if suite.name in NEVER_WAIVED_SUITES:
+                why_not = "it is about the schema or the cleaned views"
+            elif rule.name in ABOUT_THE_WHOLE_FLOOR:
+                why_not = "it is about the whole floor, and not about one session"
+            known[rule.name] = (rule.severity, why_not)
+    return known
+
+
+def _waiver(
+    where: str, line: int, row: Mapping[str, Any], rules: Mapping[str, tuple[Severity, str]]
+) -> Waiver:
+    if "_more" in row or any(row[name] is None for name in COLUMNS):
+        raise ConfigurationError(
+            f"{where} does not have {len(COLUMNS)} values", 'put a value with a comma in it in "quotes"'
+        )
+    cells = {name: str(row[name]).strip() for name in COLUMNS}
+    name = cells["rule"]
+    if name not in rules:
+        near = difflib.get_close_matches(name, rules, n=1)
+        raise ConfigurationError(
+            f"{where}: there is no rule {name!r}",
+            f"did you mean {near[0]}?" if near else "docs/rules/ has them all",
+        )
+    severity, why_not = rules[name]
+    if why_not:
+        raise ConfigurationError(f"{where}: {name} cannot be waived: {why_not}", "remove the line")
+    for column in ("reason", "owner"):
+        if not cells[column]:
+            raise ConfigurationError(f"{where}: the {column} is missing", "somebody has to answer for it")
+    if bool(cells["key"]) == bool(cells["condition"]):
+        raise ConfigurationError(f"{where}: give either a key or a condition", f"for a condition {_EXAMPLE}")
+    condition, value = _condition(where, cells["condition"]) if cells["condition"] else (None, None)
+    if condition is not None and severity is Severity.BLOCKING:
+        raise ConfigurationError(
+            f"{where}: {name} is blocking, so it is waived by key only", "give a line for each key"
+        )
+    return Waiver(
+        line=line,
+        rule=name,
+        key=cells["key"] or None,
+        condition=condition,
+        value=value,
+        reason=cells["reason"],
+        owner=cells["owner"],
+        expires_on=_day(where, "expires_on", cells["expires_on"]),
+    )
+
+
+def _condition(where: str, text: str) -> tuple[str, str | None]:
+    if text == ALL:
+        return ALL, None
+    match = _CONDITION.fullmatch(text)
+    if match is None:
+        raise ConfigurationError(f"{where}: the condition {text!r} is not understood", _EXAMPLE)
+    name, value = match.groups()
+    if name == "began_before":
+        return name, _day(where, name, value).isoformat()
+    return name, value
+
+
+def _day(where: str, what: str, text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError(f"{where}: {what} is no day: {text!r}", "write it like 2026-12-31") from None
+
+
+def _refuse_twice(path: Path, waivers: Sequence[Waiver]) -> None:
+    seen: dict[tuple[Any, ...], int] = {}
+    for waiver in waivers:
+        what = (waiver.rule, waiver.key, waiver.condition, waiver.value)
+        if what in seen:
+            raise ConfigurationError(
+                f"{path}: lines {seen[what]} and {waiver.line} waive the same", "remove one of them"
+            )
+        seen[what] = waiver.line
+
+
+def warnings_of(results: Iterable[WaiverResult]) -> list[str]:
+    """A sentence for each waiver that a person should look at."""
+    return [result.warning for result in results if result.warning]

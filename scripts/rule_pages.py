@@ -1,0 +1,268 @@
+"""Write `docs/rules/`: a page per rule, from the same sources that judge by it.
+
+What a page says comes from the suites (`expectations/`: check, severity, reason, remedy), from the
+rule's macro (`macros/rules/`) and from its unit tests (`models/assessed/unit_tests/`), so it cannot
+say anything else than what is done.
+
+    .venv/bin/python -m scripts.rule_pages          writes the pages
+    .venv/bin/python -m scripts.rule_pages --check  fails when a page is missing or stale
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rollcall.expectations import Rule, Suite, read_suites
+from rollcall.report.words import check_title, count_of, rule_title
+from rollcall.results import Severity
+from rollcall.waivers import ABOUT_THE_WHOLE_FLOOR, NEVER_WAIVED_SUITES
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ROOT / "docs" / "rules"
+SUITES = ("readiness", "history", "schema")  # of counts, in the order of the index
+
+OVER = {
+    "readiness": "the open sessions, the calls that are not over, and the agents, at every `assess`",
+    "history": "the closed sessions and all calls, with `--history`, as the nightly run does",
+    "schema": "the schema of the application's tables and of Rollcall's own, at every `assess`",
+}
+SEVERITIES = {
+    Severity.BLOCKING: "the verdict is `NOT_READY`, and a person must act first",
+    Severity.CRITICAL: "its check fails until it is repaired",
+    Severity.WARNING: "it is shown and fails no check (`--fail-on warn` makes it count)",
+    Severity.INFO: "it is shown and fails no check",
+}
+# The schema is judged against the catalogue, where no unit test can show a row.
+SCHEMA_EXAMPLES = {
+    "missing_column": "`agent_sessions` has no column `last_heartbeat`.",
+    "missing_index": "There is no index on the open sessions, so that finding them reads the whole table.",
+    "invalid_index": "A build was interrupted: the index is there, and its `indisvalid` is false.",
+    "building_index": "An index is in `pg_stat_progress_create_index`: it is not there yet, and not broken.",
+    "missing_own_object": "The view `rollcall.agent_sessions` was never made, or is an older one.",
+    "conflicting_column": "`agent_sessions.device_connected` exists, but it is a `text`.",
+    "conflicting_index": "An index of the declared name exists, but it is on another column.",
+    "missing_select_privilege": "The role of `assess` may not read `call_sessions`.",
+    "hidden_rows": "A row-level security policy of `agent_sessions` applies to the role of `assess`.",
+    "missing_primary_key": "`agent_sessions` has no primary key.",
+}
+
+
+@dataclass(frozen=True)
+class Example:
+    """Rows of a unit test: what it says of them, the columns, and which rows violate the rule."""
+
+    says: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[tuple[str, ...], bool], ...]
+
+
+def pages() -> dict[str, str]:
+    """Every page by its file name, the index included."""
+    suites = read_suites(ROOT / "expectations")
+    described = _described()
+    written = {
+        f"{rule.name}.md": _page(rule, suites[name], described.get(rule.name))
+        for name in SUITES
+        for rule in suites[name].rules
+    }
+    return {"README.md": _index([suites[name] for name in SUITES]), **written}
+
+
+def main(arguments: Sequence[str]) -> int:
+    expected = pages()
+    found = {path.name: path.read_text(encoding="utf-8") for path in PAGES.glob("*.md")}
+    if "--check" in arguments:
+        stale = sorted(
+            name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)
+        )
+        for name in stale:
+            print(f"docs/rules/{name} is not what its sources say; run python -m scripts.rule_pages")
+        return 1 if stale else 0
+    PAGES.mkdir(parents=True, exist_ok=True)
+    for name in found.keys() - expected.keys():
+        (PAGES / name).unlink()
+    for name, text in expected.items():
+        (PAGES / name).write_text(text, encoding="utf-8", newline="\n")
+    print(f"{len(expected)} pages in docs/rules")
+    return 0
+
+
+# --- a page -----------------------------------------------------------------------------------
+
+
+def _page(rule: Rule, suite: Suite, described: str | None) -> str:
+    parts = [
+        f"# {rule_title(rule.name)}",
+        f"`{rule.name}` · {rule.severity.value} · {check_title(rule.check)}",
+        "## What it means",
+        *([described] if described else []),
+        f"Judged over {OVER[suite.name]}. It counts {rule.unit}; "
+        f"{'not one is' if not rule.tolerance else f'up to {rule.tolerance} are'} tolerated.",
+        "## Why it matters",
+        rule.reason,
+        f"It is **{rule.severity.value}**: {SEVERITIES[rule.severity]}. "
+        f"It belongs to the check `{rule.check.value}`.",
+        "## An example",
+        *_example(rule),
+        "## What Rollcall does",
+        rule.remedy,
+        *_predicate(rule),
+        "## How to waive it",
+        _waiver(rule, suite),
+        f"<sub>Written by `scripts/rule_pages.py` from `expectations/{suite.name}.json`"
+        f"{' and the macro and the unit tests of the rule' if _macro(rule.name) else ''}: edit those.</sub>",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _described() -> dict[str, str]:
+    document = yaml.safe_load((ROOT / "macros/rules/_rules.yml").read_text(encoding="utf-8"))
+    return {macro["name"]: " ".join(macro["description"].split()) for macro in document["macros"]}
+
+
+def _macro(name: str) -> str | None:
+    path = ROOT / "macros" / "rules" / f"{name}.sql"
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+def _predicate(rule: Rule) -> list[str]:
+    macro = _macro(rule.name)
+    if macro is None:
+        return []
+    body = re.sub(r"\{#.*?#\}\s*", "", macro, flags=re.DOTALL).strip()
+    return [f"What violates it, in `macros/rules/{rule.name}.sql`:", f"```sql\n{body}\n```"]
+
+
+def _waiver(rule: Rule, suite: Suite) -> str:
+    if suite.name in NEVER_WAIVED_SUITES:
+        return "It cannot be waived: it is about the schema, which `migrate` or a person puts right."
+    if rule.name in ABOUT_THE_WHOLE_FLOOR:
+        return "It cannot be waived: it is about the whole floor, and not about one session."
+    if rule.severity is Severity.BLOCKING:
+        how = "By key only, a line for each, because it is blocking"
+        line = f"{rule.name},KEY,,why it is accepted,who answers for it,2027-01-31"
+    else:
+        how = "By key, for an agent, for what began before a day, or as a whole (`all`)"
+        line = f"{rule.name},,agent_id = 17,why it is accepted,who answers for it,2027-01-31"
+    return (
+        f"{how}, with a line in `seeds/waivers.csv`:\n\n```csv\nrule,key,condition,reason,owner,expires_on\n"
+        f"{line}\n```\n\nIt is shown as waived until that day, and fails again after it. "
+        "A waiver concerns the verdict, not the repair: see [waivers](../waivers.md)."
+    )
+
+
+# --- the example, from the unit tests ---------------------------------------------------------
+
+
+def _example(rule: Rule) -> list[str]:
+    if rule.name in SCHEMA_EXAMPLES:
+        return [SCHEMA_EXAMPLES[rule.name]]
+    found = _best_example(rule.name)
+    if found is None:
+        return [f"{count_of(1, rule.unit)} of which this is true: {rule.reason}"]
+    head = [*found.columns, "violates it"]
+    lines = [head, ["---"] * len(head)]
+    lines += [[*cells, "**yes**" if violates else "no"] for cells, violates in found.rows]
+    return [
+        f"From the rule's unit tests. {found.says}",
+        "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines),
+    ]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _best_example(rule: str) -> Example | None:
+    """The first unit test of the rule that shows it both kept and violated."""
+    path = ROOT / "models" / "assessed" / "unit_tests" / f"{rule}.yml"
+    if not path.is_file():
+        return None
+    tests = yaml.safe_load(path.read_text(encoding="utf-8"))["unit_tests"]
+    examples = [example for test in tests if (example := _example_of(rule, test))]
+    both = [e for e in examples if len({violates for _, violates in e.rows}) == 2]
+    one = [e for e in examples if any(violates for _, violates in e.rows)]
+    return next(iter([*both, *one]), None)
+
+
+def _example_of(rule: str, test: Mapping[str, Any]) -> Example | None:
+    expected = test["expect"]["rows"]
+    if not all(isinstance(row, dict) and rule in row for row in expected):
+        return None
+    says = " ".join(test["description"].split())
+    judged = {str(row[key]): bool(row[rule]) for row in expected for key in list(row)[:1] if key != rule}
+    for given in test["given"]:
+        for columns, rows in _values(str(given.get("rows", ""))):
+            known = [(row, judged[row[0]]) for row in rows if row[0] in judged]
+            if known and len(known) == len(judged):
+                return Example(says, columns, tuple(known))
+    if judged:
+        key = next(iter(expected[0]))
+        return Example(says, (key,), tuple(((name,), violates) for name, violates in judged.items()))
+    return None
+
+
+def _values(text: str) -> Iterator[tuple[tuple[str, ...], list[tuple[str, ...]]]]:
+    """Each ``(values (…), (…)) as r (…)`` of a query: its columns and rows, as a person writes them."""
+    for match in re.finditer(r"values\s(.*?)\)\s*as \w+ \(([^)]*)\)", text, flags=re.DOTALL):
+        columns = tuple(name.strip() for name in match.group(2).split(","))
+        rows = [tuple(_cells(row)) for row in _rows(match.group(1))]
+        if rows and all(len(row) == len(columns) for row in rows):
+            yield columns, rows
+
+
+def _rows(text: str) -> Iterator[str]:
+    """The insides of the outer parentheses."""
+    depth, start, quoted = 0, 0, False
+    for position, character in enumerate(text):
+        if character == "'":
+            quoted = not quoted
+        elif not quoted and character == "(":
+            depth += 1
+            start = position + 1 if depth == 1 else start
+        elif not quoted and character == ")":
+            depth -= 1
+            if depth == 0:
+                yield text[start:position]
+
+
+def _cells(row: str) -> Iterator[str]:
+    for cell in re.findall(r"(?:'(?:[^']|'')*'|[^,'])+", row):
+        plain = re.sub(r"^(timestamptz|date|timestamp|interval)\s+(?=')", "", cell.strip())
+        plain = re.sub(r"::\w+(\[\])?$", "", plain)
+        if plain.startswith("'") and plain.endswith("'"):
+            plain = plain[1:-1].replace("''", "'")
+        yield plain or "''"
+
+
+# --- the index --------------------------------------------------------------------------------
+
+
+def _index(suites: Sequence[Suite]) -> str:
+    parts = [
+        "# The rules",
+        "A page for each rule: what it means, why it matters, an example, what Rollcall does, and how to"
+        " waive it. How to add one, or one for tables of your own, is in [adding rules](../adding-rules.md).",
+    ]
+    for suite in suites:
+        rows = [["Rule", "Severity", "Check", "Why it matters"], ["---"] * 4]
+        for rule in sorted(suite.rules, key=lambda item: list(Severity).index(item.severity)):
+            link = f"[`{rule.name}`]({rule.name}.md)"
+            rows.append([link, rule.severity.value, f"`{rule.check.value}`", rule.reason])
+        parts += [
+            f"## {suite.name.capitalize()}",
+            f"Over {OVER[suite.name]}.",
+            "\n".join(f"| {' | '.join(row)} |" for row in rows),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
