@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from rollcall.database import Snapshot
+import psycopg
+
+from rollcall.additive import LEDGER_SCHEMA, check_migrating
+from rollcall.database import Row, Snapshot, fetch
 from rollcall.project import OwnRelation, Project
 
-__all__ = ["Statement", "declared_changes", "pending_statements"]
+__all__ = ["Conflict", "Statement", "conflicts", "declared_changes", "pending_statements"]
 
-LEDGER_SCHEMA = "rollcall_ops"
+# the declared expressions do not fit the table that the index of that name is on
+INCOMPARABLE = (
+    psycopg.DataError,
+    psycopg.errors.CannotCoerce,
+    psycopg.errors.DatatypeMismatch,
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.UndefinedFunction,
+)
+RELATION_KINDS = {"table": "rp", "view": "v"}
 
 
 @dataclass(frozen=True)
@@ -19,6 +32,8 @@ class Statement:
 
     Attributes:
         kind: schema, table, column, comment, index or view.
+        sql: one statement; or a view and its comment; or an unfinished index dropped and built again.
+        warning: what else it may mean for those who use the table.
         in_transaction: whether PostgreSQL lets it run in one.
     """
 
@@ -28,11 +43,17 @@ class Statement:
     reason: str
     lock: str
     in_transaction: bool = True
+    warning: str | None = None
 
     @property
     def is_of_ledger(self) -> bool:
         """Whether it makes our ledger, which every run that changes something needs first."""
         return self.object_name.split(".")[0] == LEDGER_SCHEMA
+
+    @property
+    def is_of_application(self) -> bool:
+        """Whether it is about the application's tables, and not about what is ours alone."""
+        return self.kind in ("column", "comment", "index")
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -42,16 +63,32 @@ class Statement:
             "reason": self.reason,
             "lock": self.lock,
             "in_transaction": self.in_transaction,
+            "warning": self.warning,
         }
 
 
-def declared_changes(snapshot: Snapshot, project: Project) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Conflict:
+    """An object that exists and is not what is declared: a person must act, nothing is migrated."""
+
+    object_name: str
+    reason: str
+
+
+def declared_changes(snapshot: Snapshot, project: Project) -> list[Row]:
     """Every declared change of the application's schema with its state in the catalogue."""
+    _tell_index_states(snapshot, project)
     return snapshot.rows(project.sql("declared_changes"))
 
 
 def pending_statements(snapshot: Snapshot, project: Project) -> tuple[Statement, ...]:
-    """The statements still missing, in the order of execution: schemas, ledger, changes, views."""
+    """The statements still missing, in the order of execution: schemas, ledger, changes, views.
+
+    Raises:
+        Refused: one of them is not on the list of additive statements.
+    """
+    _tell_index_states(snapshot, project)
+    rows = snapshot.rows(project.sql("migration_plan"))
     planned = [
         Statement(
             kind=row["kind"],
@@ -60,24 +97,58 @@ def pending_statements(snapshot: Snapshot, project: Project) -> tuple[Statement,
             reason=row["reason"],
             lock=row["lock"],
             in_transaction=row["in_transaction"],
+            warning=row["warning"],
         )
-        for row in snapshot.rows(project.sql("migration_plan"))
+        for row in rows
     ]
-    deployed = {
-        (row["schema_name"], row["relation_name"]): row["definition_digest"]
-        for row in snapshot.rows(project.sql("deployed_relations"))
-    }
+    deployed = _deployed(snapshot, project)
     own = [
         _own_statement(relation)
         for relation in project.own_relations
-        if deployed.get((relation.schema, relation.name), "absent") != relation.digest
+        if deployed.get(_name(relation), {"definition_digest": "absent"})["definition_digest"]
+        != relation.digest
     ]
-    return (
+    statements = (
         *(statement for statement in planned if statement.kind == "schema"),
         *(statement for statement in own if statement.kind == "table"),
         *(statement for statement in planned if statement.kind != "schema"),
         *(statement for statement in own if statement.kind == "view"),
     )
+    unfinished = [row["object_name"] for row in rows if row["state"] == "invalid"]
+    for statement in statements:
+        check_migrating(statement.sql, unfinished)
+    return statements
+
+
+def conflicts(snapshot: Snapshot, project: Project) -> list[Conflict]:
+    """What exists and differs from its declaration, so that nothing can be migrated."""
+    found = [
+        Conflict(change["object_name"], "it exists and differs from its declaration")
+        for change in declared_changes(snapshot, project)
+        if change["state"] == "conflicting"
+    ]
+    deployed = _deployed(snapshot, project)
+    for relation in project.own_relations:
+        row = deployed.get(_name(relation))
+        if row is None:
+            continue
+        reason = None
+        if row["relation_kind"] not in RELATION_KINDS[relation.kind]:
+            reason = f"a relation of that name exists and is no {relation.kind}"
+        elif relation.kind == "view" and row["definition_digest"] != relation.digest:
+            reason = _lost_column(snapshot, project, relation)
+        if reason is not None:
+            found.append(Conflict(".".join(_name(relation)), reason))
+    return found
+
+
+def _name(relation: OwnRelation) -> tuple[str, str]:
+    return relation.schema, relation.name
+
+
+def _deployed(snapshot: Snapshot, project: Project) -> dict[tuple[str, str], Row]:
+    rows = snapshot.rows(project.sql("deployed_relations"))
+    return {(row["schema_name"], row["relation_name"]): row for row in rows}
 
 
 def _own_statement(relation: OwnRelation) -> Statement:
@@ -92,3 +163,88 @@ def _own_statement(relation: OwnRelation) -> Statement:
         reason=reasons[relation.kind],
         lock="none on the application's rows" if relation.kind == "view" else "none on the application",
     )
+
+
+# --- what the catalogue alone cannot tell of an index ---------------------------------------------
+
+
+def _tell_index_states(snapshot: Snapshot, project: Project) -> None:
+    """Tell the models, for the rest of this transaction, which indexes are not what their names say.
+
+    Whether two expressions are the same, the server says: it is asked to explain a query with both,
+    which it reads no row for. Whose an unfinished index is, our ledger says.
+    """
+    if snapshot.row("select current_setting('rollcall.index_states', true) as told")["told"]:
+        return
+    fetch(snapshot.connection, "select set_config('rollcall.index_states', '{}', true)")
+    made: set[str] | None = None
+    states: dict[str, str] = {}
+    for change in snapshot.rows(project.sql("declared_changes")):
+        if change["found_expressions"] is None or change["state"] == "conflicting":
+            continue
+        name = change["object_name"]
+        if not _is_as_declared(snapshot, change):
+            states[name] = "conflicting"
+        elif change["state"] == "invalid":
+            made = _made_objects(snapshot, project) if made is None else made
+            if name not in made:
+                states[name] = "conflicting"
+    if states:
+        fetch(
+            snapshot.connection,
+            "select set_config('rollcall.index_states', $1, true)",
+            [json.dumps(states)],
+        )
+
+
+def _is_as_declared(snapshot: Snapshot, change: Row) -> bool:
+    declared: Sequence[str] = change["declared_expressions"]
+    found: Sequence[str] = change["found_expressions"]
+    if len(declared) != len(found):
+        return False
+    columns = ", ".join(f"({expression})" for expression in (*declared, *found))
+    query = f"select {columns} from {change['table_sql']} where false"
+    try:
+        with snapshot.connection.transaction():
+            plan = next(iter(snapshot.row(f"explain (verbose, costs off, format json) {query}").values()))
+    except psycopg.errors.InsufficientPrivilege:
+        return True  # that no row can be read is a finding of its own
+    except INCOMPARABLE:
+        return False
+    shown: list[str] = plan[0]["Plan"]["Output"]
+    return len(shown) == 2 * len(declared) and shown[: len(declared)] == shown[len(declared) :]
+
+
+def _made_objects(snapshot: Snapshot, project: Project) -> set[str]:
+    """The names of what our runs began to make; none where there is no ledger that we may read."""
+    try:
+        with snapshot.connection.transaction():
+            return {row["object_name"] for row in snapshot.rows(project.sql("made_objects"))}
+    except (
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.InvalidSchemaName,
+        psycopg.errors.InsufficientPrivilege,
+    ):
+        return set()
+
+
+def _lost_column(snapshot: Snapshot, project: Project, relation: OwnRelation) -> str | None:
+    """Why the deployed view cannot become the declared one in place; none if it can."""
+    try:
+        with snapshot.connection.transaction():
+            declared = _columns(snapshot, f"select * from ({project.sql(relation.name)}) as declared limit 0")
+            deployed = _columns(snapshot, f'select * from "{relation.schema}"."{relation.name}" limit 0')
+    except psycopg.Error:
+        return None  # it reads what is not there yet, or what we may not read: the server has the last word
+    for position, column in enumerate(deployed):
+        if position >= len(declared) or declared[position] != column:
+            return (
+                f"its column {column[0]} would go or change its type, and what depends on it would break;"
+                " `rollcall detach` drops the view, after which it is made anew"
+            )
+    return None
+
+
+def _columns(snapshot: Snapshot, query: str) -> list[tuple[str, int]]:
+    description: Iterable[Any] = snapshot.connection.execute(cast(Any, query)).description or ()
+    return [(column.name, column.type_code) for column in description]

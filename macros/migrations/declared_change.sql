@@ -1,14 +1,24 @@
 {#
-    One row of the migration: a declared object, its state in the catalogue and the statement that would make it.
-    The states: present; missing and invalid, which the statement mends; conflicting, which a person must mend.
-    state: a SQL expression; statement: text; lock: what it takes, for a person; in_transaction: whether it may run in one.
+    The columns of one row of the migration: a declared object, its state in the catalogue and the statement that
+    would make it. The states: present; missing, and invalid (an unfinished index of ours), which the statement mends;
+    building, which is waited for; conflicting, which a person must mend.
+    object_name, state, statement, warning: SQL expressions; reason, lock: texts for a person.
+    step: orders the rows of one file; in_transaction: whether the statement may run in one, a SQL expression.
+    comparison: SQL expressions that tell one index from another, see declared_index; none for what is no index.
 #}
-{% macro declared_change(kind, object_name, state, statement, reason, lock, in_transaction=true) -%}
+{% macro declared_change(
+    kind, object_name, state, statement, reason, lock, warning='null::text', step='0', in_transaction='true', comparison=none
+) -%}
     {{ literal(kind) }} as kind,
-    {{ literal(object_name) }} as object_name,
+    {{ object_name }} as object_name,
     {{ state }} as state,
-    {{ literal(statement) }} as statement,
+    {{ statement }} as statement,
     {{ literal(reason) }} as reason,
-    {{ literal(lock) }} as lock,
-    {{ in_transaction }} as in_transaction
+    {{ lock }} as lock,
+    {{ warning }} as warning,
+    {{ step }} as step,
+    {{ in_transaction }} as in_transaction,
+    {{ comparison.table if comparison else 'null::text' }} as table_sql,
+    {{ comparison.declared if comparison else 'null::text[]' }} as declared_expressions,
+    {{ comparison.found if comparison else 'null::text[]' }} as found_expressions
 {%- endmacro %}

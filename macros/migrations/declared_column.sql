@@ -1,24 +1,36 @@
 {#
-    A column of the application's table, declared. An existing one fits when its type is the declared one, whatever
-    its precision, and nothing generates it.
-    table: a table of the dbt source; type: with or without a precision; default: SQL text, or none.
+    A column of the application's table, declared. One that exists fits when its type is the declared one, whatever
+    its precision, when it may be null or not as declared, when its default is the declared one and nothing generates
+    it; anything else is a conflict.
+    table: a table of the dbt source; type: with or without a precision; default: a constant as SQL text, or none.
 #}
-{% macro declared_column(table, column, type, default, reason) %}
-    {%- set relation = source('application', table) -%}
+{% macro declared_column(table, column, type, default, reason, nullable=true) %}
+    {%- set relation = source('application', table).include(database=false) -%}
 select
     {{ declared_change(
         kind='column',
-        object_name=var('app_schema') ~ '.' ~ app_table_name(table) ~ '.' ~ column,
+        object_name=literal(app_table_sql_name(table) ~ '.' ~ column),
         state="case
             when a.attname is null then 'missing'
             when a.atttypid <> " ~ literal(type) ~ "::regtype
-                or a.attgenerated <> '' or a.attidentity <> '' then 'conflicting'
+                or a.attnotnull <> " ~ ('false' if nullable else 'true') ~ "
+                or a.attgenerated <> '' or a.attidentity <> ''
+                or coalesce(" ~ constant_text('a.default_expression') ~ " <> "
+                    ~ constant_text(literal(default or '')) ~ ", " ~ ('true' if default is not none else 'false') ~ ")
+                or " ~ ('a.default_expression is not null' if default is none else 'false') ~ " then 'conflicting'
             else 'present'
         end",
-        statement='alter table ' ~ relation.include(database=false) ~ ' add column ' ~ quoted(column) ~ ' ' ~ type
-            ~ (' default ' ~ default if default is not none else ''),
+        statement=literal(
+            'alter table ' ~ relation ~ ' add column ' ~ quoted(column) ~ ' ' ~ type
+            ~ (' default ' ~ default if default is not none else '')
+            ~ ('' if nullable else ' not null')
+        ),
         reason=reason,
-        lock='ACCESS EXCLUSIVE, for an instant: no row is rewritten',
+        lock=literal('ACCESS EXCLUSIVE, for an instant: no row is rewritten'),
+        warning=literal(
+            'a client that has prepared `select *` on ' ~ app_table_sql_name(table)
+            ~ ' gets an error from it until it prepares it again'
+        ) ~ " || " ~ publications_warning(table),
     ) }}
 from (select 1) as one
 left join {{ catalogue_columns(table) }} as a on a.attname = {{ literal(column) }}
@@ -27,23 +39,30 @@ left join {{ catalogue_columns(table) }} as a on a.attname = {{ literal(column) 
 
 {# The comment that explains a declared column; one that is there already stays, whatever it says. #}
 {% macro declared_comment(table, column, comment) %}
-    {%- set relation = source('application', table) -%}
+    {%- set relation = source('application', table).include(database=false) -%}
 select
     {{ declared_change(
         kind='comment',
-        object_name=var('app_schema') ~ '.' ~ app_table_name(table) ~ '.' ~ column ~ ' (comment)',
+        object_name=literal(app_table_sql_name(table) ~ '.' ~ column ~ ' (comment)'),
         state="case
             when a.attname is null or pg_catalog.col_description(a.attrelid, a.attnum) is null then 'missing'
             else 'present'
         end",
-        statement='comment on column ' ~ relation.include(database=false) ~ '.' ~ quoted(column)
-            ~ ' is ' ~ literal(comment),
+        statement=literal(
+            'comment on column ' ~ relation ~ '.' ~ quoted(column) ~ ' is ' ~ literal(comment)
+        ),
         reason='A declared column says what it is for',
-        lock='SHARE UPDATE EXCLUSIVE, for an instant: reads and writes go on',
+        lock=literal('SHARE UPDATE EXCLUSIVE, for an instant: reads and writes go on'),
     ) }}
 from (select 1) as one
 left join {{ catalogue_columns(table) }} as a on a.attname = {{ literal(column) }}
 {% endmacro %}
+
+
+{# schema.table, as people say it. #}
+{% macro app_table_sql_name(table) -%}
+    {{ var('app_schema') }}.{{ app_table_name(table) }}
+{%- endmacro %}
 
 
 {# The columns of one of the application's tables, from the catalogue. #}
@@ -54,14 +73,41 @@ left join {{ catalogue_columns(table) }} as a on a.attname = {{ literal(column) 
             a.attnum,
             a.attname,
             a.atttypid,
+            a.attnotnull,
             a.attgenerated,
-            a.attidentity
+            a.attidentity,
+            pg_catalog.pg_get_expr(d.adbin, d.adrelid) as default_expression
         from pg_catalog.pg_attribute as a
         join pg_catalog.pg_class as c on c.oid = a.attrelid
         join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+        left join pg_catalog.pg_attrdef as d
+            on d.adrelid = a.attrelid
+            and d.adnum = a.attnum
         where n.nspname = {{ literal(var('app_schema')) }}
             and c.relname = {{ literal(app_table_name(table)) }}
             and a.attnum > 0
             and not a.attisdropped
+    )
+{%- endmacro %}
+
+
+{# A constant's text without the cast and the quotes that the catalogue writes around it: '1'::bigint is 1. #}
+{% macro constant_text(expression) -%}
+    btrim(regexp_replace({{ expression }}, '::[^'']*$', ''), '''()')
+{%- endmacro %}
+
+
+{# What a new column means for those who subscribe to the table, or nothing where nobody can; a SQL expression. #}
+{% macro publications_warning(table) -%}
+    coalesce(
+        (
+            select
+                '; it is published (' || string_agg(distinct p.pubname::text, ', ') || '): a subscriber without'
+                || ' the column stops replicating, so add it there first'
+            from pg_catalog.pg_publication_tables as p
+            where p.schemaname = {{ literal(var('app_schema')) }}
+                and p.tablename = {{ literal(app_table_name(table)) }}
+        ),
+        ''
     )
 {%- endmacro %}

@@ -5,6 +5,7 @@ with changes as (
         count(*) filter (where kind in ('column', 'comment') and state = 'missing') as missing_column,
         count(*) filter (where kind = 'index' and state = 'missing') as missing_index,
         count(*) filter (where kind = 'index' and state = 'invalid') as invalid_index,
+        count(*) filter (where state = 'building') as building_index,
         count(*) filter (where kind = 'schema' and state = 'missing') as missing_own_object,
         count(*) filter (where kind = 'column' and state = 'conflicting') as conflicting_column,
         count(*) filter (where kind = 'index' and state = 'conflicting') as conflicting_index
@@ -23,6 +24,7 @@ select
     changes.missing_column,
     changes.missing_index,
     changes.invalid_index,
+    changes.building_index,
     changes.missing_own_object,
     changes.conflicting_column,
     changes.conflicting_index,

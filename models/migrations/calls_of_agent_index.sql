@@ -2,7 +2,7 @@
 {{ declared_index(
     table='call_sessions',
     name='rollcall_calls_of_agent',
-    keys=quoted(var('calls_agent_id_column')) ~ ', (' ~ call_moved_at(app_columns('call_sessions')) ~ ')',
+    keys=[quoted(var('calls_agent_id_column')), '(' ~ call_moved_at(app_columns('call_sessions')) ~ ')'],
     predicate=none,
     reason='The latest calls of one agent are found without reading the history'
 ) }}

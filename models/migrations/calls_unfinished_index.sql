@@ -2,7 +2,7 @@
 {{ declared_index(
     table='call_sessions',
     name='rollcall_unfinished_calls',
-    keys=quoted(var('calls_agent_id_column')),
+    keys=[quoted(var('calls_agent_id_column'))],
     predicate=call_is_unfinished(app_columns('call_sessions')),
     reason='Live calls are found without reading the history'
 ) }}

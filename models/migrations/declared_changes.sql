@@ -1,24 +1,47 @@
--- One row per declared change in the order of execution, with its state in the catalogue. A change that is not
--- listed here does not exist.
-{%- set changes = [
-    ref('rollcall_schemas'),
-    ref('sessions_last_heartbeat'),
-    ref('sessions_device_connected'),
-    ref('sessions_max_concurrent_calls'),
-    ref('sessions_open_index'),
-    ref('calls_unfinished_index'),
-    ref('calls_of_agent_index'),
-] %}
-{% for change in changes %}
-    select
-        {{ loop.index }} as position,
-        kind,
-        object_name,
-        state,
-        statement,
-        reason,
-        lock,
-        in_transaction
-    from {{ change }}
-    {{ "union all" if not loop.last }}
-{% endfor %}
+{{ config(tags='catalogue') }}
+-- One row per declared change in the order of execution, with its state in the catalogue. Every file of this folder
+-- that is not tagged `catalogue` declares changes: to add one is to add a file, and no list has to be kept beside it.
+{%- set changes = [] -%}
+{%- if execute and graph is mapping -%}
+    {%- for node in graph.nodes.values() | sort(attribute='name')
+        if node.path.startswith('migrations/') and 'catalogue' not in node.tags -%}
+        {%- do changes.append('(' ~ render(node.raw_code) ~ ')') -%}
+    {%- endfor -%}
+{%- endif %}
+with declared as (
+    {% for change in changes or [ref('rollcall_schemas')] %}
+        select
+            {{ loop.index }} as file,
+            c.kind,
+            c.object_name,
+            c.state,
+            c.statement,
+            c.reason,
+            c.lock,
+            c.warning,
+            c.step,
+            c.in_transaction,
+            c.table_sql,
+            c.declared_expressions,
+            c.found_expressions
+        from {{ change }} as c
+        {{ "union all" if not loop.last }}
+    {% endfor %}
+)
+
+select
+    kind,
+    object_name,
+    state,
+    statement,
+    reason,
+    lock,
+    warning,
+    in_transaction,
+    table_sql,
+    declared_expressions,
+    found_expressions,
+    row_number() over (
+        order by array_position(array['schema', 'column', 'comment', 'index'], kind), file, step, object_name
+    ) as position
+from declared

@@ -1,3 +1,4 @@
+{{ config(tags='catalogue') }}
 -- One row per relation in our own schemas, as deployed; a view's comment ends with the digest of its definition.
 select
     n.nspname::text as schema_name,

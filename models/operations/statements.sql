@@ -1,4 +1,5 @@
--- One row per statement of the migration that a run sent, with how it ended.
+-- One row per statement of the migration that a run sent: recorded as started before it was sent, and with how it
+-- ended afterwards. One that is still started was cut off: by a kill, or by the end of the connection.
 create table {{ this }} (
     run_id text not null references {{ ref('runs') }},
     position integer not null,
@@ -6,6 +7,7 @@ create table {{ this }} (
     statement text not null,
     attempts integer not null,
     outcome text not null,
-    finished_at timestamptz not null default clock_timestamp(),
+    started_at timestamptz not null default clock_timestamp(),
+    finished_at timestamptz,
     primary key (run_id, position)
 )

@@ -7,7 +7,8 @@ select
     statement,
     reason,
     lock,
+    warning,
     in_transaction
 from {{ ref('declared_changes') }}
-where state in ('missing', 'invalid')
-order by position, kind, object_name
+where state in ('missing', 'invalid', 'building')
+order by position
