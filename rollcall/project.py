@@ -12,19 +12,20 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
 from rollcall.errors import ConfigurationError, EvaluationError
-from rollcall.settings import Settings
+from rollcall.settings import PROJECT_DIRECTORY, Settings
 
 __all__ = ["OwnRelation", "Project"]
 
+MACROS = PROJECT_DIRECTORY / "macros" / "migrations"
 VIEW = "rollcall_view"
 TABLE = "ledger_table"
 
@@ -56,20 +57,23 @@ class Project:
     def __init__(self, settings: Settings, parameters: Mapping[str, str]) -> None:
         self._settings = settings
         self._parameters = parameters
+        self._ready: dict[str, str] = {}
 
     def sql(self, name: str) -> str:
         """The SQL of a model or analysis, ready to run; ``$1`` and so on are its parameters."""
-        return self._inlined(self._node(name).compiled_code)
+        if name not in self._ready:
+            self._ready[name] = _inlined(self._compiled_sql(name))
+        return self._ready[name]
 
     @cached_property
     def own_relations(self) -> tuple[OwnRelation, ...]:
         """Our tables and views, each after those that it reads."""
         nodes = {
-            key: node
-            for key, node in self._manifest.nodes.items()
-            if node.resource_type == "model" and node.config.materialized in (TABLE, VIEW)
+            result.node.unique_id: result.node
+            for result in self._compiled
+            if result.node.config.materialized in (TABLE, VIEW)
         }
-        return tuple(self._own_relation(nodes[key]) for key in _in_order(nodes))
+        return tuple(_own_relation(nodes[key]) for key in _in_order(nodes))
 
     @property
     def target_directory(self) -> Path:
@@ -79,28 +83,28 @@ class Project:
         return self._settings.state_directory / "dbt" / digest
 
     @cached_property
-    def _manifest(self) -> Any:
-        """dbt's manifest with every model compiled."""
+    def _compiled(self) -> Sequence[Any]:
+        """dbt's results of one compilation; the SQL of ephemeral models is in the target folder alone."""
         from dbt.cli.main import dbtRunner
 
         with _environment(self._dbt_environment()):
-            parsed = dbtRunner().invoke([*self._global_arguments(), "parse", *self._arguments()])
-            if not parsed.success:
-                raise _failure(parsed)
-            manifest: Any = parsed.result
-            compiled = dbtRunner(manifest=manifest).invoke(
-                [*self._global_arguments(), "compile", "--no-populate-cache", *self._arguments()]
-            )
-        if not compiled.success:
-            raise _failure(compiled)
-        return manifest
+            outcome = dbtRunner().invoke([*self._global_arguments(), "compile", *self._arguments()])
+        if not outcome.success:
+            raise _failure(outcome)
+        results: Any = outcome.result
+        return tuple(results)
 
     def _global_arguments(self) -> list[str]:
-        return ["--quiet", "--no-use-colors", "--log-level", "none", "--log-level-file", "none"]
+        return [
+            *("--quiet", "--no-use-colors", "--log-level", "none", "--log-level-file", "none"),
+            "--no-write-json",  # nobody reads the artifacts; writing them takes as long as parsing
+        ]
 
     def _arguments(self) -> list[str]:
         project = str(self._settings.project_directory)
         return [
+            *("--select", "resource_type:model", "resource_type:analysis"),
+            "--no-populate-cache",
             *("--project-dir", project),
             *("--profiles-dir", project),
             *("--target-path", str(self.target_directory)),
@@ -108,30 +112,12 @@ class Project:
             *("--vars", json.dumps(self._settings.overrides)),
         ]
 
-    def _node(self, name: str) -> Any:
-        for node in self._manifest.nodes.values():
-            if node.name == name and node.resource_type in ("model", "analysis"):
-                return node
+    def _compiled_sql(self, name: str) -> str:
+        self._compiled  # noqa: B018 - writes the files
+        for folder in ("models", "analyses"):
+            for path in (self.target_directory / "compiled" / "rollcall" / folder).rglob(f"{name}.sql"):
+                return path.read_text(encoding="utf-8")
         raise EvaluationError(f"dbt has no model or analysis {name}", "report this as a fault")
-
-    def _own_relation(self, node: Any) -> OwnRelation:
-        if node.config.materialized == TABLE:
-            return OwnRelation(node.schema, node.name, "table", node.compiled_code.strip(), None)
-        definition = self._inlined(node.compiled_code).strip()
-        digest = hashlib.md5(definition.encode(), usedforsecurity=False).hexdigest()
-        relation = f'"{node.schema}"."{node.name}"'
-        statement = self._macro("view_statements")(relation, definition, node.description, digest)
-        return OwnRelation(node.schema, node.name, "view", str(statement).strip(), digest)
-
-    def _inlined(self, definition: str) -> str:
-        return str(self._macro("inlined")(definition)).strip()
-
-    def _macro(self, name: str) -> Any:
-        """One of our macros that needs nothing of dbt's context, rendered by itself."""
-        source = self._manifest.macros[f"macro.rollcall.{name}"].macro_sql
-        environment = jinja2.Environment(extensions=["jinja2.ext.do"])
-        module = environment.from_string(source, globals={"modules": {"re": re}}).module
-        return getattr(module, name)
 
     def _dbt_environment(self) -> dict[str, str]:
         names = {
@@ -144,6 +130,28 @@ class Project:
         }
         known = {names[key]: value for key, value in self._parameters.items() if key in names and value}
         return {**known, "DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+
+
+def _own_relation(node: Any) -> OwnRelation:
+    if node.config.materialized == TABLE:
+        return OwnRelation(node.schema, node.name, "table", node.compiled_code.strip(), None)
+    definition = _inlined(node.compiled_code)
+    digest = hashlib.md5(definition.encode(), usedforsecurity=False).hexdigest()
+    relation = f'"{node.schema}"."{node.name}"'
+    statement = _macro("view_statements")(relation, definition, node.description, digest)
+    return OwnRelation(node.schema, node.name, "view", str(statement).strip(), digest)
+
+
+def _inlined(definition: str) -> str:
+    return str(_macro("inlined")(definition)).strip()
+
+
+@cache
+def _macro(name: str) -> Any:
+    """One of our macros that needs nothing of dbt's context, rendered by itself."""
+    source = (MACROS / f"{name}.sql").read_text(encoding="utf-8")
+    environment = jinja2.Environment(extensions=["jinja2.ext.do"])
+    return getattr(environment.from_string(source, globals={"modules": {"re": re}}).module, name)
 
 
 def _in_order(nodes: Mapping[str, Any]) -> list[str]:
