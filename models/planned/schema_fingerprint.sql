@@ -15,17 +15,19 @@ with tables as (
 ),
 
 facts as (
-    select concat_ws(
-        ' ', 'table', relname, relkind::text, relrowsecurity::text, relforcerowsecurity::text, relreplident::text
-    ) as fact
+    select
+        concat_ws(
+            ' ', 'table', relname, relkind::text, relrowsecurity::text, relforcerowsecurity::text, relreplident::text
+        ) as fact
     from tables
 
     union all
 
-    select concat_ws(
-        ' ', 'column', t.relname, quote_ident(a.attname), pg_catalog.format_type(a.atttypid, a.atttypmod),
-        a.attnotnull::text, a.attidentity::text, a.attgenerated::text, pg_catalog.pg_get_expr(d.adbin, d.adrelid)
-    ) as fact
+    select
+        concat_ws(
+            ' ', 'column', t.relname, quote_ident(a.attname), pg_catalog.format_type(a.atttypid, a.atttypmod),
+            a.attnotnull::text, a.attidentity::text, a.attgenerated::text, pg_catalog.pg_get_expr(d.adbin, d.adrelid)
+        ) as fact
     from tables as t
     join pg_catalog.pg_attribute as a on a.attrelid = t.oid
     left join pg_catalog.pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
@@ -42,9 +44,10 @@ facts as (
 
     union all
 
-    select concat_ws(
-        ' ', 'labels', e.enumtypid::regtype::text, string_agg(e.enumlabel, ',' order by e.enumsortorder)
-    ) as fact
+    select
+        concat_ws(
+            ' ', 'labels', e.enumtypid::regtype::text, string_agg(e.enumlabel, ',' order by e.enumsortorder)
+        ) as fact
     from pg_catalog.pg_enum as e
     where e.enumtypid in (
         select a.atttypid
@@ -55,9 +58,10 @@ facts as (
 
     union all
 
-    select concat_ws(
-        ' ', 'constraint', t.relname, quote_ident(k.conname), pg_catalog.pg_get_constraintdef(k.oid)
-    ) as fact
+    select
+        concat_ws(
+            ' ', 'constraint', t.relname, quote_ident(k.conname), pg_catalog.pg_get_constraintdef(k.oid)
+        ) as fact
     from tables as t
     join pg_catalog.pg_constraint as k on k.conrelid = t.oid
 
@@ -71,9 +75,10 @@ facts as (
 
     union all
 
-    select concat_ws(
-        ' ', 'trigger', pg_catalog.pg_get_triggerdef(g.oid), g.tgenabled::text, md5(p.prosrc)
-    ) as fact
+    select
+        concat_ws(
+            ' ', 'trigger', pg_catalog.pg_get_triggerdef(g.oid), g.tgenabled::text, md5(p.prosrc)
+        ) as fact
     from tables as t
     join pg_catalog.pg_trigger as g on g.tgrelid = t.oid
     join pg_catalog.pg_proc as p on p.oid = g.tgfoid
@@ -81,10 +86,11 @@ facts as (
 
     union all
 
-    select concat_ws(
-        ' ', 'policy', t.relname, p.polname, pg_catalog.pg_get_expr(p.polqual, p.polrelid),
-        pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid)
-    ) as fact
+    select
+        concat_ws(
+            ' ', 'policy', t.relname, p.polname, pg_catalog.pg_get_expr(p.polqual, p.polrelid),
+            pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid)
+        ) as fact
     from tables as t
     join pg_catalog.pg_policy as p on p.polrelid = t.oid
 )
