@@ -1,6 +1,11 @@
 -- One row per finding about the server and the settings of our own role.
 -- $1: newest version that is tested. $2: tolerable lag in seconds. $3: shortest tolerable time-out in seconds.
 -- $4: tolerable age of the oldest transaction id.
+-- a standby that has replayed no commit since it started shows a state of before
+with replayed as (
+    select coalesce(pg_catalog.pg_last_xact_replay_timestamp(), pg_catalog.pg_postmaster_start_time()) as until
+)
+
 select
     'untested_server_version' as finding,
     format('PostgreSQL %s', current_setting('server_version')) as found,
@@ -16,12 +21,13 @@ union all
 select
     'standby_lag' as finding,
     format(
-        'its newest change is of %s UTC',
-        to_char(pg_catalog.pg_last_xact_replay_timestamp() at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS')
+        'it shows the primary as of %s UTC',
+        to_char(replayed.until at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS')
     ) as found,
     null as statement
+from replayed
 where pg_catalog.pg_is_in_recovery()
-    and clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp() > $2 * interval '1 second'
+    and clock_timestamp() - replayed.until > $2 * interval '1 second'
     and (
         pg_catalog.pg_last_wal_receive_lsn() is distinct from pg_catalog.pg_last_wal_replay_lsn()
         or not exists (select 1 from pg_catalog.pg_stat_wal_receiver)

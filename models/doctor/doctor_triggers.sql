@@ -35,7 +35,7 @@ judged as (
         f.part = 'sessions'
         and f.fires_on_update
         and (
-            f.update_columns = '{}'
+            cardinality(f.update_columns) = 0
             or exists (
                 select 1
                 from pg_catalog.pg_attribute as a
