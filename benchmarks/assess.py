@@ -1,0 +1,120 @@
+"""Assess, in database time, against one hand-written checklist query (`checklist.sql`).
+
+Both give the same counts, which is checked. Three call centres with the same open sessions: with a
+history, with ten times that history before the migration, and the same after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks import call_centres
+from benchmarks.measure import Line, at_most, in_pairs, ratio_line, seconds, seconds_of
+from benchmarks.options import Options
+from benchmarks.server import Databases, settle
+from rollcall.database import Row, Snapshot
+from rollcall.demo import DefectCounts, Scale
+from rollcall.workspace import Workspace
+
+MODEL = "readiness_counts"
+TIMES = 10  # the longer history, against the shorter one
+AGENTS_PER_SESSION = 1 / 1_000
+OPEN_SHARE = 1 / 100
+NEW_COLUMNS = {
+    False: {"heartbeat": "null::timestamp", "device": "null::boolean", "capacity": "1"},
+    True: {
+        "heartbeat": "s.last_heartbeat",
+        "device": "s.device_connected",
+        "capacity": "s.max_concurrent_calls",
+    },
+}
+
+
+def measure(databases: Databases, options: Options) -> Iterator[Line]:
+    large_size = f"{options.sessions:,} sessions"
+    scale = _load_short_history(databases, options)
+    large = databases.create("long_history", template="short_history")
+    call_centres.repeat_history(large, TIMES, scale.days + 1)
+
+    before = Judged(databases.workspace(large), is_migrated=False)
+    yield _against_checklist(f"before the migration, {large_size}", before, options)
+    before.explain(options.explain, "before")
+
+    databases.migrated(before.workspace)
+    after = Judged(before.workspace, is_migrated=True)
+    yield _against_checklist(f"after the migration, {large_size}", after, options)
+    after.explain(options.explain, "after")
+
+    small = databases.workspace(databases.server.conninfo("short_history"))
+    databases.migrated(small)
+    short = Judged(small, is_migrated=True)
+    ours, other = in_pairs(options.pairs, after.seconds, short.seconds)
+    yield ratio_line(
+        f"after the migration, {TIMES} x the history against 1 x",
+        ours,
+        other,
+        at_most(1.2),
+        seconds,
+    )
+
+
+class Judged:
+    """One call centre, judged by Rollcall's query and by the checklist."""
+
+    def __init__(self, workspace: Workspace, *, is_migrated: bool) -> None:
+        self.workspace = workspace
+        self.ours = workspace.project.sql(MODEL)
+        checklist = (Path(__file__).parent / "checklist.sql").read_text("utf-8")
+        for name, expression in NEW_COLUMNS[is_migrated].items():
+            checklist = checklist.replace(f"{{{name}}}", expression)
+        self.checklist = checklist
+        with workspace.database.snapshot() as snapshot:  # also warms the cache
+            _check_same(snapshot.row(self.ours), snapshot.row(self.checklist))
+
+    def seconds(self) -> float:
+        return self._seconds(self.ours)
+
+    def checklist_seconds(self) -> float:
+        return self._seconds(self.checklist)
+
+    def explain(self, folder: Path | None, name: str) -> None:
+        """Save both plans."""
+        if folder is None:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        for who, query in (("ours", self.ours), ("checklist", self.checklist)):
+            with self.workspace.database.snapshot() as snapshot:
+                rows = snapshot.rows(f"explain (analyze, buffers) {query}")
+            text = "\n".join(row["QUERY PLAN"] for row in rows)
+            (folder / f"assess-{name}-{who}.txt").write_text(text + "\n", encoding="utf-8")
+
+    def _seconds(self, query: str) -> float:
+        def judge(snapshot: Snapshot) -> float:
+            return seconds_of(lambda: snapshot.row(query))
+
+        with self.workspace.database.snapshot() as snapshot:
+            return judge(snapshot)
+
+
+def _load_short_history(databases: Databases, options: Options) -> Scale:
+    """A tenth of the sessions, but all of the open ones: most were forgotten long ago."""
+    agents = max(Scale.agents, round(options.sessions * AGENTS_PER_SESSION))
+    scale = Scale(agents=agents, sessions=options.sessions // TIMES, calls=2 * options.sessions // TIMES)
+    defects = DefectCounts.usual(scale)
+    forgotten = max(defects.counts["forgotten"], round(options.sessions * OPEN_SHARE) - agents)
+    url = databases.create("short_history")
+    call_centres.load(url, scale, defects.plus(forgotten=forgotten))
+    settle(url)
+    return scale
+
+
+def _against_checklist(what: str, judged: Judged, options: Options) -> Line:
+    ours, other = in_pairs(options.pairs, judged.seconds, judged.checklist_seconds)
+    return ratio_line(f"{what}, against the checklist", ours, other, at_most(1.5), seconds)
+
+
+def _check_same(ours: Row, checklist: Row) -> None:
+    differing = {name: (ours[name], count) for name, count in checklist.items() if ours[name] != count}
+    if differing:
+        raise RuntimeError(f"Rollcall and the checklist disagree (Rollcall's count first): {differing}")

@@ -1,0 +1,131 @@
+"""Call centres of any size: the demo's, its history repeated, sessions forgotten by the thousand."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import psycopg
+
+from benchmarks.server import connect, settle
+from rollcall.demo import DefectCounts, Scale, Variant, load_call_centre
+from rollcall.settings import load_settings
+
+__all__ = ["forget_sessions", "load", "repeat_history"]
+
+# Every column of the application's tables whose value is an instant, to be moved into the past.
+SESSIONS = ("agent_sessions", ("login_at", "logout_at", "last_activity"), "logout_at is not null")
+CALLS = (
+    "call_sessions",
+    ("started_at", "connected_at", "ended_at", "created_at", "updated_at"),
+    "ended_at is not null and status in "
+    "('completed', 'failed', 'no_answer', 'missed_call', 'hung_up', 'busy', 'canceled')",
+)
+
+FORGOTTEN = """
+insert into agent_sessions (id, agent_id, status, login_at, last_activity, current_call_session_id)
+select
+    gen_random_uuid(),
+    staff.ids[1 + n %% cardinality(staff.ids)],
+    (array['available', 'on_call', 'break', 'offline'])[1 + n %% 4],
+    past.moment - interval '3 hours',
+    past.moment,
+    case when n %% 4 = 1 then gen_random_uuid() end
+from (
+    select array_agg(id order by id) as ids
+    from agents
+    where id not in (select agent_id from call_sessions where ended_at is null and agent_id is not null)
+) as staff
+cross join generate_series(1, %s) as n
+cross join lateral (
+    select (now() at time zone 'utc') - interval '1 day' - (n %% 80000) * interval '1 minute' as moment
+) as past
+"""
+
+
+def load(
+    url: str,
+    scale: Scale,
+    defects: DefectCounts | None = None,
+    variant: Variant | None = None,
+) -> None:
+    """The demo's call centre at some scale."""
+    names = load_settings(environment={}, conninfo=url).variables
+    with contextlib.closing(psycopg.connect(url)) as connection:
+        load_call_centre(connection, scale, names, variant, defects)
+        connection.commit()
+
+
+def forget_sessions(url: str, count: int) -> None:
+    """Add abandoned sessions, dealt out in turns to all agents who are not on a call."""
+    with connect(url) as connection:
+        connection.execute(FORGOTTEN, [count])
+
+
+def repeat_history(url: str, times: int, days: int) -> None:
+    """Make the history `times` as long: what is over happened in each of as many periods of `days` days.
+
+    Open sessions, unfinished calls and the agents stay as they are, so every rule finds the same.
+    """
+    with connect(url) as connection, connection.transaction():
+        tables = (SESSIONS, CALLS)
+        remake = [statement for table, _, _ in tables for statement in _drop_indexes(connection, table)]
+        for table, instants, is_over in tables:
+            _repeat(connection, table, instants, is_over, times, days)
+        for statement in sorted(remake, key=lambda text: "foreign key" in text.lower()):
+            connection.execute(statement)
+    settle(url)
+
+
+def _repeat(
+    connection: Any, table: str, instants: tuple[str, ...], is_over: str, times: int, days: int
+) -> None:
+    """The oldest period first, as it would have been written."""
+    columns = [
+        name
+        for (name,) in connection.execute(
+            "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0"
+            " and not attisdropped order by attnum",
+            [table],
+        )
+    ]
+    moved = ", ".join(
+        "gen_random_uuid()"
+        if name == "id"
+        else f"{name} - period * interval '{days} days'"
+        if name in instants
+        else name
+        for name in columns
+    )
+    listed = ", ".join(columns)
+    connection.execute(f"create temporary table latest as select * from {table}")
+    connection.execute(f"truncate {table}")
+    for period in range(times - 1, 0, -1):
+        connection.execute(
+            f"insert into {table} ({listed})"
+            f" select {moved} from latest, (select {period} as period) as p where {is_over}"
+        )
+    connection.execute(f"insert into {table} ({listed}) select {listed} from latest")
+    connection.execute("drop table latest")
+
+
+def _drop_indexes(connection: Any, table: str) -> list[str]:
+    """Drop the keys and indexes of a table; gives the statements that make them again."""
+    constraints = connection.execute(
+        "select conname, pg_get_constraintdef(oid) from pg_constraint"
+        " where conrelid = %s::regclass and contype in ('p', 'u', 'f') order by contype",
+        [table],
+    ).fetchall()
+    for name, _ in constraints:
+        connection.execute(f'alter table {table} drop constraint "{name}"')
+    indexes = connection.execute(
+        "select indexrelid::regclass::text, pg_get_indexdef(indexrelid) from pg_index"
+        " where indrelid = %s::regclass",
+        [table],
+    ).fetchall()
+    for name, _ in indexes:
+        connection.execute(f"drop index {name}")
+    return [
+        *(f'alter table {table} add constraint "{name}" {text}' for name, text in constraints),
+        *(text for _, text in indexes),
+    ]

@@ -1,0 +1,148 @@
+"""Clean, in rows per second: against one bare UPDATE, and against batches that keep both images as well.
+
+Each measurement works on a fresh copy of the same migrated call centre with the same planned rows. The
+plan is made before the clock starts; so are the keys that the others are given.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+from benchmarks import call_centres
+from benchmarks.measure import Line, at_least, per_second, ratio_line, seconds_of
+from benchmarks.options import Options
+from benchmarks.server import Databases, connect, settle
+from rollcall.batches import Watcher
+from rollcall.cleaning import clean
+from rollcall.demo import DefectCounts, Scale
+from rollcall.ledger import open_run
+from rollcall.plan import make_plan
+from rollcall.workspace import Workspace
+
+AGENTS_PER_CHANGE = 1 / 20
+ENOUGH = 0.99  # of the planned rows must have been changed, or there is nothing to compare
+NAME = "clean_up"
+BASE = "clean_up_base"
+
+REPAIR = """
+    set status = 'offline',
+        logout_at = greatest(s.login_at, s.last_activity, s.last_heartbeat),
+        current_call_session_id = null
+"""
+BARE = f"update agent_sessions as s {REPAIR} from benchmark_keys as k where k.id = s.id"
+AUDITED = f"""
+with chosen as (
+    select s.id, to_jsonb(s) as image from agent_sessions as s where s.id = any(%s::uuid[]) for no key update
+),
+changed as (
+    update agent_sessions as s {REPAIR} from chosen as c
+    where c.id = s.id
+    returning s.id, c.image as before_image, to_jsonb(s) as after_image
+)
+insert into benchmark_audit (run, session_id, before_image, after_image)
+select 'benchmark', id, before_image, after_image from changed
+"""
+TABLES = """
+create table benchmark_keys (id uuid primary key);
+create table benchmark_audit (
+    run text not null,
+    session_id uuid not null,
+    before_image jsonb not null,
+    after_image jsonb not null,
+    changed_at timestamptz not null default clock_timestamp(),
+    primary key (run, session_id)
+);
+"""
+
+
+def measure(databases: Databases, options: Options) -> Iterator[Line]:
+    workspace = prepare(databases, BASE, NAME, options.changes)
+    taken: list[tuple[float, float, float]] = []
+    for _ in range(options.pairs):
+        ours, sizes, keys = _ours(databases, workspace)
+        bare = _other(databases, keys, _bare)
+        audited = _other(databases, keys, _in_batches(sizes))
+        taken.append((ours, bare, audited))
+    rates = [list(column) for column in zip(*taken, strict=True)]
+    what = f"clean, {options.changes:,} changes, against"
+    yield ratio_line(f"{what} one bare UPDATE", rates[0], rates[1], at_least(0.3), per_second)
+    yield ratio_line(f"{what} the same batches with an audit", rates[0], rates[2], at_least(0.8), per_second)
+
+
+def prepare(databases: Databases, base: str, name: str, changes: int) -> Workspace:
+    """A migrated call centre with so many forgotten sessions in `base`, and a copy to work on in `name`."""
+    agents = max(Scale.agents, round(changes * AGENTS_PER_CHANGE))
+    url = databases.create(base)
+    scale = Scale(agents=agents, sessions=agents * 20, calls=agents * 40)
+    call_centres.load(url, scale, DefectCounts.sound(scale))
+    call_centres.forget_sessions(url, changes)
+    settle(url)
+    databases.migrated(databases.workspace(url))
+    return databases.workspace(databases.create(name, template=base))
+
+
+class _Sizes(Watcher):
+    """How many rows each batch dealt with."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self._done = 0
+
+    def advanced(self, done: int, total: int) -> None:
+        if done > self._done:
+            self.sizes.append(done - self._done)
+        self._done = done
+
+
+def _fresh(databases: Databases) -> str:
+    url = databases.create(NAME, template=BASE)
+    with connect(url) as connection:  # warms the cache
+        connection.execute("select count(s::text) from agent_sessions as s")
+    return url
+
+
+def _ours(databases: Databases, workspace: Workspace) -> tuple[float, list[int], list[str]]:
+    """Rows per second, the sizes of the batches, and the keys in the order in which they were changed."""
+    _fresh(databases)
+    plan = make_plan(workspace)
+    watcher = _Sizes()
+    with open_run(workspace, "clean") as run:
+        started = time.perf_counter()
+        result = clean(workspace, run, plan, watcher)
+        taken = time.perf_counter() - started
+    if result.changed < ENOUGH * plan.change_count:
+        raise RuntimeError(f"{result.changed} of {plan.change_count} rows were changed: {result.skipped[:3]}")
+    return result.changed / taken, watcher.sizes, [change["session_id"] for change in plan.changes()]
+
+
+def _other(databases: Databases, keys: list[str], work: Callable[[str, list[str]], float]) -> float:
+    """Rows per second of another way to change the same rows."""
+    url = _fresh(databases)
+    with connect(url) as connection:
+        connection.execute(TABLES)
+        with connection.cursor().copy("copy benchmark_keys from stdin") as copy:
+            for key in keys:
+                copy.write_row([key])
+        connection.execute("analyze benchmark_keys")
+    return len(keys) / work(url, keys)
+
+
+def _bare(url: str, keys: list[str]) -> float:
+    with connect(url) as connection:
+        return seconds_of(lambda: connection.execute(BARE))
+
+
+def _in_batches(sizes: list[int]) -> Callable[[str, list[str]], float]:
+    def work(url: str, keys: list[str]) -> float:
+        remaining = iter(keys)
+        with connect(url) as connection:
+
+            def all_batches() -> None:
+                for size in sizes:
+                    connection.execute(AUDITED, [list(islice(remaining, size))])
+
+            return seconds_of(all_batches)
+
+    return work

@@ -1,0 +1,73 @@
+"""Memory of plan and clean: the peak of a process of its own, with few and with many violations.
+
+`python -m benchmarks.memory` is that process; the database comes in the environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from benchmarks.clean import ENOUGH, prepare
+from benchmarks.measure import Goal, Line
+from benchmarks.options import Options
+from benchmarks.server import Databases
+from rollcall.settings import PROJECT_DIRECTORY
+
+FEW = 1_000
+MOST_MEGABYTES = 50
+
+
+def measure(databases: Databases, options: Options) -> Iterator[Line]:
+    few = _megabytes(databases, FEW)
+    many = _megabytes(databases, options.changes)
+    yield Line(
+        f"peak memory of plan and clean: {options.changes:,} violations against {FEW:,}",
+        f"{many:.0f} MB",
+        f"{few:.0f} MB",
+        many - few,
+        f"{many - few:+.0f} MB",
+        Goal(f"<= +{MOST_MEGABYTES} MB", lambda growth: growth <= MOST_MEGABYTES),
+    )
+
+
+def _megabytes(databases: Databases, changes: int) -> float:
+    workspace = prepare(databases, "memory_base", "memory", changes)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.memory"],
+        env={**os.environ, **databases.environment(workspace.settings.conninfo)},
+        cwd=PROJECT_DIRECTORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"plan and clean failed: {done.stderr[-500:]}")
+    report = json.loads(done.stdout)
+    if report["changed"] < ENOUGH * changes:
+        raise RuntimeError(f"only {report['changed']} of {changes} violations were repaired")
+    return float(report["megabytes"])
+
+
+def _plan_and_clean() -> None:
+    from rollcall.cleaning import clean
+    from rollcall.ledger import open_run
+    from rollcall.plan import make_plan
+    from rollcall.settings import load_settings
+    from rollcall.workspace import Workspace
+
+    workspace = Workspace(load_settings())
+    plan = make_plan(workspace)
+    with open_run(workspace, "clean") as run:
+        result = clean(workspace, run, plan)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    megabytes = peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
+    print(json.dumps({"megabytes": megabytes, "changed": result.changed}))
+
+
+if __name__ == "__main__":
+    _plan_and_clean()

@@ -1,0 +1,25 @@
+"""What the command line of the benchmarks can set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Options"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Attributes:
+    sessions: of the `assess` call centre, with twice as many calls.
+    changes: rows that `clean` and `memory` repair.
+    agents: who send heartbeats in `hot`.
+    pairs: how often each pair is measured.
+    explain: a folder for the plans of `assess`, or none.
+    """
+
+    sessions: int = 1_000_000
+    changes: int = 100_000
+    agents: int = 10_000
+    pairs: int = 3
+    explain: Path | None = None

@@ -1,0 +1,67 @@
+"""How long until Rollcall answers, on the small demo call centre: whole commands, then in a warm process."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from benchmarks import call_centres
+from benchmarks.measure import Line, at_most, in_pairs, ratio_line, seconds, seconds_of, shown_only
+from benchmarks.options import Options
+from benchmarks.server import Databases
+from rollcall.assessment import assess
+from rollcall.demo import Scale
+from rollcall.settings import PROJECT_DIRECTORY
+
+ROLLCALL = Path(sys.executable).parent / "rollcall"
+BARE_IMPORT = "import dbt.cli.main, great_expectations"
+
+
+def measure(databases: Databases, options: Options) -> Iterator[Line]:
+    url = databases.create("small")
+    call_centres.load(url, Scale())
+    environment = {**os.environ, **databases.environment(url)}
+
+    def bare_import() -> float:
+        return command_seconds([sys.executable, "-c", BARE_IMPORT], environment)
+
+    def rollcall(*arguments: str) -> float:
+        return command_seconds([str(ROLLCALL), *arguments], environment)
+
+    for warming in (bare_import, lambda: rollcall("assess")):  # compiles and caches what later runs find
+        warming()
+    ours, other = in_pairs(options.pairs, lambda: rollcall("assess"), bare_import)
+    yield ratio_line(
+        "rollcall assess, against the bare import of dbt and GX", ours, other, at_most(1.3), seconds
+    )
+
+    helps = statistics.median(rollcall("--help") for _ in range(options.pairs))
+    yield shown_only("rollcall --help", helps, seconds(helps), at_most(0.5, " s"))
+
+    assess(databases.workspace(url))
+    again = [seconds_of(lambda: assess(databases.workspace(url))) for _ in range(options.pairs)]
+    warm = statistics.median(again)
+    yield shown_only(
+        "assess in a warm process, a new workspace each time", warm, seconds(warm), at_most(2, " s")
+    )
+    workspace = databases.workspace(url)
+    assess(workspace)
+    same = statistics.median(seconds_of(lambda: assess(workspace)) for _ in range(options.pairs))
+    yield shown_only("assess in a warm process, the same workspace", same, seconds(same), at_most(2, " s"))
+
+
+def command_seconds(command: list[str], environment: Mapping[str, str]) -> float:
+    """Wall time of a command, which may end with any verdict but must not fail."""
+
+    def run() -> None:
+        done = subprocess.run(
+            command, env=environment, cwd=Path(PROJECT_DIRECTORY), capture_output=True, text=True, check=False
+        )
+        if done.returncode not in (0, 10, 11, 12):
+            raise RuntimeError(f"{' '.join(command[1:])} ended with {done.returncode}: {done.stderr[-500:]}")
+
+    return seconds_of(run)
