@@ -28,7 +28,7 @@ class Workspace:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.database = Database.reach(settings.conninfo)
-        self.project = Project(settings, self.database.parameters)
+        self.project = Project(settings, self.database)
 
     @cached_property
     def suites(self) -> dict[str, Suite]:
