@@ -8,12 +8,13 @@ rows, and cannot call a function that is not known to be harmless, a nested one 
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from rollcall.errors import Refused
 
-__all__ = ["check_detaching", "check_migrating", "parsed"]
+__all__ = ["check_detaching", "check_migrating", "parsed", "shown_query"]
 
 LEDGER_SCHEMA = "rollcall_ops"
 VIEW_SCHEMA = "rollcall"
@@ -124,6 +125,19 @@ def parsed(sql: str) -> list[tuple[str, Any]]:
         text = source[raw.stmt_location : end].decode().strip()
         statements.append((text, getattr(raw.stmt, raw.stmt.WhichOneof("node"))))
     return statements
+
+
+def shown_query(query: str) -> str:
+    """The form of a query of somebody else, in one short line without its values and its comments."""
+    grammar = _grammar()
+    try:
+        # as a syntax tree written out again it has no comments; the server may have cut it off, though
+        query = grammar.normalize(grammar.deparse(grammar.parse(query)))
+    except grammar.PgQueryError:
+        query = re.sub(r"/[*].*?([*]/|$)|--[^\n]*", " ", query, flags=re.DOTALL)
+        query = re.sub(r"(?i)e?'.*?('|$)|[$]\w*[$].*", "?", query, flags=re.DOTALL)
+        query = re.sub(r"\b\d[\w.]*", "?", query)
+    return _shortened(query)
 
 
 # --- one check per kind of statement --------------------------------------------------------------
@@ -293,9 +307,12 @@ def _require_application(text: str, relation: Any) -> None:
 
 
 def _refusal(sql: str, reason: str) -> Refused:
-    line = " ".join(sql.split())
-    shown = line if len(line) <= SHOWN_CHARACTERS else f"{line[:SHOWN_CHARACTERS]}…"
     return Refused(
-        f"a statement is not on the list of additive ones: {reason} ({shown})",
+        f"a statement is not on the list of additive ones: {reason} ({_shortened(sql)})",
         "nothing was sent; correct the model that declares it",
     )
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= SHOWN_CHARACTERS else f"{line[:SHOWN_CHARACTERS]}…"

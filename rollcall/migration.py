@@ -1,35 +1,41 @@
 """Migrate: execute the statements that are still missing, each by itself, none for long.
 
+The catalogue is read first: what is there already gets no statement, so a second run takes no lock.
 A strong lock is asked for with a short time-out and asked for again, so that the application never
-queues behind us for longer than that; an index is built concurrently.
+queues behind us for longer than that; an index is built concurrently, on a connection of its own.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import random
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 
-from rollcall.database import Connection, fetch, reason_of, take_role
+from rollcall.additive import check_migrating, shown_query
+from rollcall.catalogue import Catalogue, CatalogueProof
+from rollcall.database import Connection, Row, fetch, reason_of, take_role
 from rollcall.errors import Refused
 from rollcall.ledger import Run
-from rollcall.schema import Statement, declared_changes, pending_statements
+from rollcall.schema import Statement, conflicts, declared_changes, pending_statements
 from rollcall.workspace import Workspace
 
 __all__ = ["MigrationResult", "migrate"]
 
 RETRIED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
-STRONG_LOCK = {"lock_timeout": "200ms", "statement_timeout": "5s"}
-CONCURRENT_BUILD = {"lock_timeout": "5min", "statement_timeout": "1h"}
-ATTEMPTS = 30
-FIRST_PAUSE_SECONDS = 0.05
-LONGEST_PAUSE_SECONDS = 60.0
-BUDGET_SECONDS = 600.0
+LOOK_SECONDS = 0.05  # how often a running statement is looked at
+POLL_SECONDS = 0.5  # how often a build that is not ours to stop is looked at
+SHOW_SECONDS = 10.0  # how often the progress of a build is shown while its phase stays the same
+NOT_ATTEMPTED = "not attempted, because the statement before it failed"
+NOT_THE_OWNER = "connect as the table's owner, or name it in ROLLCALL_MIGRATE_ROLE"
+
+Show = Callable[[str], None]
 
 
 @dataclass
@@ -39,100 +45,370 @@ class MigrationResult:
     Attributes:
         executed: object names, in order.
         skipped: object name and reason of each statement that was not executed.
+        proof: that nothing but what is declared was added.
     """
 
     run_id: str
     executed: list[str] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
+    proof: CatalogueProof | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {"run_id": self.run_id, "executed": self.executed, "skipped": self.skipped}
+        return {
+            "run_id": self.run_id,
+            "executed": self.executed,
+            "skipped": self.skipped,
+            "proof": self.proof.to_json() if self.proof else None,
+        }
 
 
 def migrate(
     workspace: Workspace,
     run: Run,
     statements: Sequence[Statement],
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Show = lambda text: None,
 ) -> MigrationResult:
     """Execute the planned statements that the catalogue still misses.
 
     Args:
         statements: the plan's; one that is no longer missing is not sent.
-        progress: told of each statement before it is sent.
+        progress: told of each statement before it is sent, and how far a build of an index is.
 
     Raises:
-        Refused: an existing object differs from its declaration; nothing was sent.
+        Refused: an existing object differs from its declaration, or a statement is not additive, or
+            another run took the lease; what was not executed until then is not sent.
     """
     with workspace.database.snapshot() as snapshot:
-        _refuse_conflicts(declared_changes(snapshot, workspace.project))
-        missing = {statement.object_name for statement in pending_statements(snapshot, workspace.project)}
+        before = Catalogue.read(snapshot, workspace.project)
+        _refuse_conflicts(snapshot, workspace)
+        missing = {item.object_name for item in pending_statements(snapshot, workspace.project)}
     result = MigrationResult(run.id, [statement.object_name for statement in run.made])
     for position, statement in enumerate(run.made, start=1):
         run.note_statement(position, statement, 1, "done")
+    executor = _Executor(workspace, run, progress)
+    failed = False
     for position, statement in enumerate(statements, start=len(run.made) + 1):
         if statement.object_name not in missing:
             continue
-        progress(statement.object_name)
-        attempts, failure = _execute(workspace, run, statement)
-        run.note_statement(position, statement, attempts, failure or "done")
-        if failure is None:
+        if failed:
+            result.skipped.append({"object": statement.object_name, "reason": NOT_ATTEMPTED})
+            continue
+        reason = executor.execute(position, statement)
+        if reason is None:
             result.executed.append(statement.object_name)
         else:
-            result.skipped.append({"object": statement.object_name, "reason": failure})
-            if statement.kind != "index":
-                break
+            result.skipped.append({"object": statement.object_name, "reason": reason})
+            # an index that has to wait holds up what needs it, and nothing else
+            failed = statement.in_transaction
+    with workspace.database.snapshot() as snapshot:
+        result.proof = before.compare(Catalogue.read(snapshot, workspace.project))
     run.note(executed=len(result.executed))
     return result
 
 
-def _refuse_conflicts(changes: Sequence[dict[str, Any]]) -> None:
-    conflicts = [change["object_name"] for change in changes if change["state"] == "conflicting"]
-    if conflicts:
+def _refuse_conflicts(snapshot: Any, workspace: Workspace) -> None:
+    found = conflicts(snapshot, workspace.project)
+    if found:
         raise Refused(
-            f"{', '.join(conflicts)} exists and differs from its declaration",
+            "; ".join(f"{conflict.object_name}: {conflict.reason}" for conflict in found),
             "nothing was migrated; compare `rollcall plan` with the object, and rename or change it yourself",
         )
 
 
-def _execute(workspace: Workspace, run: Run, statement: Statement) -> tuple[int, str | None]:
-    """Send one statement, again while a lock is not to be had. Gives the attempts, and why it failed."""
-    deadline = time.monotonic() + BUDGET_SECONDS
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            with contextlib.closing(workspace.database.connect()) as connection:
-                _send(workspace, run, connection, statement)
-            return attempt, None
-        except RETRIED as error:
-            failure = reason_of(error)
-            pause = random.uniform(0, min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**attempt))
-            if attempt == ATTEMPTS or time.monotonic() + pause > deadline:
-                break
-            time.sleep(pause)
-        except psycopg.Error as error:
-            return attempt, reason_of(error)
-    return attempt, f"{failure} ({attempt} attempts)"
+@dataclass(frozen=True)
+class _Limits:
+    """The vars that say how patient we are. Times in seconds, but for the time-outs that the server gets."""
+
+    lock_timeout_ms: int
+    statement_timeout_ms: int
+    attempts: int
+    first_pause: float
+    longest_pause: float
+    budget: float
+    build_lock_timeout_ms: int
+    build_timeout_ms: int
+    client_check_ms: int
+
+    @classmethod
+    def of(cls, variables: Mapping[str, Any]) -> _Limits:
+        return cls(
+            lock_timeout_ms=max(1, round(variables["migrate_lock_timeout_ms"])),
+            statement_timeout_ms=max(1, round(variables["migrate_statement_timeout_ms"])),
+            attempts=max(1, round(variables["migrate_attempts"])),
+            first_pause=variables["migrate_first_pause_ms"] / 1000,
+            longest_pause=variables["migrate_longest_pause_ms"] / 1000,
+            budget=variables["migrate_budget_seconds"],
+            build_lock_timeout_ms=max(1, round(variables["index_lock_timeout_seconds"] * 1000)),
+            build_timeout_ms=max(1, round(variables["index_timeout_seconds"] * 1000)),
+            client_check_ms=max(1, round(variables["index_client_check_seconds"] * 1000)),
+        )
+
+    @property
+    def of_strong_lock(self) -> dict[str, str]:
+        return {
+            "lock_timeout": f"{self.lock_timeout_ms}ms",
+            "statement_timeout": f"{self.statement_timeout_ms}ms",
+            # were we stopped between the statement and the commit, the server would not keep the lock for us
+            "idle_in_transaction_session_timeout": f"{self.statement_timeout_ms}ms",
+        }
+
+    @property
+    def of_build(self) -> dict[str, str]:
+        return {
+            "lock_timeout": f"{self.build_lock_timeout_ms}ms",
+            "statement_timeout": f"{self.build_timeout_ms}ms",
+        }
+
+    def pause(self, attempt: int) -> float:
+        """Full jitter: anything up to a bound that doubles with every attempt."""
+        return random.uniform(0, min(self.longest_pause, self.first_pause * 2**attempt))
 
 
-def _send(workspace: Workspace, run: Run, connection: Connection, statement: Statement) -> None:
-    if statement.in_transaction:
-        with connection.transaction():
-            run.check_lease(connection)
-            take_role(connection, workspace.settings.migrate_role)
-            _set(connection, STRONG_LOCK, is_local=True)
-            fetch(connection, statement.sql)
-    else:
-        # The connection is ours alone and closed afterwards, so what is set on it reaches nobody else.
-        _set(connection, CONCURRENT_BUILD, is_local=False)
-        if workspace.settings.migrate_role is not None:
-            fetch(
-                connection,
-                "select set_config('role', $1, false)",
-                [workspace.settings.migrate_role],
+class _WaitedTooLong(Exception):
+    """One statement waited for several locks in turn, together for longer than for one."""
+
+
+class _Executor:
+    """Sends statements, each as gently as its lock needs; all that wait for locks share one budget."""
+
+    def __init__(self, workspace: Workspace, run: Run, show: Show) -> None:
+        self._workspace = workspace
+        self._run = run
+        self._show = show
+        self._limits = _Limits.of(workspace.settings.variables)
+        self._seconds_left = self._limits.budget
+        self._blockers: list[Row] = []
+        self._shown: tuple[str, float] = ("", 0.0)
+
+    def execute(self, position: int, planned: Statement) -> str | None:
+        """Execute one statement, unless its object turns out to be there. Gives the reason of a failure."""
+        # an index may be building, or left unfinished, since the plan was made
+        statement = planned if planned.in_transaction else self._as_needed_now(planned)
+        if statement is None:
+            return None
+        self._show(statement.object_name)
+        self._run.note_statement(position, statement, 0, "started")
+        attempts, reason = self._try(statement)
+        outcome = "done"
+        if reason is not None:
+            outcome, reason = self._after_failure(statement, reason)
+        self._run.note_statement(position, statement, attempts, outcome)
+        return reason
+
+    def _try(self, statement: Statement) -> tuple[int, str | None]:
+        """Send it, again while a lock is not to be had. Gives the attempts, and why it failed."""
+        attempt = 0
+        while True:
+            attempt += 1
+            self._blockers = []
+            started = time.monotonic()
+            try:
+                self._send(statement)
+            except (*RETRIED, _WaitedTooLong) as error:
+                pause = self._limits.pause(attempt)
+                self._seconds_left -= time.monotonic() - started + pause
+                if attempt == self._limits.attempts or self._seconds_left < 0:
+                    return attempt, self._held_up(error, attempt)
+                time.sleep(pause)
+            except psycopg.errors.InsufficientPrivilege as error:
+                return attempt, f"{reason_of(error)}; {NOT_THE_OWNER}"
+            except psycopg.Error as error:
+                return attempt, reason_of(error)
+            else:
+                return attempt, None
+            if not statement.in_transaction:
+                needed = self._as_needed_now(statement)
+                if needed is None:
+                    return attempt, None
+                statement = needed
+
+    def _after_failure(self, statement: Statement, reason: str) -> tuple[str, str | None]:
+        """What a failed statement left: the outcome to record, and the reason to give."""
+        left = self._as_needed_now(statement, wait=False)
+        if left is None:
+            return "done", None  # somebody else has made it meanwhile
+        if self._is_unfinished(left) and not self._removed(left):
+            return (
+                f"unfinished: {reason}",
+                f"{reason}; the unfinished index is left, and the next run builds it again",
             )
-        fetch(connection, statement.sql)
+        return f"failed: {reason}", reason
+
+    # --- one attempt ------------------------------------------------------------------------------
+
+    def _send(self, statement: Statement) -> None:
+        parts = check_migrating(
+            statement.sql, [statement.object_name] if self._is_unfinished(statement) else []
+        )
+        with contextlib.closing(self._workspace.database.connect()) as connection:
+            if statement.in_transaction:
+                self._send_in_transaction(connection, parts)
+            else:
+                self._build(connection, statement, parts)
+
+    def _send_in_transaction(self, connection: Connection, parts: Sequence[str]) -> None:
+        limit = self._limits.lock_timeout_ms / 1000
+        waited = 0.0
+        too_long = threading.Event()
+
+        def look() -> None:
+            nonlocal waited
+            if self._look_for_blockers(connection):
+                waited += LOOK_SECONDS
+            # on a partitioned table one statement waits for many locks, each for up to the time-out
+            if waited > 2 * limit and not too_long.is_set():
+                too_long.set()
+                connection.cancel_safe()
+
+        def work() -> None:
+            with connection.transaction():
+                _set(connection, self._limits.of_strong_lock, is_local=True)
+                self._run.check_lease(connection)
+                take_role(connection, self._workspace.settings.migrate_role)
+                for part in parts:
+                    fetch(connection, part)
+
+        try:
+            _watch(connection, work, look)
+        except psycopg.errors.QueryCanceled:
+            if too_long.is_set():
+                raise _WaitedTooLong("canceled while it waited for one lock after the other") from None
+            raise
+
+    def _build(self, connection: Connection, statement: Statement, parts: Sequence[str]) -> None:
+        # The connection is ours alone and closed afterwards, so what is set on it reaches nobody else.
+        with connection.transaction():
+            self._run.check_lease(connection)
+        _set(connection, self._limits.of_build, is_local=False)
+        with contextlib.suppress(psycopg.Error):  # some systems cannot do this
+            interval = {"client_connection_check_interval": f"{self._limits.client_check_ms}ms"}
+            _set(connection, interval, is_local=False)
+        role = self._workspace.settings.migrate_role
+        if role is not None:
+            _set(connection, {"role": role}, is_local=False)
+
+        def look() -> None:
+            self._look_for_blockers(connection)
+            self._show_progress(statement.object_name, connection.info.backend_pid)
+
+        for part in parts:
+            _watch(connection, functools.partial(fetch, connection, part), look)
+
+    # --- what the catalogue says meanwhile --------------------------------------------------------
+
+    def _as_needed_now(self, planned: Statement, *, wait: bool = True) -> Statement | None:
+        """The planned statement as the catalogue asks for it at this moment; none if its object is there.
+
+        A build that still goes on in the server, after the run that began it was killed, is waited for.
+        """
+        project = self._workspace.project
+        deadline = time.monotonic() + self._limits.build_timeout_ms / 1000
+        while True:
+            with self._workspace.database.snapshot() as snapshot:
+                _refuse_conflicts(snapshot, self._workspace)
+                states = {row["object_name"]: row["state"] for row in declared_changes(snapshot, project)}
+                pending = {item.object_name: item for item in pending_statements(snapshot, project)}
+            if not wait or states.get(planned.object_name) != "building" or time.monotonic() > deadline:
+                return pending.get(planned.object_name)
+            self._show_progress(planned.object_name, None)
+            time.sleep(POLL_SECONDS)
+
+    def _is_unfinished(self, statement: Statement) -> bool:
+        """Whether it is about an index that our ledger says we made and left unfinished (see schema.py)."""
+        return statement.sql.startswith("drop index concurrently ")
+
+    def _removed(self, left: Statement) -> bool:
+        """Remove the index that a failed build has left, if that can be had without waiting for long."""
+        drop = check_migrating(left.sql, [left.object_name])[0]
+        try:
+            with contextlib.closing(self._workspace.database.connect()) as connection:
+                _set(connection, self._limits.of_strong_lock, is_local=False)
+                if self._workspace.settings.migrate_role is not None:
+                    _set(connection, {"role": self._workspace.settings.migrate_role}, is_local=False)
+                fetch(connection, drop)
+        except psycopg.Error:
+            return False
+        return True
+
+    def _look_for_blockers(self, connection: Connection) -> bool:
+        sql = self._workspace.project.sql("blockers")
+        blockers = fetch(self._run.connection, sql, [connection.info.backend_pid])
+        if blockers:
+            self._blockers = blockers
+        return bool(blockers)
+
+    def _show_progress(self, object_name: str, pid: int | None) -> None:
+        """Show how far a build is, when its phase changes and every few seconds."""
+        schema, _, name = object_name.partition(".")
+        rows = fetch(self._run.connection, self._workspace.project.sql("build_progress"), [pid, schema, name])
+        if not rows or rows[0]["phase"] is None:
+            return
+        row = rows[0]
+        phase, now = f"{object_name}: {row['phase']}", time.monotonic()
+        if phase == self._shown[0] and now < self._shown[1] + SHOW_SECONDS:
+            return
+        self._shown = (phase, now)
+        percent = f", {row['percent_done']}%" if row["percent_done"] is not None else ""
+        waited_for = (
+            f", {row['lockers_done']} of {row['lockers_total']} transactions ended"
+            if row["lockers_total"]
+            else ""
+        )
+        self._show(f"{phase}{percent}{waited_for}")
+
+    def _held_up(self, error: Exception, attempts: int) -> str:
+        reason = reason_of(error) if isinstance(error, psycopg.Error) else str(error)
+        tried = f"{attempts} attempt{'s' if attempts > 1 else ''}"
+        if not self._blockers:
+            return f"{reason} ({tried})"
+        return f"{reason} ({tried}); it waits for {'; '.join(map(_describe, self._blockers[:3]))}"
 
 
-def _set(connection: Connection, settings: dict[str, str], *, is_local: bool) -> None:
+def _watch(connection: Connection, work: Callable[[], Any], look: Callable[[], None]) -> None:
+    """Do the work in a thread and look at it meanwhile; stopped here, it is stopped in the server too."""
+    failure: list[BaseException] = []
+
+    def guarded() -> None:
+        try:
+            work()
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=guarded, name="rollcall statement", daemon=True)
+    thread.start()
+    try:
+        while True:
+            thread.join(LOOK_SECONDS)
+            if not thread.is_alive():
+                break
+            look()
+    except BaseException:
+        with contextlib.suppress(psycopg.Error):
+            connection.cancel_safe()
+        thread.join()
+        raise
+    if failure:
+        raise failure[0]
+
+
+def _describe(blocker: Row) -> str:
+    """Who holds us up, for a person to find; of what they run only the form, never a value."""
+    if not blocker["pid"]:
+        return "a prepared transaction (see pg_prepared_xacts)"
+    seconds = blocker["transaction_seconds"]
+    parts = [
+        f"user {blocker['user_name']}" if blocker["user_name"] else "",
+        blocker["application_name"] or "",
+        blocker["state"] or "",
+        f"in a transaction for {seconds:.0f} s" if seconds is not None else "",
+    ]
+    query = shown_query(blocker["query"] or "")
+    return (
+        f"server process {blocker['pid']} ({', '.join(part for part in parts if part)})"
+        f"{f', last query: {query}' if query else ''}"
+    )
+
+
+def _set(connection: Connection, settings: Mapping[str, str], *, is_local: bool) -> None:
     for name, value in settings.items():
         fetch(connection, "select set_config($1, $2, $3)", [name, value, is_local])

@@ -1,0 +1,89 @@
+"""Proof of a migration: what the catalogue says of the application's tables before it and after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rollcall.database import Row, Snapshot
+from rollcall.project import Project
+from rollcall.schema import declared_changes
+
+__all__ = ["Catalogue", "CatalogueProof"]
+
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class CatalogueProof:
+    """How the catalogue differs between two snapshots, beside what was declared.
+
+    Attributes:
+        added: the declared objects that are there now and were not before.
+        unexpected: every other difference: what was added, changed or removed meanwhile, by whomever.
+        identical: how many objects are exactly as before.
+    """
+
+    added: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    identical: int
+
+    @property
+    def holds(self) -> bool:
+        """Only declared objects were added, and all else is identical."""
+        return not self.unexpected
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "holds": self.holds,
+            "added": list(self.added),
+            "unexpected": list(self.unexpected),
+            "identical": self.identical,
+        }
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Columns, indexes, constraints, triggers, comments, privileges and so on, by kind and name."""
+
+    objects: Mapping[tuple[str, str, str], Row]
+    declared: frozenset[str]
+
+    @classmethod
+    def read(cls, snapshot: Snapshot, project: Project) -> Catalogue:
+        """Read it on one snapshot; needs no privilege on the tables."""
+        rows = snapshot.rows(project.sql("catalogue_objects"))
+        return cls(
+            objects={(row["kind"], row["relation"], row["name"]): row for row in rows},
+            declared=frozenset(change["object_name"] for change in declared_changes(snapshot, project)),
+        )
+
+    def compare(self, later: Catalogue) -> CatalogueProof:
+        """What has changed until the later reading."""
+        added, unexpected, identical = [], [], 0
+        for key in sorted({*self.objects, *later.objects}):
+            before, after = self.objects.get(key), later.objects.get(key)
+            if before is not None and after is not None and before["facts"] == after["facts"]:
+                identical += 1
+            elif before is None and after is not None and _is_declared(after, later.declared):
+                added.append(_words(after))
+            else:
+                how = "added" if before is None else "removed" if after is None else "changed"
+                unexpected.append(f"{_words(after or before or {})} {how}")
+        return CatalogueProof(tuple(added), tuple(unexpected[:SHOWN]), identical)
+
+
+def _is_declared(row: Row, declared: Iterable[str]) -> bool:
+    names = {
+        "column": f"{row['root']}.{row['name']}",
+        "comment": f"{row['root']}.{row['name']} (comment)",
+        "index": f"{row['relation']}.{row['name']}",
+    }
+    return names.get(row["kind"], "") in declared
+
+
+def _words(row: Mapping[str, Any]) -> str:
+    if row["kind"] == "table":
+        return f"table {row['relation']}"
+    return f"{row['kind']} {row['relation']}.{row['name']}"
