@@ -49,11 +49,12 @@ facts as (
             ' ', 'labels', e.enumtypid::regtype::text, string_agg(e.enumlabel, ',' order by e.enumsortorder)
         ) as fact
     from pg_catalog.pg_enum as e
-    where e.enumtypid in (
-        select a.atttypid
-        from pg_catalog.pg_attribute as a
-        join tables as t on t.oid = a.attrelid
-    )
+    where
+        e.enumtypid in (
+            select a.atttypid
+            from pg_catalog.pg_attribute as a
+            join tables as t on t.oid = a.attrelid
+        )
     group by e.enumtypid
 
     union all
