@@ -1,0 +1,86 @@
+"""Rollcall's clean-up beside the traffic, in a process that can be killed at any instant.
+
+    python -m rollcall.simulator.cleaner SECONDS
+
+reads its configuration from the environment, as every command does. It compiles the project once,
+and then plans and cleans in a child of its own: a child that is killed is followed by another one at
+once. A line of JSON on standard output tells of the start of a child and of every clean-up.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from typing import Any
+
+import psycopg
+
+from rollcall.errors import RollcallError
+from rollcall.settings import load_settings
+from rollcall.workspace import Workspace
+
+__all__ = ["clean_once", "main"]
+
+NEEDED = ("cleanup_plan", "check_lease")
+"""Compiled before the first child is made; all the rest is compiled with them."""
+
+
+def main() -> None:
+    """Clean every so many seconds, until standard input is closed or we are terminated."""
+    every = float(sys.argv[1])
+    workspace = Workspace(load_settings())
+    for name in NEEDED:
+        workspace.project.sql(name)
+    while True:
+        child = os.fork()
+        if child == 0:
+            _clean_for_ever(workspace, every)
+        _say(child=child)
+        _, status = os.waitpid(child, 0)
+        if not os.WIFSIGNALED(status):
+            return
+
+
+def _clean_for_ever(workspace: Workspace, every: float) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    parent = os.getppid()
+    while os.getppid() == parent:
+        started = time.monotonic()
+        try:
+            _say(**clean_once(workspace))
+        except (RollcallError, psycopg.Error) as error:
+            _say(error=f"{type(error).__name__}: {error}".strip().splitlines()[0])
+        except BrokenPipeError:
+            break
+        time.sleep(max(0.0, every - (time.monotonic() - started)))
+    os._exit(0)
+
+
+def clean_once(workspace: Workspace) -> dict[str, Any]:
+    """Plan and clean, as `rollcall clean` does."""
+    from rollcall.cleaning import clean
+    from rollcall.ledger import open_run
+    from rollcall.plan import make_plan
+
+    pending = make_plan(workspace)
+    with open_run(workspace, "clean", approved_by="rollcall simulate") as run:
+        result = clean(workspace, run, pending)
+    return {
+        "run_id": result.run_id,
+        "planned": result.planned,
+        "changed": result.changed,
+        "skipped": Counter(skip["reason"] for skip in result.skipped),
+    }
+
+
+def _say(**facts: Any) -> None:
+    sys.stdout.write(json.dumps(facts) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""The application's connections: a few for many agents, each statement timed, each failure kept."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from array import array
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+__all__ = ["Clock", "Failure", "Gateway", "Reply", "Timings"]
+
+LOST_CLASSES = ("08", "57P")
+"""Of SQLSTATE: the connection, and a server that stops or starts. Anybody tries again after these."""
+RETRY_SECONDS = 0.1
+GIVE_UP_SECONDS = 120.0
+CONNECT_SECONDS = 10
+CLOCK_PROBES = 9
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A statement of the application that failed for another reason than a lost connection."""
+
+    kind: str
+    at: float
+    sqlstate: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a statement gave.
+
+    Attributes:
+        issued, acked: when it was first sent and when its commit was known, by the clock.
+        retried: its connection was lost, so it may have been executed twice.
+    """
+
+    rows: list[tuple[Any, ...]]
+    issued: float
+    acked: float
+    retried: bool = False
+
+
+@dataclass
+class Timings:
+    """Seconds that each statement of one kind took, its wait for a connection not counted."""
+
+    seconds: array[float] = field(default_factory=lambda: array("d"))
+
+    def quantile(self, share: float) -> float:
+        """The nearest rank; 0 where nothing was measured."""
+        if not self.seconds:
+            return 0.0
+        ordered = sorted(self.seconds)
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+class Clock:
+    """The server's clock, read off our own: seconds since 1970. `error`: how far it may be off."""
+
+    def __init__(self) -> None:
+        self._offset = time.time() - time.monotonic()
+        self.error = 0.0
+
+    def now(self) -> float:
+        return time.monotonic() + self._offset
+
+    async def set_by(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        """Ask a few times; the quickest answer is the most exact."""
+        best = float("inf")
+        for _ in range(CLOCK_PROBES):
+            sent = time.monotonic()
+            cursor = await connection.execute("select extract(epoch from clock_timestamp())::float8")
+            row = await cursor.fetchone()
+            took = time.monotonic() - sent
+            if row is not None and took < best:
+                best = took
+                self._offset = row[0] - (sent + took / 2)
+        self.error = best / 2 + 0.001  # the columns hold milliseconds
+
+
+class Gateway:
+    """Executes the application's statements, each in a transaction of its own.
+
+    A lost connection is made again and the statement sent again: the application sees a restart of
+    its database as a pause. Whatever else fails is kept in `failures`, and gives no rows.
+    """
+
+    def __init__(self, conninfo: str, connections: int, clock: Clock) -> None:
+        self._conninfo = make_conninfo(
+            conninfo, application_name="rollcall simulate", connect_timeout=str(CONNECT_SECONDS)
+        )
+        self._size = connections
+        self._clock = clock
+        self._free: asyncio.LifoQueue[psycopg.AsyncConnection[Any]] = asyncio.LifoQueue()
+        self._all: set[psycopg.AsyncConnection[Any]] = set()
+        self.timings: dict[str, Timings] = {}
+        self.failures: list[Failure] = []
+        self.interruptions = 0
+
+    async def open(self) -> None:
+        for _ in range(self._size):
+            self._free.put_nowait(await self._connect())
+
+    async def close(self) -> None:
+        for connection in self._all:
+            await connection.close()
+
+    async def execute(self, kind: str, query: sql.Composed, parameters: Sequence[Any] = ()) -> Reply:
+        """Send one statement and commit it. `kind` is what its time is counted under."""
+        issued = self._clock.now()
+        retried = False
+        while True:
+            try:
+                async with self.borrowed() as connection:
+                    started = time.monotonic()
+                    cursor = await connection.execute(query, parameters or None)
+                    rows = await cursor.fetchall() if cursor.description else []
+                    took = time.monotonic() - started
+                self.timings.setdefault(kind, Timings()).seconds.append(took)
+                return Reply(rows, issued, self._clock.now(), retried)
+            except psycopg.Error as error:
+                if not _was_lost(error) or self._clock.now() - issued > GIVE_UP_SECONDS:
+                    return self._failed(kind, issued, error)
+                retried = True
+                self.interruptions += 1
+                await asyncio.sleep(RETRY_SECONDS)
+
+    def _failed(self, kind: str, issued: float, error: psycopg.Error) -> Reply:
+        now = self._clock.now()
+        message = (error.diag.message_primary or str(error).strip() or type(error).__name__).splitlines()[0]
+        self.failures.append(Failure(kind, now, error.sqlstate or "", message))
+        return Reply([], issued, now)
+
+    @contextlib.asynccontextmanager
+    async def borrowed(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+        """A connection of the pool, made again when it was lost."""
+        connection = await self._free.get()
+        try:
+            if connection.closed:
+                self._all.discard(connection)
+                connection = await self._connect()
+            yield connection
+        finally:
+            self._free.put_nowait(connection)
+
+    async def _connect(self) -> psycopg.AsyncConnection[Any]:
+        connection = await psycopg.AsyncConnection.connect(
+            self._conninfo, autocommit=True, cursor_factory=psycopg.AsyncRawCursor
+        )
+        self._all.add(connection)
+        return connection
+
+
+def _was_lost(error: psycopg.Error) -> bool:
+    """A statement that failed because its connection did, or could not be made."""
+    if error.sqlstate is not None:
+        return error.sqlstate.startswith(LOST_CLASSES)
+    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)

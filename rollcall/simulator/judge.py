@@ -1,0 +1,314 @@
+"""Was every change right, and was nothing left undone? Pure functions of the ground truth.
+
+The judge knows application.md and the truth, and none of Rollcall's SQL. Where the order of two
+things cannot be known it decides in favour of whoever changed: what it finds is certain.
+
+- A write was visible to a change if it was known to be committed before the change's transaction
+  began; a write to the session's own row also if it was known to be committed before the change
+  was recorded, because the row was locked.
+- A living agent always shows life: by heartbeats, or by doing something well within the window. So
+  a session may never be closed while somebody is there. Should the simulator itself have been too
+  slow to write, that is counted apart, as unproven.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rollcall.simulator.options import Thresholds
+from rollcall.simulator.truth import CallTruth, SessionTruth, Sign, Truth, as_json
+from rollcall.simulator.watcher import Change, Pass, State
+
+__all__ = ["Finding", "Judgement", "judge"]
+
+ROUNDING = 0.001
+"""The application's columns hold milliseconds."""
+HISTORY_BEFORE, HISTORY_LINES = 5.0, 60
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One session that was treated wrongly, and what happened to it."""
+
+    what: str
+    session: str
+    agent: str
+    at: float
+    run_id: str | None
+    detail: str
+    history: tuple[dict[str, Any], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "what": self.what,
+            "session_id": self.session,
+            "agent_id": self.agent,
+            "at": self.at,
+            "run_id": self.run_id,
+            "detail": self.detail,
+            "history": list(self.history),
+        }
+
+
+@dataclass
+class Judgement:
+    """The verdict on everything that was changed, and on everything that was not.
+
+    Attributes:
+        wronged: changes that no rule allows.
+        left_open: dead sessions that a whole clean-up, or everybody, left open.
+        closed_dead, mended: changes that were right.
+        delays: seconds from the moment a session was due until it was closed.
+        unproven: closed under a living agent whose signs of life the simulator wrote too late.
+        overtaken: changed while a call began that the change cannot have seen.
+        not_yet_due: dead sessions that are rightly still open.
+    """
+
+    wronged: list[Finding] = field(default_factory=list)
+    left_open: list[Finding] = field(default_factory=list)
+    unproven: list[Finding] = field(default_factory=list)
+    closed_dead: int = 0
+    mended: int = 0
+    overtaken: int = 0
+    not_yet_due: int = 0
+    delays: list[float] = field(default_factory=list)
+
+
+def judge(
+    truth: Truth,
+    changes: Sequence[Change],
+    passes: Sequence[Pass],
+    thresholds: Thresholds,
+    *,
+    open_at_end: Iterable[str],
+    ended: float,
+    swept: bool,
+    clock_error: float,
+    available: str,
+) -> Judgement:
+    """Judge everything.
+
+    Args:
+        open_at_end: keys of the sessions that were open at the last look, at `ended`.
+        swept: whether a clean-up went through after the last new thing happened.
+        clock_error: seconds by which the two clocks may differ.
+        available: the status that makes a session routable.
+    """
+    court = _Court(truth, thresholds, clock_error, available, {found.run_id: found for found in passes})
+    for change in changes:
+        court.judge_change(change)
+    closings: dict[str, list[Change]] = {}
+    for change in changes:
+        if change.closes:
+            closings.setdefault(change.session, []).append(change)
+    still_open = set(open_at_end)
+    for session in truth.sessions.values():
+        court.judge_inaction(session, closings.get(session.key, []), passes)
+        if session.key in still_open:
+            court.judge_end(session, ended, swept=swept)
+    return court.judgement
+
+
+class _Court:
+    def __init__(
+        self,
+        truth: Truth,
+        thresholds: Thresholds,
+        clock_error: float,
+        available: str,
+        passes: dict[str, Pass],
+    ) -> None:
+        self._truth = truth
+        self._thresholds = thresholds
+        self._error = clock_error
+        self._available = available
+        self._passes = passes
+        self.judgement = Judgement()
+
+    # --- what was changed ------------------------------------------------------------------------
+
+    def judge_change(self, change: Change) -> None:
+        session = self._truth.sessions[change.session]
+        visible = self._truth.log.before(change.xid)
+        wrong = self._during_a_call(change, session, visible)
+        if wrong is None and change.closes:
+            wrong = self._closed_too_early(change, session, visible)
+        elif wrong is None:
+            wrong = self._made_routable(change, session, visible)
+        if wrong is not None:
+            self.judgement.wronged.append(self._finding(*wrong, session, change))
+        elif change.closes and not self._is_unproven(change, session, visible):
+            self.judgement.closed_dead += 1
+            due = self._due(session, change.latest)
+            self.judgement.delays.append(max(0.0, change.latest - due))
+        elif not change.closes:
+            self.judgement.mended += 1
+
+    def _during_a_call(self, change: Change, session: SessionTruth, visible: float) -> tuple[str, str] | None:
+        until = change.latest + self._error
+        longest = self._thresholds.live_call_max - ROUNDING
+        for call in self._calls_of(session):
+            if call.is_surely_live(visible, until, longest):
+                state = "on" if call.connected is not None and call.connected.acked <= visible else "rung by"
+                return "changed during a live call", f"its agent was {state} call {call.key}"
+            if visible < call.started.acked <= until and call.end_issued > until:
+                self.judgement.overtaken += 1
+        return None
+
+    def _closed_too_early(
+        self, change: Change, session: SessionTruth, visible: float
+    ) -> tuple[str, str] | None:
+        made_by = self._passes.get(change.run_id or "")
+        cutoff = (made_by.judged if made_by else change.latest) - self._thresholds.window
+        last = max(self._sure_signs(change, session, visible), key=lambda sign: sign.said, default=None)
+        if last is None or last.said <= cutoff + ROUNDING:
+            return None
+        life = session.life_at(change.latest + self._error)
+        inside = last.said - cutoff
+        sign = (
+            f"last sign of life ({last.by}) {change.latest - last.said:.3f} s before, "
+            f"{inside:.3f} s inside the window"
+        )
+        if life is not None:
+            return "closed under a living agent", sign
+        return "closed with a sign of life inside the window", sign
+
+    def _made_routable(self, change: Change, session: SessionTruth, visible: float) -> tuple[str, str] | None:
+        """Nobody becomes available without a proof of presence."""
+        if change.after.status != self._available or change.before.status == self._available:
+            return None
+        age = change.latest - (self._due(session, change.latest) - self._thresholds.window)
+        batch = change.latest - visible if visible > 0 else 0.0
+        if age <= self._thresholds.presence + batch + self._error + ROUNDING:
+            return None
+        return "made available without proof of presence", f"no sign of life for {age:.3f} s"
+
+    def _is_unproven(self, change: Change, session: SessionTruth, visible: float) -> bool:
+        life = session.life_at(change.latest + self._error)
+        if life is None or life.began > visible:
+            return False
+        last = max(self._sure_signs(change, session, visible), key=lambda sign: sign.said, default=None)
+        age = change.latest - (last.said if last else session.login)
+        detail = f"the simulator wrote no sign of life for {age:.3f} s"
+        self.judgement.unproven.append(self._finding("closed under a silent agent", detail, session, change))
+        return True
+
+    def _sure_signs(self, change: Change, session: SessionTruth, visible: float) -> Iterator[Sign]:
+        """What whoever made the change must have seen."""
+        row_visible = visible
+        if change.run_id is not None:
+            row_visible = max(visible, change.latest - self._error)
+        yield from (sign for sign in session.signs if sign.acked <= row_visible)
+        if self._is_newest(session, row_visible):
+            for call in self._calls_of(session):
+                if call.agent == session.agent and call.purge_issued > change.latest + self._error:
+                    yield from (sign for sign in call.evidence() if sign.acked <= visible)
+
+    def _is_newest(self, session: SessionTruth, moment: float) -> bool:
+        """Whatever else its agent has was there before, so that the agent's calls count for it."""
+        return all(
+            other.login < session.login - ROUNDING or other.made > moment
+            for key in self._truth.agents[session.agent]
+            if (other := self._truth.sessions[key]) is not session
+        )
+
+    # --- what was not changed --------------------------------------------------------------------
+
+    def judge_inaction(
+        self, session: SessionTruth, closings: Sequence[Change], passes: Sequence[Pass]
+    ) -> None:
+        """A clean-up that went through must have closed what was dead and due all the time it took."""
+        for found in passes:
+            if self._was_left(session, closings, found):
+                detail = f"due since {found.judged - self._due(session, found.judged):.3f} s before the plan"
+                self.judgement.left_open.append(
+                    self._finding("left open by a whole clean-up", detail, session, found)
+                )
+                return
+
+    def _was_left(self, session: SessionTruth, closings: Sequence[Change], found: Pass) -> bool:
+        begin, end = found.judged - self._error, found.finished + self._error
+        if session.made > begin - self._thresholds.window or session.was_lived_in(begin, end):
+            return False
+        if not self._was_open(session, closings, begin, end):
+            return False
+        if self._due(session, end) + ROUNDING + self._error >= found.judged:
+            return False
+        if any(issued <= end and acked >= begin for issued, acked in session.touches):
+            return False
+        longest = self._thresholds.live_call_max + ROUNDING + self._error
+        return not any(call.is_possibly_live(begin, end, longest) for call in self._calls_of(session))
+
+    def _was_open(self, session: SessionTruth, closings: Sequence[Change], begin: float, end: float) -> bool:
+        """Surely open from begin to end: nobody closed it since it was last opened before."""
+        shuts = [(sign.acked, sign.issued) for sign in session.log_outs]
+        shuts += [(change.latest, self._truth.log.before(change.xid)) for change in closings]
+        opened = max((sign.acked for sign in session.openings if sign.acked <= begin), default=session.made)
+        return not any(earliest <= end and latest >= opened for latest, earliest in shuts)
+
+    def judge_end(self, session: SessionTruth, ended: float, *, swept: bool) -> None:
+        """What is dead and due at the end, where no clean-up went through that could have closed it."""
+        if session.was_lived_in(ended, ended):
+            return
+        if self._due(session, ended) + ROUNDING + self._error >= ended or swept:
+            self.judgement.not_yet_due += 1
+            return
+        longest = self._thresholds.live_call_max
+        if any(call.is_possibly_live(ended, ended, longest) for call in self._calls_of(session)):
+            self.judgement.not_yet_due += 1
+            return
+        age = ended - self._due(session, ended)
+        self.judgement.left_open.append(
+            self._finding("left open: nobody cleaned", f"due for {age:.3f} s", session, None)
+        )
+
+    def _due(self, session: SessionTruth, moment: float) -> float:
+        """When its window was over, at the latest, going by everything that may count as a sign of life."""
+        last = max((sign.said for sign in self._possible_signs(session, moment)), default=session.login)
+        return last + self._thresholds.window
+
+    def _possible_signs(self, session: SessionTruth, moment: float) -> Iterator[Sign]:
+        yield from (sign for sign in session.signs if sign.issued <= moment)
+        for call in self._calls_of(session):
+            yield from (sign for sign in call.evidence() if sign.issued <= moment)
+
+    # --- both ------------------------------------------------------------------------------------
+
+    def _calls_of(self, session: SessionTruth) -> Iterator[CallTruth]:
+        """The calls of its agent, and those that it ever referred to."""
+        keys = dict.fromkeys([*self._truth.calls_of.get(session.agent, ()), *session.calls])
+        return (self._truth.calls[key] for key in keys)
+
+    def _finding(self, what: str, detail: str, session: SessionTruth, cause: Change | Pass | None) -> Finding:
+        at = session.login
+        lines = [as_json(event) for event in session.history]
+        if isinstance(cause, Change):
+            at = cause.latest
+            lines.append(
+                {
+                    "at": cause.latest,
+                    "what": f"CHANGED: {_words(cause.before)} -> {_words(cause.after)} ({cause.remedy})",
+                    "xid": cause.xid,
+                    "visible": self._truth.log.before(cause.xid),
+                    "rules": list(cause.rules),
+                }
+            )
+            made_by = self._passes.get(cause.run_id or "")
+            if made_by is not None:
+                lines.append({"at": made_by.judged, "what": f"JUDGED by run {made_by.run_id}"})
+        elif isinstance(cause, Pass):
+            at = cause.finished
+            lines.append({"at": cause.judged, "what": f"JUDGED by run {cause.run_id}"})
+            lines.append({"at": cause.finished, "what": f"run {cause.run_id} FINISHED"})
+        lines.sort(key=lambda line: line["at"])
+        near = [line for line in lines if line["at"] <= at + HISTORY_BEFORE][-HISTORY_LINES:]
+        return Finding(
+            what, session.key, session.agent, at, getattr(cause, "run_id", None), detail, tuple(near)
+        )
+
+
+def _words(state: State) -> str:
+    call = f", call {state.call}" if state.call else ""
+    return f"{'open' if state.is_open else 'closed'} {state.status}{call}"

@@ -1,0 +1,302 @@
+"""One simulation, from the empty floor to the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from dataclasses import replace
+from typing import Any, TextIO
+
+from rollcall.errors import RollcallError
+from rollcall.settings import Settings
+from rollcall.simulator.agents import Agent
+from rollcall.simulator.application import Application
+from rollcall.simulator.beside import CleanerProcess
+from rollcall.simulator.calls import Calls
+from rollcall.simulator.gateway import Clock, Gateway
+from rollcall.simulator.judge import judge
+from rollcall.simulator.options import Options, Thresholds, scaled_variables
+from rollcall.simulator.report import CleanUps, Report
+from rollcall.simulator.router import Purge, Router
+from rollcall.simulator.scripts import Decisions, Pace
+from rollcall.simulator.tables import create_tables, read_columns, refuse_what_is_not_for_tests
+from rollcall.simulator.truth import Truth
+from rollcall.simulator.watcher import Watcher
+from rollcall.workspace import Workspace
+
+__all__ = ["Simulation", "simulate"]
+
+AGENTS_PER_CONNECTION = 8
+LONGEST_CALL_SHARE = 0.4
+PURGE_WINDOWS = (0.5, 1.5)
+"""How often calls are purged, and how old they are then, in windows: a night and a week, compressed."""
+HANG_UP_SECONDS = 15.0
+SWEEP_SECONDS = 20.0
+
+
+def simulate(
+    settings: Settings,
+    options: Options,
+    confirmed: str | None = None,
+    announce: Callable[[str], None] = lambda text: None,
+) -> Report:
+    """Run a simulation to its end.
+
+    Args:
+        confirmed: the name of a database that neither the demo nor the simulator made, and that is
+            for tests all the same.
+        announce: told what happens, a sentence at a time.
+
+    Raises:
+        ConfigurationError: something asked for cannot work.
+        Refused: the database may be somebody's own.
+    """
+    options.check()
+    simulation = Simulation(settings, options, announce)
+    simulation.prepare(confirmed)
+    return asyncio.run(simulation.run())
+
+
+class Simulation:
+    """A floor of agents on one database.
+
+    Args:
+        settings: the thresholds that `ROLLCALL_VARS` and `--vars` leave alone are divided by the speed.
+
+    Attributes:
+        beside: things to do during the traffic, for tests; each is given the simulation.
+        truth: what is really so.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        options: Options,
+        announce: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self.options = options
+        self.overrides = scaled_variables(settings.variables, settings.overrides, options.speed)
+        self.settings = replace(
+            settings, variables={**settings.variables, **self.overrides}, overrides=self.overrides
+        )
+        self.thresholds = Thresholds.of(self.settings.variables)
+        self.beside: list[Callable[[Simulation], Awaitable[None]]] = []
+        self.ending = asyncio.Event()
+        self._finished = asyncio.Event()
+        self._announce = announce
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._clock = Clock()
+        self.truth = Truth(self._clock.now)
+        self._workspace = Workspace(self.settings)
+        self._cleaner: CleanerProcess | None = None
+
+    def prepare(self, confirmed: str | None = None) -> None:
+        """Make what is asked for, and refuse what is not for tests."""
+        names, database = self.settings.variables, self._workspace.database
+        if self.options.create:
+            create_tables(database, names)
+        self._columns = read_columns(database, names)
+        refuse_what_is_not_for_tests(database, confirmed)
+        if self.options.migrate:
+            self._migrate()
+            self._columns = read_columns(database, names)
+
+    async def run(self) -> Report:
+        """Traffic for the time asked for, then the verdict."""
+        options, names = self.options, self.settings.variables
+        connections = options.connections or max(2, -(-options.agents // AGENTS_PER_CONNECTION))
+        gateway = Gateway(self.settings.conninfo, connections, self._clock)
+        application = Application(gateway, names, self._columns, options.speed)
+        self.thresholds.check(options.speed, heartbeats=application.has_heartbeats)
+        with self._stream():
+            try:
+                await gateway.open()
+                await self._clock_from(gateway)
+                keys = [
+                    await application.find_or_add_agent(number, f"agent-{options.seed}")
+                    for number in range(1, options.agents + 1)
+                ]
+                async with self._clean_up():
+                    return await self._traffic(gateway, application, keys)
+            finally:
+                await gateway.close()
+
+    async def _traffic(self, gateway: Gateway, application: Application, keys: list[str]) -> Report:
+        options, thresholds, clock = self.options, self.thresholds, self._clock
+        pace = Pace(
+            speed=options.speed,
+            window=thresholds.window,
+            longest_call=LONGEST_CALL_SHARE * thresholds.live_call_max,
+            calls_per_hour=options.calls_per_hour,
+        )
+        decisions = Decisions(options.seed, pace)
+        calls = Calls(application, self.truth, options.speed)
+        agents = {
+            key: Agent(key, application, calls, self.truth, clock.now, thresholds.window, self._spawn)
+            for key in keys
+        }
+        router = Router(application, calls, agents, self._spawn)
+        every, older_than = (windows * thresholds.window for windows in PURGE_WINDOWS)
+        purge = Purge(application, self.truth, every, older_than)
+        watcher = Watcher(gateway, application, self.truth, clock, self.settings.variables, keys)
+
+        self._announce(f"{len(agents)} agents at work for {options.seconds:g} s")
+        began = clock.now()
+        lasting = [
+            *(agent.live(decisions.agent(n), self.ending) for n, agent in enumerate(agents.values(), 1)),
+            router.serve(decisions.inbound(options.agents), self.ending),
+            purge.run(keys, self.ending),
+            *(act(self) for act in self.beside),
+        ]
+        if options.kill_every is not None and self._cleaner is not None:
+            lasting.append(self._cleaner.kill_at_times(decisions.kills(options.kill_every), self.ending))
+        always = [
+            *(
+                agent.show_life(decisions.heartbeats(n), self._finished)
+                for n, agent in enumerate(agents.values(), 1)
+            ),
+            watcher.run(self._finished),
+        ]
+        background = asyncio.gather(*always)
+        traffic = asyncio.gather(*lasting)
+        try:
+            await self._first_failure_of(background, traffic, options.seconds)
+            self.ending.set()
+            await traffic
+            took = clock.now() - began
+            await self._hang_up()
+            ended = clock.now()
+            swept = await self._sweep(watcher, ended)
+            self._finished.set()
+            await background
+        finally:
+            self.ending.set()
+            self._finished.set()
+            traffic.cancel()
+            background.cancel()
+            for task in self._tasks:
+                task.cancel()
+        await watcher.look()  # twice: a suspect is convicted by the look that follows
+        await watcher.look()
+        open_at_end = {str(row[0]) for row in await application.sessions_of(keys) if row[2]}
+        judgement = judge(
+            self.truth,
+            watcher.changes,
+            watcher.passes,
+            thresholds,
+            open_at_end=open_at_end & self.truth.sessions.keys(),
+            ended=clock.now(),
+            swept=swept,
+            clock_error=clock.error,
+            available=application.words.available,
+        )
+        for finding in (*judgement.wronged, *judgement.left_open):
+            self.truth.found(**finding.to_json())
+        cleaner = self._cleaner
+        return Report(
+            agents=options.agents,
+            seconds=took,
+            speed=options.speed,
+            seed=options.seed,
+            heartbeats=application.has_heartbeats,
+            floor={
+                "sessions": len(self.truth.sessions),
+                "calls": len(self.truth.calls),
+                "inbound calls": router.arrived,
+                "inbound calls answered": router.answered,
+                "rings of nobody": self.truth.ghost_rings,
+                "calls purged": purge.deleted,
+                **self.truth.departures,
+            },
+            timings={kind: t for kind, t in gateway.timings.items() if not kind.startswith("(")},
+            failures=gateway.failures,
+            interruptions=gateway.interruptions,
+            clean_ups=CleanUps(
+                recorded=len(watcher.passes),
+                passes=cleaner.passes if cleaner else 0,
+                kills=cleaner.kills if cleaner else 0,
+                errors=dict(cleaner.errors) if cleaner else {},
+                skipped=dict(cleaner.skipped) if cleaner else {},
+            ),
+            judgement=judgement,
+        )
+
+    def _migrate(self) -> None:
+        from rollcall.ledger import open_run
+        from rollcall.migration import migrate
+        from rollcall.plan import make_plan
+
+        self._announce("migrating")
+        pending = make_plan(self._workspace)
+        with open_run(self._workspace, "migrate", approved_by="rollcall simulate") as run:
+            result = migrate(self._workspace, run, pending.statements)
+        if result.skipped:
+            raise RollcallError(f"the migration is incomplete: {result.skipped[0]['reason']}")
+
+    @contextlib.contextmanager
+    def _stream(self) -> Any:
+        """The truth's file, if one is asked for."""
+        if self.options.truth_file is None:
+            yield
+            return
+        try:
+            stream: TextIO = self.options.truth_file.open("w", encoding="utf-8")
+        except OSError as error:
+            raise RollcallError(
+                f"cannot write {self.options.truth_file}: {error.strerror}", "give another file"
+            ) from error
+        with stream:
+            self.truth.write_to(stream)
+            yield
+
+    @contextlib.asynccontextmanager
+    async def _clean_up(self) -> AsyncIterator[None]:
+        every = self.options.clean_every
+        if every is None:
+            yield
+            return
+        self._cleaner = CleanerProcess(self.settings, self.overrides, every)
+        self._announce(f"a clean-up every {every:g} s beside")
+        try:
+            await self._cleaner.start()
+            yield
+        finally:
+            await self._cleaner.stop()
+
+    async def _clock_from(self, gateway: Gateway) -> None:
+        async with gateway.borrowed() as connection:
+            await self._clock.set_by(connection)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _first_failure_of(
+        self, background: asyncio.Future[Any], traffic: asyncio.Future[Any], seconds: float
+    ) -> None:
+        """Wait for the end of the traffic; a fault of our own ends it at once."""
+        await asyncio.wait((background, traffic), timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
+        for part in (background, traffic):
+            if part.done():
+                part.result()
+
+    async def _hang_up(self) -> None:
+        """The calls that go on come to their end."""
+        tasks = set(self._tasks)
+        if tasks:
+            done, _ = await asyncio.wait(tasks, timeout=HANG_UP_SECONDS)
+            for task in done:
+                task.result()
+
+    async def _sweep(self, watcher: Watcher, ended: float) -> bool:
+        """Wait for a clean-up that began after everything; gives whether there was one."""
+        if not watcher.passes and self._cleaner is None:
+            return False
+        deadline = self._clock.now() + 4 * (self.options.clean_every or 0) + SWEEP_SECONDS
+        while self._clock.now() < deadline:
+            if any(found.judged > ended for found in watcher.passes):
+                return True
+            await asyncio.sleep(0.2)
+        return False

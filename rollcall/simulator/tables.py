@@ -1,0 +1,95 @@
+"""The tables that a simulation runs on: found, made, and refused where they might be somebody's own."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+
+from rollcall.database import Database, fetch
+from rollcall.demo.rows import Words
+from rollcall.demo.schema import Schema, Variant, name
+from rollcall.errors import ConfigurationError, Refused
+from rollcall.simulator.application import Column
+
+__all__ = ["create_tables", "read_columns", "refuse_what_is_not_for_tests"]
+
+TABLES = ("agents_table", "sessions_table", "calls_table")
+MARK = "demo_truth"
+"""The schema that the demo's and the simulator's own tables come with."""
+
+
+def create_tables(database: Database, names: Mapping[str, Any]) -> None:
+    """Make the application's tables as they are before Rollcall's migration; all or nothing.
+
+    Raises:
+        ConfigurationError: there are such tables already.
+    """
+    with contextlib.closing(psycopg.connect(database.conninfo)) as connection:
+        schema = Schema(names, Variant(), Words(names).status_values())
+        try:
+            with connection.transaction(), connection.cursor() as cursor:
+                schema.create_tables(cursor)
+                schema.add_constraints(cursor, all_agents_known=True)
+        except (psycopg.errors.DuplicateTable, psycopg.errors.DuplicateSchema) as error:
+            raise ConfigurationError(
+                f"the tables cannot be made: {error.diag.message_primary}",
+                "leave --create out, or take an empty database",
+            ) from error
+
+
+def refuse_what_is_not_for_tests(database: Database, confirmed: str | None) -> None:
+    """The simulator writes sessions and calls that never happened: not into anybody's real ones.
+
+    Args:
+        confirmed: the name of the database, given by somebody who says that it is for tests.
+
+    Raises:
+        Refused: neither the demo nor the simulator made it, and nobody confirmed it.
+    """
+    with contextlib.closing(database.connect()) as connection:
+        marked = fetch(connection, "select to_regnamespace($1) is not null as is_marked", [MARK])[0]
+    if marked["is_marked"] or confirmed == database.name:
+        return
+    raise Refused(
+        f"{database.name} was made neither by the demo nor by the simulator, which writes agents, sessions "
+        "and calls that never happened",
+        f"if it is a copy for tests, say so with --test-database {database.name}",
+    )
+
+
+def read_columns(database: Database, names: Mapping[str, Any]) -> dict[str, dict[str, Column]]:
+    """The columns of the application's three tables, by the table's var.
+
+    Raises:
+        ConfigurationError: a table is missing.
+    """
+    found: dict[str, dict[str, Column]] = {}
+    with contextlib.closing(database.connect()) as connection:
+        for var in TABLES:
+            rows = fetch(connection, _COLUMNS, [name(names, "app_schema"), name(names, var)])
+            if not rows:
+                raise ConfigurationError(
+                    f"there is no table {name(names, 'app_schema')}.{name(names, var)}",
+                    "correct the var, or make the tables with --create",
+                )
+            found[var] = {row["name"]: Column(row["type"], row["is_required"]) for row in rows}
+    return found
+
+
+_COLUMNS = """
+    select
+        a.attname as name,
+        format_type(a.atttypid, null) as type,
+        a.attnotnull and not a.atthasdef and a.attidentity = '' as is_required
+    from pg_catalog.pg_attribute as a
+    join pg_catalog.pg_class as c on c.oid = a.attrelid
+    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+    where n.nspname = $1
+        and c.relname = $2
+        and a.attnum > 0
+        and not a.attisdropped
+    order by a.attnum
+"""
