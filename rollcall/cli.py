@@ -279,6 +279,64 @@ def doctor(
 
 
 @app.command()
+def simulate(
+    agents: Annotated[int, typer.Option(help="Agents who come and go.")] = 50,
+    seconds: Annotated[float, typer.Option(help="How long, in real time.")] = 30,
+    speed: Annotated[
+        float, typer.Option(help="How many times faster than in reality; default thresholds shrink with it.")
+    ] = 100,
+    seed: Annotated[int, typer.Option(help="The same seed makes everybody decide the same.")] = 1,
+    calls_per_hour: Annotated[float, typer.Option(help="Outbound, of an agent in a simulated hour.")] = 7,
+    connections: Annotated[
+        int | None, typer.Option(help="Of the application; by default one for eight agents.")
+    ] = None,
+    create: Annotated[bool, typer.Option("--create", help="Make the application's tables first.")] = False,
+    with_migration: Annotated[bool, typer.Option("--migrate", help="Run the migration first.")] = False,
+    clean_every: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Clean beside the traffic, this often.")
+    ] = None,
+    kill_every: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Kill the clean-up (kill -9), about this often.")
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the ground truth as JSON lines.")
+    ] = None,
+    test_database: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="This database is for tests, though we did not make it."),
+    ] = None,
+    as_json: Json = False,
+    variables: Vars = None,
+) -> None:
+    """Realistic traffic with known ground truth: was anything changed wrongly, or left undone?"""
+    from rollcall import console
+    from rollcall.settings import load_settings
+    from rollcall.simulator import Options
+    from rollcall.simulator import simulate as execute
+
+    _quieten(as_json)
+    options = Options(
+        agents=agents,
+        seconds=seconds,
+        speed=speed,
+        seed=seed,
+        calls_per_hour=calls_per_hour,
+        connections=connections,
+        create=create,
+        migrate=with_migration,
+        clean_every=clean_every,
+        kill_every=kill_every,
+        truth_file=truth,
+    )
+    outcome = execute(load_settings(variables), options, test_database, console.show_progress_of_simulation)
+    if as_json:
+        _print_json(outcome.to_json())
+    else:
+        console.show_simulation(outcome)
+    raise typer.Exit(0 if outcome.holds else 1)
+
+
+@app.command()
 def serve() -> None:
     """Serve the scheduled deployments of prefect.yaml until stopped."""
     from rollcall.scheduling import serve as serve_deployments

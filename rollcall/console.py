@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rollcall.flags import Flag
     from rollcall.migration import MigrationResult
     from rollcall.plan import Plan
+    from rollcall.simulator.report import Report
     from rollcall.verification import Verification
 
 __all__ = [
@@ -42,7 +43,9 @@ __all__ = [
     "show_history",
     "show_migration",
     "show_plan",
+    "show_progress_of_simulation",
     "show_report",
+    "show_simulation",
     "show_statement",
     "show_verification",
     "step",
@@ -300,6 +303,66 @@ def show_grants(grants: Sequence[Grant]) -> None:
             section = grant.section
             _print_plain(f"-- {section}")
         _print_plain(f"{grant.statement};")
+
+
+def show_progress_of_simulation(text: str) -> None:
+    """What the simulation does now."""
+    _out.print(f"  {symbol('·', '-')} {escape(text)}", soft_wrap=True)
+
+
+def show_simulation(report: Report) -> None:
+    """Speed, what happened, and whether every change and every omission was right."""
+    table = _table("statement")
+    for heading in ("count", "p50 ms", "p99 ms", "max ms"):
+        table.add_column(heading, justify="right")
+    for kind, timings in sorted(report.timings.items()):
+        quantiles = (timings.quantile(share) * 1000 for share in (0.5, 0.99, 1.0))
+        table.add_row(kind, f"{len(timings.seconds):,}", *(f"{value:,.1f}" for value in quantiles))
+    _out.print(table)
+    _out.print(
+        f"{report.agents} agents, seed {report.seed}, {report.speed:g} times the speed:"
+        f" {report.statements:,} statements in {report.seconds:.0f} s,"
+        f" {report.statements / max(report.seconds, 0.001):,.0f} a second"
+    )
+    _out.print(", ".join(f"{count:,} {what}" for what, count in report.floor.items()))
+    _show_failures_of_simulation(report)
+    judgement = report.judgement
+    _out.print(
+        f"{report.clean_ups.recorded} clean-ups: {judgement.closed_dead} abandoned sessions closed,"
+        f" half of them within {report.delay(0.5):.1f} s of being due, the last after {report.delay(1.0):.1f} s;"
+        f" {judgement.mended} mended; {judgement.not_yet_due} not due yet"
+    )
+    if judgement.unproven:
+        _out.print(
+            f"[yellow]{len(judgement.unproven)} closed whose agents were there, but whose signs of life this"
+            " overloaded machine wrote too late: not counted"
+        )
+    for findings, words in (
+        (report.wronged, "changed under a living agent or a live call"),
+        (report.left_open, "abandoned and left open after the window"),
+    ):
+        mark = f"[red]{symbol('✗', '!!')}" if findings else f"[green]{symbol('✓', 'ok')}"
+        _out.print(f"{mark}[/] {len(findings) or 'no'} session{'s' * (len(findings) != 1)} {words}")
+        for finding in findings[:SKIPS_SHOWN]:
+            _out.print(Padding(escape(f"{finding.session}: {finding.what}, {finding.detail}"), (0, 0, 0, 4)))
+    if not report.holds:
+        _out.print("[dim]--json has all of them, each with its history")
+
+
+def _show_failures_of_simulation(report: Report) -> None:
+    if report.failures:
+        first = report.failures[0]
+        _out.print(
+            f"[red]{len(report.failures)} statements failed[/], the first ({first.kind}):"
+            f" {escape(first.message)}"
+        )
+    if report.interruptions:
+        _out.print(f"{report.interruptions} statements sent again: their connections were lost")
+    clean_ups = report.clean_ups
+    if clean_ups.kills:
+        _out.print(f"the clean-up was killed {clean_ups.kills} times")
+    for text, count in clean_ups.errors.items():
+        _out.print(f"[yellow]clean-up failed[/] {count} times: {escape(text)}")
 
 
 @contextlib.contextmanager
