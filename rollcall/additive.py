@@ -87,20 +87,21 @@ def check_migrating(sql: str, unfinished_indexes: Iterable[str] = ()) -> list[st
 
 
 def check_detaching(sql: str) -> str:
-    """Make sure that this drops one view, table or schema of our own and nothing that depends on it.
+    """Make sure that this drops views, tables or one schema of our own and nothing that depends on them.
 
     Raises:
         Refused: it would do anything else.
     """
     statements = parsed(sql)
     if len(statements) != 1 or _kind(statements[0][1]) != "DropStmt":
-        raise _refusal(sql, "it does not drop one object")
+        raise _refusal(sql, "it is not one statement that drops")
     text, node = statements[0]
     kind = _enum(node, "remove_type")
     names = [_names(item) for item in node.objects]
-    if kind not in ("OBJECT_VIEW", "OBJECT_TABLE", "OBJECT_SCHEMA") or len(names) != 1:
-        raise _refusal(text, "only one view, table or schema of our own may go")
-    if names[0][0] not in OWN_SCHEMAS or len(names[0]) != (1 if kind == "OBJECT_SCHEMA" else 2):
+    if kind not in ("OBJECT_VIEW", "OBJECT_TABLE", "OBJECT_SCHEMA"):
+        raise _refusal(text, "only views, tables and schemas of our own may go")
+    parts = 1 if kind == "OBJECT_SCHEMA" else 2
+    if any(len(name) != parts or name[0] not in OWN_SCHEMAS for name in names):
         raise _refusal(text, "it is not in a schema of our own")
     if _enum(node, "behavior") != "DROP_RESTRICT":
         raise _refusal(text, "what depends on it must stay")

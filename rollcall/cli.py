@@ -119,12 +119,22 @@ def assess(
 
 
 @app.command()
-def plan(as_json: Json = False, variables: Vars = None) -> None:
+def plan(
+    sql: Annotated[
+        Path | None, typer.Option("--sql", metavar="FILE", help="Write the statements as a script for psql.")
+    ] = None,
+    as_json: Json = False,
+    variables: Vars = None,
+) -> None:
     """Show every statement and every row change still to be made. Read-only."""
     from rollcall import console
     from rollcall.plan import make_plan
+    from rollcall.schema import script
 
-    pending = make_plan(_workspace(variables, as_json))
+    workspace = _workspace(variables, as_json)
+    pending = make_plan(workspace)
+    if sql is not None:
+        _write(sql, script(pending.statements, pending.database, workspace.settings.variables))
     if as_json:
         _print_json(pending.to_json())
     else:
@@ -147,7 +157,28 @@ def migrate(as_json: Json = False, variables: Vars = None) -> None:
         _print_json(result.to_json())
     else:
         console.show_migration(result)
+    if result.proof is not None and not result.proof.holds:
+        raise typer.Exit(1)
     raise typer.Exit(PARTLY_DONE if result.skipped else 0)
+
+
+@app.command()
+def detach(
+    ledger: Annotated[
+        bool, typer.Option("--ledger", help="Drop the ledger too: nothing can be undone any more.")
+    ] = False,
+    as_json: Json = False,
+    variables: Vars = None,
+) -> None:
+    """Drop Rollcall's own views, so that the application can change its tables; `run` makes them again."""
+    from rollcall import console
+    from rollcall.detach import detach as execute
+
+    result = execute(_workspace(variables, as_json), _user(), ledger=ledger)
+    if as_json:
+        _print_json(result.to_json())
+    else:
+        console.show_detachment(result)
 
 
 @app.command()

@@ -24,6 +24,7 @@ from rollcall.verdict import HEADLINES, PASS
 
 if TYPE_CHECKING:
     from rollcall.cleaning import CleaningResult
+    from rollcall.detach import Detachment
     from rollcall.doctor import Diagnosis, Grant
     from rollcall.flags import Flag
     from rollcall.migration import MigrationResult
@@ -36,6 +37,7 @@ __all__ = [
     "progress",
     "show_assessment",
     "show_cleaning",
+    "show_detachment",
     "show_diagnosis",
     "show_error",
     "show_flags",
@@ -182,6 +184,8 @@ def show_plan(plan: Plan) -> None:
         _out.print(f"{len(names):>8} statements; lock:")
         _out.print(Padding(escape(lock), (0, 0, 0, 9)))
         _out.print(Padding(f"[dim]{escape(', '.join(names))}", (0, 0, 0, 9)))
+    for warning in dict.fromkeys(item.warning for item in plan.statements if item.warning):
+        _out.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
     for remedy, words in REMEDY_WORDS.items():
         if plan.by_remedy[remedy]:
             _out.print(f"{plan.by_remedy[remedy]:>8} {words}")
@@ -204,6 +208,30 @@ def show_migration(result: MigrationResult) -> None:
             f"[yellow]not made:[/] {escape(skip['object'])}: {escape(skip['reason'])}",
             soft_wrap=True,
         )
+    proof = result.proof
+    if proof is not None:
+        mark = symbol("✓", "ok") if proof.holds else symbol("✗", "!!")
+        _out.print(
+            f"{mark} proof: of the application's tables {len(proof.added)} declared objects were added,"
+            f" {proof.identical} are exactly as before",
+            soft_wrap=True,
+        )
+        for difference in proof.unexpected:
+            _out.print(f"[red]not ours:[/] {escape(difference)}", soft_wrap=True)
+
+
+def show_detachment(result: Detachment) -> None:
+    """What was dropped, what stayed and why, and which grants went with it."""
+    if not result.dropped:
+        _out.print("Nothing to detach.")
+    for name in result.dropped:
+        _out.print(f"  {symbol('·', '-')} {escape(name)} dropped", soft_wrap=True)
+    for kept in result.kept:
+        _out.print(f"kept: {escape(kept['object'])}: {escape(kept['reason'])}", soft_wrap=True)
+    if result.grants:
+        _out.print("Others had these privileges; grant them again once the views are back:")
+        for grant in result.grants:
+            _out.print(f"  {escape(grant)};", soft_wrap=True)
 
 
 def show_cleaning(result: CleaningResult) -> None:

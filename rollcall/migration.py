@@ -26,7 +26,7 @@ from rollcall.ledger import Run
 from rollcall.schema import Statement, conflicts, declared_changes, pending_statements
 from rollcall.workspace import Workspace
 
-__all__ = ["MigrationResult", "migrate"]
+__all__ = ["GentleSender", "MigrationResult", "migrate"]
 
 RETRIED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 LOOK_SECONDS = 0.05  # how often a running statement is looked at
@@ -168,16 +168,104 @@ class _WaitedTooLong(Exception):
     """One statement waited for several locks in turn, together for longer than for one."""
 
 
-class _Executor:
-    """Sends statements, each as gently as its lock needs; all that wait for locks share one budget."""
+class GentleSender:
+    """Sends statements that take strong locks: for an instant each time, and again. All share one budget.
 
-    def __init__(self, workspace: Workspace, run: Run, show: Show) -> None:
+    Args:
+        guard: called with the connection in every transaction before anything is sent.
+    """
+
+    def __init__(self, workspace: Workspace, guard: Callable[[Connection], None]) -> None:
         self._workspace = workspace
-        self._run = run
-        self._show = show
+        self._guard = guard
         self._limits = _Limits.of(workspace.settings.variables)
         self._seconds_left = self._limits.budget
         self._blockers: list[Row] = []
+        self._watcher: Connection | None = None
+
+    def send(self, parts: Sequence[str]) -> str | None:
+        """Send checked statements in one transaction. Gives the reason if their locks were not to be had.
+
+        Raises:
+            psycopg.Error: the server refused one of them.
+        """
+        with contextlib.closing(self._workspace.database.connect()) as self._watcher:
+            attempt = 0
+            while True:
+                attempt += 1
+                self._blockers = []
+                started = time.monotonic()
+                try:
+                    with contextlib.closing(self._workspace.database.connect()) as connection:
+                        self._send_in_transaction(connection, parts)
+                except (*RETRIED, _WaitedTooLong) as error:
+                    if not self._may_try_again(attempt, started):
+                        return self._held_up(error, attempt)
+                else:
+                    return None
+
+    def _may_try_again(self, attempt: int, started: float) -> bool:
+        """Pause before the next attempt, if there may be one."""
+        pause = self._limits.pause(attempt)
+        self._seconds_left -= time.monotonic() - started + pause
+        if attempt >= self._limits.attempts or self._seconds_left < 0:
+            return False
+        time.sleep(pause)
+        return True
+
+    def _send_in_transaction(self, connection: Connection, parts: Sequence[str]) -> None:
+        limit = self._limits.lock_timeout_ms / 1000
+        waited = 0.0
+        too_long = threading.Event()
+
+        def look() -> None:
+            nonlocal waited
+            if self._look_for_blockers(connection):
+                waited += LOOK_SECONDS
+            # on a partitioned table one statement waits for many locks, each for up to the time-out
+            if waited > 2 * limit and not too_long.is_set():
+                too_long.set()
+                connection.cancel_safe()
+
+        def work() -> None:
+            with connection.transaction():
+                _set(connection, self._limits.of_strong_lock, is_local=True)
+                self._guard(connection)
+                take_role(connection, self._workspace.settings.migrate_role)
+                for part in parts:
+                    fetch(connection, part)
+
+        try:
+            _watch(connection, work, look)
+        except psycopg.errors.QueryCanceled:
+            if too_long.is_set():
+                raise _WaitedTooLong("canceled while it waited for one lock after the other") from None
+            raise
+
+    def _look_for_blockers(self, connection: Connection) -> bool:
+        assert self._watcher is not None
+        sql = self._workspace.project.sql("blockers")
+        blockers = fetch(self._watcher, sql, [connection.info.backend_pid])
+        if blockers:
+            self._blockers = blockers
+        return bool(blockers)
+
+    def _held_up(self, error: Exception, attempts: int) -> str:
+        reason = reason_of(error) if isinstance(error, psycopg.Error) else str(error)
+        tried = f"{attempts} attempt{'s' if attempts > 1 else ''}"
+        if not self._blockers:
+            return f"{reason} ({tried})"
+        return f"{reason} ({tried}); it waits for {'; '.join(map(_describe, self._blockers[:3]))}"
+
+
+class _Executor(GentleSender):
+    """Executes planned statements, each as gently as its lock needs, and records them."""
+
+    def __init__(self, workspace: Workspace, run: Run, show: Show) -> None:
+        super().__init__(workspace, run.check_lease)
+        self._watcher = run.connection
+        self._run = run
+        self._show = show
         self._shown: tuple[str, float] = ("", 0.0)
 
     def execute(self, position: int, planned: Statement) -> str | None:
@@ -205,11 +293,8 @@ class _Executor:
             try:
                 self._send(statement)
             except (*RETRIED, _WaitedTooLong) as error:
-                pause = self._limits.pause(attempt)
-                self._seconds_left -= time.monotonic() - started + pause
-                if attempt == self._limits.attempts or self._seconds_left < 0:
+                if not self._may_try_again(attempt, started):
                     return attempt, self._held_up(error, attempt)
-                time.sleep(pause)
             except psycopg.errors.InsufficientPrivilege as error:
                 return attempt, f"{reason_of(error)}; {NOT_THE_OWNER}"
             except psycopg.Error as error:
@@ -245,35 +330,6 @@ class _Executor:
                 self._send_in_transaction(connection, parts)
             else:
                 self._build(connection, statement, parts)
-
-    def _send_in_transaction(self, connection: Connection, parts: Sequence[str]) -> None:
-        limit = self._limits.lock_timeout_ms / 1000
-        waited = 0.0
-        too_long = threading.Event()
-
-        def look() -> None:
-            nonlocal waited
-            if self._look_for_blockers(connection):
-                waited += LOOK_SECONDS
-            # on a partitioned table one statement waits for many locks, each for up to the time-out
-            if waited > 2 * limit and not too_long.is_set():
-                too_long.set()
-                connection.cancel_safe()
-
-        def work() -> None:
-            with connection.transaction():
-                _set(connection, self._limits.of_strong_lock, is_local=True)
-                self._run.check_lease(connection)
-                take_role(connection, self._workspace.settings.migrate_role)
-                for part in parts:
-                    fetch(connection, part)
-
-        try:
-            _watch(connection, work, look)
-        except psycopg.errors.QueryCanceled:
-            if too_long.is_set():
-                raise _WaitedTooLong("canceled while it waited for one lock after the other") from None
-            raise
 
     def _build(self, connection: Connection, statement: Statement, parts: Sequence[str]) -> None:
         # The connection is ours alone and closed afterwards, so what is set on it reaches nobody else.
@@ -330,13 +386,6 @@ class _Executor:
             return False
         return True
 
-    def _look_for_blockers(self, connection: Connection) -> bool:
-        sql = self._workspace.project.sql("blockers")
-        blockers = fetch(self._run.connection, sql, [connection.info.backend_pid])
-        if blockers:
-            self._blockers = blockers
-        return bool(blockers)
-
     def _show_progress(self, object_name: str, pid: int | None) -> None:
         """Show how far a build is, when its phase changes and every few seconds."""
         schema, _, name = object_name.partition(".")
@@ -355,13 +404,6 @@ class _Executor:
             else ""
         )
         self._show(f"{phase}{percent}{waited_for}")
-
-    def _held_up(self, error: Exception, attempts: int) -> str:
-        reason = reason_of(error) if isinstance(error, psycopg.Error) else str(error)
-        tried = f"{attempts} attempt{'s' if attempts > 1 else ''}"
-        if not self._blockers:
-            return f"{reason} ({tried})"
-        return f"{reason} ({tried}); it waits for {'; '.join(map(_describe, self._blockers[:3]))}"
 
 
 def _watch(connection: Connection, work: Callable[[], Any], look: Callable[[], None]) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import psycopg
 
+from rollcall import __version__
 from rollcall.additive import LEDGER_SCHEMA, check_migrating
 from rollcall.database import Row, Snapshot, fetch
 from rollcall.project import OwnRelation, Project
 
-__all__ = ["Conflict", "Statement", "conflicts", "declared_changes", "pending_statements"]
+__all__ = ["Conflict", "Statement", "conflicts", "declared_changes", "pending_statements", "script"]
 
 # the declared expressions do not fit the table that the index of that name is on
 INCOMPARABLE = (
@@ -140,6 +141,42 @@ def conflicts(snapshot: Snapshot, project: Project) -> list[Conflict]:
         if reason is not None:
             found.append(Conflict(".".join(_name(relation)), reason))
     return found
+
+
+def script(statements: Iterable[Statement], database: str, variables: Mapping[str, Any]) -> str:
+    """The statements as a script that psql runs, with the reason and the lock of each.
+
+    Args:
+        variables: the vars, for the time-outs.
+    """
+    statements = list(statements)
+    strong = (variables["migrate_lock_timeout_ms"], variables["migrate_statement_timeout_ms"])
+    build = (1000 * variables["index_lock_timeout_seconds"], 1000 * variables["index_timeout_seconds"])
+    lines = [
+        f"-- What Rollcall {__version__} still needs in the database {' '.join(database.split())}.",
+        "-- For psql, outside a transaction. A statement that cannot have its lock in time fails and changes",
+        "-- nothing: run the script that `rollcall plan --sql` then writes anew. Part 1 is for the owner of the",
+        "-- application's tables; part 2 `rollcall migrate` can make as well.",
+        r"\set ON_ERROR_STOP on",
+    ]
+    for title, of_application in (
+        ("1: the application's tables", True),
+        ("2: Rollcall's own schemas, ledger and views", False),
+    ):
+        lines += ["", f"-- {title} {'-' * (96 - len(title))}"]
+        timeouts: tuple[float, float] | None = None
+        for statement in (item for item in statements if item.is_of_application is of_application):
+            wanted = strong if statement.in_transaction else build
+            if wanted != timeouts:
+                lines += ["", *_timeouts(*wanted)]
+                timeouts = wanted
+            notes = (statement.object_name, statement.reason, f"Lock: {statement.lock}", statement.warning)
+            lines += ["", *(f"-- {' '.join(note.split())}" for note in notes if note), f"{statement.sql};"]
+    return "\n".join([*lines, ""])
+
+
+def _timeouts(lock_ms: float, statement_ms: float) -> list[str]:
+    return [f"set lock_timeout = '{lock_ms:.0f}ms';", f"set statement_timeout = '{statement_ms:.0f}ms';"]
 
 
 def _name(relation: OwnRelation) -> tuple[str, str]:

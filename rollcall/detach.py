@@ -1,0 +1,137 @@
+"""Detach: drop our own views, and on request our ledger, so that the application can change its tables.
+
+A view on a table makes the application's own ``ALTER TYPE`` and ``DROP COLUMN`` fail. Only views do
+that, so only views go by default: the ledger reads none of the application's tables, and holds the
+before-images that `undo` needs. Nothing of the application is touched, and nothing of anybody else
+that depends on a view of ours: it is named, and detaching is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from rollcall.additive import LEDGER_SCHEMA, VIEW_SCHEMA, check_detaching
+from rollcall.database import Row, fetch, reason_of
+from rollcall.errors import LeaseHeld, Refused
+from rollcall.ledger import LOCK_KEYS, open_run
+from rollcall.migration import GentleSender
+from rollcall.workspace import Workspace
+
+__all__ = ["Detachment", "detach"]
+
+
+@dataclass
+class Detachment:
+    """What detaching did.
+
+    Attributes:
+        dropped: names, in order; a schema's has no dot.
+        kept: what stayed, with the reason.
+        grants: the statements that give others again what they had on what was dropped.
+    """
+
+    run_id: str | None = None
+    dropped: list[str] = field(default_factory=list)
+    kept: list[dict[str, str]] = field(default_factory=list)
+    grants: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"run_id": self.run_id, "dropped": self.dropped, "kept": self.kept, "grants": self.grants}
+
+
+def detach(workspace: Workspace, approved_by: str | None = None, *, ledger: bool = False) -> Detachment:
+    """Drop our views and their schema; `run` or `migrate` makes them again.
+
+    Args:
+        ledger: drop the ledger too: every before-image is lost, and nothing can be undone any more.
+
+    Raises:
+        LeaseHeld: another run is at work.
+        Refused: something of somebody else depends on what is to be dropped; all is as before.
+    """
+    result = Detachment()
+    views, schemas = _deployed(workspace, [])
+    if views or VIEW_SCHEMA in schemas:
+        with open_run(workspace, "detach", approved_by) as run:
+            result.run_id = run.id
+            views, _ = _deployed(workspace, [])
+            names = [f"{view['schema_name']}.{view['view_name']}" for view in views]
+            for view in views:
+                result.grants += view["grants"]
+            _drop(workspace, result, run.check_lease, "view", names, VIEW_SCHEMA)
+            run.note(executed=len(result.dropped))
+    tables = _ledger_tables(workspace)
+    if ledger:
+        with contextlib.closing(workspace.database.connect()) as connection:
+            row = fetch(connection, "select pg_try_advisory_lock($1, $2) as is_ours", LOCK_KEYS)[0]
+            if not row["is_ours"]:
+                raise LeaseHeld("another run is at work", "wait for it; the ledger is as it was")
+            _drop(workspace, result, lambda other: None, "table", tables, LEDGER_SCHEMA)
+    elif tables:
+        result.kept.append(
+            {
+                "object": LEDGER_SCHEMA,
+                "reason": "it holds the before-images that undo needs; detach --ledger drops it",
+            }
+        )
+    return result
+
+
+def _drop(
+    workspace: Workspace,
+    result: Detachment,
+    guard: Callable[[Any], None],
+    kind: str,
+    names: Sequence[str],
+    schema: str,
+) -> None:
+    """Drop relations of ours, all or none, and their schema if nothing else is in it."""
+    _, schemas = _deployed(workspace, names)
+    statements = []
+    if names:
+        relations = sql.SQL(", ").join(sql.Identifier(*name.split(".", 1)) for name in names)
+        statements.append(sql.SQL(f"drop {kind} {{}}").format(relations).as_string(None))
+    if schema in schemas and not schemas[schema]["foreign_objects"]:
+        statements.append(sql.SQL("drop schema {}").format(sql.Identifier(schema)).as_string(None))
+    elif schema in schemas:
+        others = ", ".join(schemas[schema]["foreign_objects"])
+        result.kept.append({"object": schema, "reason": f"somebody else's objects are in it: {others}"})
+    parts = [check_detaching(statement) for statement in statements]
+    if not parts:
+        return
+    try:
+        reason = GentleSender(workspace, guard).send(parts)
+    except psycopg.errors.DependentObjectsStillExist as error:
+        detail = " ".join((error.diag.message_detail or reason_of(error)).split("\n"))
+        raise Refused(
+            f"something else depends on what is ours: {detail}",
+            "nothing was dropped; have it dropped, or changed, by whoever made it",
+        ) from error
+    if reason is not None:
+        raise Refused(f"what is ours could not be dropped: {reason}", "nothing was dropped; try again later")
+    result.dropped += names
+    if len(parts) > bool(names):
+        result.dropped.append(schema)
+        result.grants = [*schemas[schema]["grants"], *result.grants]
+
+
+def _deployed(workspace: Workspace, names: Sequence[str]) -> tuple[list[Row], dict[str, Row]]:
+    """Our views, and our schemas by name; names: what does not count as foreign in them."""
+    with workspace.database.snapshot() as snapshot:
+        views = snapshot.rows(workspace.project.sql("own_views"))
+        schemas = snapshot.rows(workspace.project.sql("own_schemas"), [list(names)])
+    return views, {row["schema_name"]: row for row in schemas}
+
+
+def _ledger_tables(workspace: Workspace) -> list[str]:
+    declared = {f"{own.schema}.{own.name}" for own in workspace.project.own_relations if own.kind == "table"}
+    with workspace.database.snapshot() as snapshot:
+        rows = snapshot.rows(workspace.project.sql("deployed_relations"))
+    deployed = {f"{row['schema_name']}.{row['relation_name']}" for row in rows}
+    return sorted(declared & deployed)
