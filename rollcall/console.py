@@ -355,10 +355,12 @@ def show_simulation(report: Report) -> None:
     _out.print(", ".join(f"{count:,} {what}" for what, count in report.floor.items()))
     _show_failures_of_simulation(report)
     judgement = report.judgement
+    closed = f"{judgement.closed_dead} abandoned sessions closed"
+    if judgement.closed_dead:
+        closed += f" {report.delay(0.5):.1f} s (median) to {report.delay(1.0):.1f} s after they were due"
     _out.print(
-        f"{report.clean_ups.recorded} clean-ups: {judgement.closed_dead} abandoned sessions closed,"
-        f" half of them within {report.delay(0.5):.1f} s of being due, the last after {report.delay(1.0):.1f} s;"
-        f" {judgement.mended} mended; {judgement.not_yet_due} not due yet"
+        f"{report.clean_ups.recorded} clean-ups: {closed}; {judgement.mended} mended;"
+        f" {judgement.not_yet_due} not due yet"
     )
     if judgement.unproven:
         _out.print(
@@ -370,9 +372,10 @@ def show_simulation(report: Report) -> None:
         (report.left_open, "abandoned and left open after the window"),
     ):
         mark = f"[red]{symbol('✗', '!!')}" if findings else f"[green]{symbol('✓', 'ok')}"
-        _out.print(f"{mark}[/] {len(findings) or 'no'} session{'s' * (len(findings) != 1)} {words}")
+        _out.print(f"{mark}[/] {len(findings) or 'no'} session{'s' * (len(findings) > 1)} {words}")
         for finding in findings[:SKIPS_SHOWN]:
-            _out.print(Padding(escape(f"{finding.session}: {finding.what}, {finding.detail}"), (0, 0, 0, 4)))
+            _out.print(Padding(f"{escape(finding.session)}: {finding.what}", (0, 0, 0, 4)))
+            _out.print(Padding(f"[dim]{escape(finding.detail)}", (0, 0, 0, 6)))
     if not report.holds:
         _out.print("[dim]--json has all of them, each with its history")
 

@@ -32,6 +32,7 @@ NEEDED = ("cleanup_plan", "check_lease")
 def main() -> None:
     """Clean every so many seconds, until standard input is closed or we are terminated."""
     every = float(sys.argv[1])
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))  # not at once: dbt tidies up
     workspace = Workspace(load_settings())
     for name in NEEDED:
         workspace.project.sql(name)
