@@ -31,6 +31,7 @@ LAG_SECONDS = 30
 LAG_BYTES = 64 * 2**20
 SHORTEST_TIMEOUT_SECONDS = 600
 LONG_TRANSACTION_SECONDS = 300
+OLD_SNAPSHOT_TRANSACTIONS = 100_000
 OLD_TRANSACTION_ID = 1_000_000_000  # of about 2 billion
 INDEX_BYTES_PER_ROW = 128
 CLOCK_DIFFERENCE_SECONDS = 2.0
@@ -145,7 +146,7 @@ def examine(workspace: Workspace, clock: Callable[[], float] = time.time) -> Dia
         examination.ask("doctor_tables", *roles)
         examination.ask("doctor_triggers")
         examination.ask("doctor_views_and_rules")
-        examination.ask("doctor_replication", LAG_SECONDS, LAG_BYTES)
+        examination.ask("doctor_replication", LAG_SECONDS, LAG_BYTES, OLD_SNAPSHOT_TRANSACTIONS)
         examination.ask("doctor_transactions", LONG_TRANSACTION_SECONDS)
         examination.ask("doctor_indexes")
         examination.ask("doctor_application_clock", FRESH_SECONDS, SUSPICIOUS_SECONDS)
@@ -515,6 +516,11 @@ KINDS: dict[str, Kind] = {
     "replica_lag": warning(
         "A clean-up adds to what the replica has to catch up with; whoever reads there sees old rows.",
         "Wait until it has caught up.",
+    ),
+    "replica_snapshot": warning(
+        "A query on the replica keeps dead rows here (hot_standby_feedback), so heartbeats are no longer "
+        "heap-only updates.",
+        "Let the query end, or end it on the replica.",
     ),
     "synchronous_replica": info(
         "Each batch of clean waits for the replica's answer, as every commit does.",

@@ -1,5 +1,5 @@
 -- One row per finding about publications, subscriptions, replicas and replication slots.
--- $1: tolerable lag in seconds. $2: tolerable lag in bytes.
+-- $1: tolerable lag in seconds. $2: tolerable lag in bytes. $3: transactions after which a snapshot is an old one.
 {%- set declared = [
     var('sessions_last_heartbeat_column'),
     var('sessions_device_connected_column'),
@@ -104,6 +104,17 @@ from pg_catalog.pg_stat_replication as r
 cross join position
 where r.replay_lag > $1 * interval '1 second'
     or pg_catalog.pg_wal_lsn_diff(position.lsn, r.replay_lsn) > $2
+union all
+select
+    'replica_snapshot' as finding,
+    format(
+        'replica %s holds a snapshot that is %s transactions old',
+        coalesce(nullif(r.application_name, ''), r.pid::text),
+        age(r.backend_xmin)
+    ) as found,
+    null as statement
+from pg_catalog.pg_stat_replication as r
+where age(r.backend_xmin) > $3
 union all
 select
     'synchronous_replica' as finding,
