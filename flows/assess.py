@@ -13,7 +13,7 @@ from rollcall.pipeline import Pipeline
 __all__ = ["assess"]
 
 
-@flow(name="rollcall-assess", **steps.IN_MEMORY)
+@flow(name="rollcall-assess", **steps.UNATTENDED)
 def assess(variables: str | None = None, history: bool = True) -> State[Any]:
     """Judge one database and publish the report. Changes nothing."""
     with Pipeline.open("assess", variables, "schedule", history=history) as line:

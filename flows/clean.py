@@ -14,7 +14,7 @@ from rollcall.pipeline import Pipeline
 __all__ = ["clean"]
 
 
-@flow(name="rollcall-clean-up", **steps.IN_MEMORY)
+@flow(name="rollcall-clean-up", **steps.UNATTENDED)
 def clean(variables: str | None = None) -> State[Any]:
     """Repair the sessions that need it; a report only when the verdict is a new one."""
     with Pipeline.open("clean", variables, "schedule") as line:

@@ -14,10 +14,10 @@ from rollcall.pipeline import Pipeline
 __all__ = ["nightly"]
 
 
-@flow(name="rollcall-nightly", **steps.IN_MEMORY)
+@flow(name="rollcall-nightly", **steps.UNATTENDED)
 def nightly(variables: str | None = None) -> State[Any]:
     """Judge one database with its history, repair the sessions that need it, and report."""
-    with Pipeline.open("nightly", variables, "schedule", history=True) as line:
+    with Pipeline.open("clean", variables, "schedule", history=True) as line:
         steps.assess(line)
         steps.plan(line)
         try:

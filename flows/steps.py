@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Any, TypedDict
 
 import psycopg
-from prefect import task
+from prefect import Flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.events import emit_event
 from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Completed, Failed
@@ -30,6 +30,7 @@ from rollcall.verdict import HEADLINES
 
 __all__ = [
     "IN_MEMORY",
+    "UNATTENDED",
     "alert",
     "approve",
     "assess",
@@ -49,8 +50,17 @@ class _InMemory(TypedDict):
     retries: int
 
 
+class _Unattended(_InMemory):
+    on_failure: list[Any]
+
+
+def _say_why(flow: Flow[..., Any], run: FlowRun, state: State[Any]) -> None:
+    console.show_error(f"{flow.name} ({run.name}): {state.message}")
+
+
 # Whatever the user's Prefect settings are: results are not written anywhere, changes not repeated.
 IN_MEMORY: _InMemory = {"persist_result": False, "retries": 0}
+UNATTENDED: _Unattended = {**IN_MEMORY, "on_failure": [_say_why]}
 ARTIFACT = "readiness"
 VERDICT_CHANGED = "rollcall.verdict.changed"
 

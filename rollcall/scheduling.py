@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import os
+import signal
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +20,7 @@ from rollcall.settings import PROJECT_DIRECTORY, load_settings
 
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
+    from prefect.runner import Runner
     from prefect.schedules import Schedule
 
     from rollcall.report.outcome import RunOutcome
@@ -35,8 +38,18 @@ def prepare_prefect(state_directory: Path) -> None:
 
     Args:
         state_directory: Prefect's own database and profiles go below it.
+
+    Raises:
+        ConfigurationError: nothing can be written there.
     """
     directory = prefect_directory(state_directory)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the state directory {state_directory} cannot be written: {error.strerror}",
+            "set ROLLCALL_STATE_DIR to a folder of yours",
+        ) from error
     defaults = {
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -144,13 +157,26 @@ def serve(path: Path = DEPLOYMENTS) -> None:
     """
     settings = load_settings()
     prepare_prefect(settings.state_directory)
-    from prefect import serve as serve_deployments
+    from prefect.runner import Runner
 
     os.chdir(PROJECT_DIRECTORY)  # entry points are relative to it
     deployments = read_deployments(path)
     with _lasting_api(settings.state_directory) as address:
         print(f"serving {'; '.join(map(_described, deployments))}. Watch them: {address}", flush=True)
-        serve_deployments(*deployments, print_starting_message=False)
+        runner = Runner(pause_on_shutdown=True)
+        for deployment in deployments:
+            runner.add_deployment(deployment)
+        asyncio.run(_run_until_stopped(runner))
+
+
+async def _run_until_stopped(runner: Runner) -> None:
+    """Run until Ctrl-C or SIGTERM, and end in order: pause the schedules, stop the flow runs."""
+    running = asyncio.create_task(runner.start())
+    await asyncio.sleep(0)  # its own handler of SIGTERM, which never gets to the pausing, is set by now
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
 
 
 @contextlib.contextmanager
@@ -163,7 +189,25 @@ def _lasting_api(state_directory: Path) -> Iterator[str]:
         return
     _bypass_proxy()
     with serving(state_directory) as server, temporary_settings({PREFECT_API_URL: server.api_url}):
+        _close_interrupted_runs()
         yield server.url
+
+
+def _close_interrupted_runs() -> None:
+    """Say of the flow runs of an earlier `rollcall serve` that they ended with it.
+
+    They would hold their places under the concurrency limits for ever, and every later run would be
+    cancelled for it.
+    """
+    from prefect import get_client
+    from prefect.client.schemas.filters import FlowRunFilter
+    from prefect.states import Crashed
+
+    unfinished = {"state": {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}}}
+    with get_client(sync_client=True) as client:
+        for run in client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(unfinished)):
+            if run.deployment_id is not None:
+                client.set_flow_run_state(run.id, Crashed(message="`rollcall serve` ended before it did"))
 
 
 def read_deployments(path: Path = DEPLOYMENTS) -> list[RunnerDeployment]:
