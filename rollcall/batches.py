@@ -34,7 +34,7 @@ KEPT = "a trigger of the application kept the row as it was"
 GONE = "no longer in the table"
 
 FATAL_CLASSES = ("08", "53", "57", "58", "F0", "XX")
-"""Of SQLSTATE: connection, resources (disk full), shutdown, system, damage: no other row would fare better."""
+"""Of SQLSTATE: connection, resources (disk full), shutdown, system, damage. No row fares better."""
 READ_ONLY = "25006"
 
 
@@ -69,7 +69,8 @@ class Batches:
         result: filled in; what is planned is there already.
         judge_and_change: the second statement, for rows that are locked. Gives a row with ``session_id`` and
             ``reason`` (none: changed) for each, and no row for one that a trigger kept.
-        prepare: what a transaction begins with, before it locks.
+        look_around: what is read before a batch begins, while it holds nothing.
+        prepare: what its transaction begins with, before it locks.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Batches:
         run: Run,
         result: BatchResult,
         judge_and_change: Callable[[Connection, Sequence[Item]], list[Row]],
+        look_around: Callable[[Connection], None] = lambda connection: None,
         prepare: Callable[[Connection], None] = lambda connection: None,
         watcher: Watcher | None = None,
     ) -> None:
@@ -85,12 +87,14 @@ class Batches:
         self._run = run
         self._result = result
         self._judge_and_change = judge_and_change
+        self._look_around = look_around
         self._prepare = prepare
         self._watcher = watcher or Watcher()
         self._vars = workspace.settings.variables
         # compiled beforehand: a transaction that stands still for long is ended by the server
         names = ("lock_sessions", "existing_sessions", "waiting_for_us", "holds")
         self._sql = {name: workspace.project.sql(name) for name in names}
+        self._lock_timeout = str(int(self._vars["lock_timeout_ms"]))
         self._rows = int(self._vars["first_batch_rows"])
         self._later: list[tuple[Item, str]] = []
         self._connections_lost = 0
@@ -177,6 +181,7 @@ class Batches:
 
     def _transaction(self, batch: Sequence[Item]) -> list[Row]:
         connection = self._connection
+        self._look_around(connection)
         with connection.transaction():
             connection.execute("set transaction isolation level read committed, read write")
             # a time-out of the statement, too: nobody waits for a batch longer than for a lock
@@ -189,7 +194,7 @@ class Batches:
                     set_config('idle_in_transaction_session_timeout', $1, true),
                     set_config('row_security', 'off', true)
                 """,
-                [str(int(self._vars["lock_timeout_ms"]))],
+                [self._lock_timeout],
             )
             self._run.check_lease(connection)
             take_role(connection, self._workspace.settings.clean_role)
@@ -251,16 +256,24 @@ class Batches:
     def _report_later(self) -> None:
         for pairs in _chunks(self._later, int(self._vars["first_batch_rows"])):
             keys = [item["session_id"] for item, _ in pairs]
-            there = {
-                row["session_id"]
-                for row in fetch(self._run.connection, self._sql["existing_sessions"], [keys])
-            }
+            there = self._existing(keys)
             self._skip(
                 {
                     item["session_id"]: reason if item["session_id"] in there else GONE
                     for item, reason in pairs
                 }
             )
+
+    def _existing(self, keys: list[str]) -> set[str]:
+        """Which are still in the table; all, when the whole table is locked."""
+        connection = self._run.connection
+        try:
+            with connection.transaction():
+                fetch(connection, "select set_config('lock_timeout', $1, true)", [self._lock_timeout])
+                rows = fetch(connection, self._sql["existing_sessions"], [keys])
+        except psycopg.errors.LockNotAvailable:
+            return set(keys)
+        return {row["session_id"] for row in rows}
 
     def _skip(self, reasons: dict[str, str]) -> None:
         self._run.note_skips(reasons)

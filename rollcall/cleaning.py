@@ -69,7 +69,15 @@ def clean(
     if plan.change_count:
         refuse_what_cannot_work(workspace, plan.statuses_after)
         repair = _Repair(workspace, run, plan, unattended)
-        batches = Batches(workspace, run, result, repair.judge_and_change, repair.prepare, watcher)
+        batches = Batches(
+            workspace,
+            run,
+            result,
+            repair.judge_and_change,
+            look_around=repair.look_around,
+            prepare=repair.prepare,
+            watcher=watcher,
+        )
         try:
             batches.work(plan.changes())
         finally:
@@ -106,17 +114,26 @@ class _Repair:
         self._run = run
         self._plan = plan
         self._unattended = unattended
+        self._lock_timeout = str(int(workspace.settings.variables["lock_timeout_ms"]))
         self._change_sql = workspace.project.sql("change_sessions")
         self._feed_sql = workspace.project.sql("silent_feed")
         self._feed = 0
         self._feed_read_at = -FEED_SECONDS
 
-    def prepare(self, connection: Connection) -> None:
-        """The instant to judge at, and what the whole floor says: nobody waits while that is read."""
-        _set(connection, "rollcall.judged_at", self._plan.judged_at.isoformat())
-        if time.monotonic() - self._feed_read_at > FEED_SECONDS:
+    def look_around(self, connection: Connection) -> None:
+        """Whether the feed is silent: that reads the whole floor, and nobody shall wait for it."""
+        if time.monotonic() - self._feed_read_at < FEED_SECONDS:
+            return
+        with connection.transaction():
+            connection.execute("set transaction read only")
+            _set(connection, "lock_timeout", self._lock_timeout)
+            self._judge_at(connection)
             self._feed = fetch(connection, self._feed_sql)[0]["contradicting_calls"]
-            self._feed_read_at = time.monotonic()
+        self._feed_read_at = time.monotonic()
+
+    def prepare(self, connection: Connection) -> None:
+        """The instant to judge at, and what the whole floor said."""
+        self._judge_at(connection)
         _set(connection, "rollcall.contradicting_calls", str(self._feed))
 
     def judge_and_change(self, connection: Connection, items: Sequence[Item]) -> list[Row]:
@@ -133,6 +150,9 @@ class _Repair:
                 self._plan.hash,
             ],
         )
+
+    def _judge_at(self, connection: Connection) -> None:
+        _set(connection, "rollcall.judged_at", self._plan.judged_at.isoformat())
 
 
 def _set(connection: Connection, name: str, value: str) -> None:

@@ -21,14 +21,15 @@ from typing import Any
 import psycopg
 
 from rollcall import __version__
-from rollcall.database import Connection, fetch, take_role
+from rollcall.database import Connection, Snapshot, fetch, reason_of, take_role
 from rollcall.doctor import refuse_pooler
 from rollcall.errors import ConfigurationError, LeaseHeld, Refused
+from rollcall.project import Project
 from rollcall.results import Assessment
 from rollcall.schema import Statement, pending_statements
 from rollcall.workspace import Workspace
 
-__all__ = ["Run", "history", "open_run"]
+__all__ = ["Run", "has_ledger", "history", "open_run"]
 
 LOCK_KEYS = (0x726F6C6C, 0x63616C6C)  # "roll", "call"
 FREE_SECONDS = 2.0  # how long the lock of a killed run may stay held
@@ -124,7 +125,7 @@ def open_run(workspace: Workspace, command: str, approved_by: str | None = None)
                 fetch(
                     connection,
                     run._sql("close_run"),
-                    [run.id, f"{type(error).__name__}: {error}"[:500]],
+                    [run.id, _failure(error)],
                 )
             raise
         fetch(connection, run._sql("close_run"), [run.id, None])
@@ -133,12 +134,22 @@ def open_run(workspace: Workspace, command: str, approved_by: str | None = None)
 def history(workspace: Workspace, limit: int = 20) -> list[dict[str, Any]]:
     """Past runs, newest first; none where no run was ever recorded."""
     with workspace.database.snapshot() as snapshot:
-        deployed = snapshot.rows(workspace.project.sql("deployed_relations"))
-        if not any(
-            (row["schema_name"], row["relation_name"]) == ("rollcall_ops", "runs") for row in deployed
-        ):
+        if not has_ledger(snapshot, workspace.project, "runs"):
             return []
         return snapshot.rows(workspace.project.sql("history"), [limit])
+
+
+def has_ledger(snapshot: Snapshot, project: Project, *tables: str) -> bool:
+    """Whether these tables of the ledger are there: none before the first run that may change something."""
+    deployed = snapshot.rows(project.sql("deployed_relations"))
+    there = {(row["schema_name"], row["relation_name"]) for row in deployed}
+    return {(own.schema, own.name) for own in project.own_relations if own.name in tables} <= there
+
+
+def _failure(error: BaseException) -> str:
+    """One line; of the server's errors without their details, which may quote the application's rows."""
+    text = reason_of(error) if isinstance(error, psycopg.Error) else str(error)
+    return f"{type(error).__name__}: {text}"[:500]
 
 
 def _take_lock(workspace: Workspace, connection: Connection) -> None:

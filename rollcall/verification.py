@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from rollcall.assessment import assess
 from rollcall.errors import ConfigurationError
+from rollcall.ledger import has_ledger
 from rollcall.results import Assessment
 from rollcall.workspace import Workspace
 
-__all__ = ["Proof", "Verification", "verify"]
+__all__ = ["Proof", "Regret", "Verification", "verify"]
 
 NEW_KEYS_SHOWN = 20
+LEDGER = ("runs", "changes", "skips")
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,13 @@ class Proof:
     """What the ledger and the table prove about one run. All are counts of sessions.
 
     Attributes:
-        other_columns_changed: rows of which more than the planned columns differ between the images.
-        rows_missing: changed rows that are no longer in the table.
+        other_columns_changed: values beside the planned columns that differ between the images, where the
+            application itself cannot have written them: no trigger, no generated column.
+        rows_missing: planned rows, changed or left alone, that are no longer in the table.
         changed_since: rows that somebody has changed after us; the first keys beside.
+        finished: the run ended by itself; one that was killed leaves planned sessions that it never reached.
+        written_otherwise: changed rows whose planned columns hold something else: a trigger wrote it.
+        other_columns: by name, how often another column than the planned ones differs between the images.
     """
 
     run_id: str
@@ -35,27 +41,64 @@ class Proof:
     rows_missing: int
     changed_since: int
     changed_since_keys: tuple[str, ...]
+    finished: bool = True
+    written_otherwise: int = 0
+    other_columns: dict[str, int] = field(default_factory=dict)
+    plan_hash: str | None = None
+    approved_by: str | None = None
+    undone_by: str | None = None
+
+    @property
+    def unreached(self) -> int:
+        """Planned rows that were neither changed nor left alone for a reason."""
+        return self.planned - self.changed - self.skipped
 
     @property
     def holds(self) -> bool:
-        """Every planned row is accounted for, and nothing but the planned columns changed."""
-        return (
-            self.planned == self.changed + self.skipped
-            and not self.other_columns_changed
-            and not self.rows_missing
-        )
+        """Every planned row is accounted for, and we changed nothing but the planned columns."""
+        accounted = self.unreached == 0 if self.finished else self.unreached >= 0
+        return accounted and not self.other_columns_changed and not self.rows_missing
 
     def to_json(self) -> dict[str, Any]:
         return {
             "run_id": self.run_id,
             "holds": self.holds,
+            "plan_hash": self.plan_hash,
+            "approved_by": self.approved_by,
+            "finished": self.finished,
+            "undone_by": self.undone_by,
             "planned": self.planned,
             "changed": self.changed,
             "skipped": self.skipped,
+            "unreached": self.unreached,
+            "written_otherwise": self.written_otherwise,
+            "other_columns": self.other_columns,
             "other_columns_changed": self.other_columns_changed,
             "rows_missing": self.rows_missing,
             "changed_since": self.changed_since,
             "changed_since_keys": list(self.changed_since_keys),
+        }
+
+
+@dataclass(frozen=True)
+class Regret:
+    """A session that we closed and whose agent showed life afterwards: should not be; each is a lesson."""
+
+    run_id: str
+    session_id: str
+    agent_id: str
+    closed_at: datetime
+    sign: str
+    seen_at: datetime | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "run_id": self.run_id,
+            "session_id": self.session_id,
+            "agent_id": self.agent_id,
+            "closed_at": self.closed_at.isoformat(),
+            "sign": self.sign,
+            "seen_at": self.seen_at.isoformat() if self.seen_at else None,
         }
 
 
@@ -67,6 +110,7 @@ class Verification:
     proof: Proof | None
     newly_due: int
     newly_due_keys: tuple[str, ...]
+    regrets: tuple[Regret, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -74,6 +118,7 @@ class Verification:
             "proof": self.proof.to_json() if self.proof else None,
             "newly_due": self.newly_due,
             "newly_due_keys": list(self.newly_due_keys),
+            "regret": [regret.to_json() for regret in self.regrets],
         }
 
 
@@ -100,6 +145,7 @@ def verify(
         proof=_prove(workspace, run_id) if run_id is not None else None,
         newly_due=newly_due,
         newly_due_keys=keys,
+        regrets=_regrets(workspace, run_id),
     )
 
 
@@ -113,16 +159,37 @@ def _newly_due(workspace: Workspace) -> tuple[int, tuple[str, ...]]:
 
 def _prove(workspace: Workspace, run_id: str) -> Proof:
     with workspace.database.snapshot() as snapshot:
-        row = snapshot.row(workspace.project.sql("prove_run"), [run_id])
-    if row["planned"] is None:
+        rows = (
+            snapshot.rows(workspace.project.sql("prove_run"), [run_id])
+            if has_ledger(snapshot, workspace.project, *LEDGER)
+            else []
+        )
+    if not rows or rows[0]["planned"] is None:
         raise ConfigurationError(f"no clean-up run {run_id} is recorded", "`rollcall history` lists the runs")
+    row = rows[0]
+    other_columns = row["other_columns"] or {}
+    explained = row["has_triggers"] or set(other_columns) <= set(row["generated_columns"])
     return Proof(
         run_id=run_id,
         planned=row["planned"],
         changed=row["changed"],
         skipped=row["skipped"],
-        other_columns_changed=row["other_columns_changed"],
-        rows_missing=row["rows_missing"],
+        other_columns_changed=0 if explained else sum(other_columns.values()),
+        rows_missing=row["rows_missing"] + row["skipped_missing"],
         changed_since=row["changed_since"],
-        changed_since_keys=tuple(row["changed_since_keys"][:NEW_KEYS_SHOWN]),
+        changed_since_keys=tuple(row["changed_since_keys"] or ()),
+        finished=row["finished_at"] is not None and row["failure"] is None,
+        written_otherwise=row["written_otherwise"],
+        other_columns=other_columns,
+        plan_hash=row["plan_hash"],
+        approved_by=row["approved_by"],
+        undone_by=row["undone_by"],
     )
+
+
+def _regrets(workspace: Workspace, run_id: str | None) -> tuple[Regret, ...]:
+    with workspace.database.snapshot() as snapshot:
+        if not has_ledger(snapshot, workspace.project, *LEDGER):
+            return ()
+        rows = snapshot.rows(workspace.project.sql("regret"), [run_id])
+    return tuple(Regret(**row) for row in rows)
