@@ -357,7 +357,8 @@ def show_simulation(report: Report) -> None:
     judgement = report.judgement
     closed = f"{judgement.closed_dead} abandoned sessions closed"
     if judgement.closed_dead:
-        closed += f" {report.delay(0.5):.1f} s (median) to {report.delay(1.0):.1f} s after they were due"
+        delay, exposure = max(judgement.delays), max(judgement.exposures)
+        closed += f", the last {delay:.1f} s after it was due (without a live call: {exposure:.1f} s at most)"
     _out.print(
         f"{report.clean_ups.recorded} clean-ups: {closed}; {judgement.mended} mended;"
         f" {judgement.not_yet_due} not due yet"

@@ -39,8 +39,8 @@ class Agent:
         self.session: str | None = None
         """What the browser knows; none while nobody is there."""
         self.busy = False
-        self.gone = asyncio.Event()
-        self.gone.set()
+        self.line_cut = asyncio.Event()
+        self.line_cut.set()
         self._application = application
         self._calls = calls
         self._truth = truth
@@ -159,13 +159,13 @@ class Agent:
 
     def _arrive(self, session: str, write: Write) -> None:
         self.session = session
-        self.gone = asyncio.Event()
+        self.line_cut = asyncio.Event()
         self._seen = write.acked
         self._truth.arrived(session, write.acked)
 
     def _leave(self, how: str) -> str | None:
         session, self.session = self.session, None
-        self.gone.set()
+        self.line_cut.set()
         self._truth.left(session, how)
         return session
 

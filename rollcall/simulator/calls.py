@@ -25,7 +25,7 @@ class Party(Protocol):
     key: str
     session: str | None
     busy: bool
-    gone: asyncio.Event
+    line_cut: asyncio.Event
 
     @property
     def is_there(self) -> bool: ...
@@ -112,7 +112,7 @@ class Calls:
     async def _wait(self, agent: Party, seconds: float) -> bool:
         """Wait; gives whether the agent went away meanwhile, a moment after which the line drops."""
         try:
-            await asyncio.wait_for(agent.gone.wait(), seconds)
+            await asyncio.wait_for(agent.line_cut.wait(), seconds)
         except TimeoutError:
             return False
         await asyncio.sleep(min(self._drop, seconds))

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from array import array
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-__all__ = ["Clock", "Failure", "Gateway", "Reply", "Timings"]
+__all__ = ["Clock", "Failure", "Gateway", "Reply", "Timings", "quantile"]
 
 LOST_CLASSES = ("08", "57P")
 """Of SQLSTATE: the connection, and a server that stops or starts. Anybody tries again after these."""
@@ -56,11 +56,13 @@ class Timings:
     seconds: array[float] = field(default_factory=lambda: array("d"))
 
     def quantile(self, share: float) -> float:
-        """The nearest rank; 0 where nothing was measured."""
-        if not self.seconds:
-            return 0.0
-        ordered = sorted(self.seconds)
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+        return quantile(self.seconds, share)
+
+
+def quantile(values: Iterable[float], share: float) -> float:
+    """The nearest rank; 0 where nothing was measured."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
 class Clock:

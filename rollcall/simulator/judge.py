@@ -61,6 +61,7 @@ class Judgement:
         left_open: dead sessions that a whole clean-up, or everybody, left open.
         closed_dead, mended: changes that were right.
         delays: seconds from the moment a session was due until it was closed.
+        exposures: the same without the time in which a call of its agent, be it only ringing, protected it.
         unproven: closed under a living agent whose signs of life the simulator wrote too late.
         overtaken: changed while a call began that the change cannot have seen.
         not_yet_due: dead sessions that are rightly still open.
@@ -74,6 +75,7 @@ class Judgement:
     overtaken: int = 0
     not_yet_due: int = 0
     delays: list[float] = field(default_factory=list)
+    exposures: list[float] = field(default_factory=list)
 
 
 def judge(
@@ -142,7 +144,9 @@ class _Court:
         elif change.closes and not self._is_unproven(change, session, visible):
             self.judgement.closed_dead += 1
             due = self._due(session, change.latest)
-            self.judgement.delays.append(max(0.0, change.latest - due))
+            delay = max(0.0, change.latest - due)
+            self.judgement.delays.append(delay)
+            self.judgement.exposures.append(delay - self._protected(session, due, change.latest))
         elif not change.closes:
             self.judgement.mended += 1
 
@@ -273,6 +277,20 @@ class _Court:
         yield from (sign for sign in session.signs if sign.issued <= moment)
         for call in self._calls_of(session):
             yield from (sign for sign in call.evidence() if sign.issued <= moment)
+
+    def _protected(self, session: SessionTruth, since: float, until: float) -> float:
+        """For how many seconds from `since` to `until` a live call kept it from being closed."""
+        spans = []
+        for call in self._calls_of(session):
+            ended = call.ended.acked if call.ended is not None else until
+            expires = call.started.said + self._thresholds.live_call_max
+            spans.append((max(since, call.started.issued), min(until, ended, expires)))
+        total, reached = 0.0, since
+        for begin, end in sorted(spans):
+            if end > max(begin, reached):
+                total += end - max(begin, reached)
+                reached = end
+        return total
 
     # --- both ------------------------------------------------------------------------------------
 

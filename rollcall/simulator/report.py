@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from rollcall.simulator.gateway import Failure, Timings
+from rollcall.simulator.gateway import Failure, Timings, quantile
 from rollcall.simulator.judge import Finding, Judgement
 
 __all__ = ["CleanUps", "Report"]
@@ -111,8 +111,12 @@ class Report:
             "closed_dead": judgement.closed_dead,
             "mended": judgement.mended,
             "closed_after_due_seconds": {
-                "p50": round(self.delay(0.5), 3),
-                "max": round(self.delay(1.0), 3),
+                "p50": round(quantile(judgement.delays, 0.5), 3),
+                "max": round(quantile(judgement.delays, 1.0), 3),
+            },
+            "of_these_without_a_live_call": {
+                "p50": round(quantile(judgement.exposures, 0.5), 3),
+                "max": round(quantile(judgement.exposures, 1.0), 3),
             },
             "overtaken": judgement.overtaken,
             "not_yet_due": judgement.not_yet_due,
@@ -120,11 +124,6 @@ class Report:
             "left_open": [finding.to_json() for finding in self.left_open],
             "unproven": [finding.to_json() for finding in judgement.unproven],
         }
-
-    def delay(self, share: float) -> float:
-        """Seconds from when a dead session was due until it was closed, as a quantile."""
-        ordered = sorted(self.judgement.delays)
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
 def _milliseconds(seconds: float) -> float:

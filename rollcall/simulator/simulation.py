@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from dataclasses import replace
 from typing import Any, TextIO
 
@@ -165,7 +165,7 @@ class Simulation:
             self.ending.set()
             await traffic
             took = clock.now() - began
-            await self._hang_up()
+            await self._hang_up(agents.values())
             ended = clock.now()
             swept = await self._sweep(watcher, ended)
             self._finished.set()
@@ -282,8 +282,10 @@ class Simulation:
             if part.done():
                 part.result()
 
-    async def _hang_up(self) -> None:
+    async def _hang_up(self, agents: Iterable[Agent]) -> None:
         """The calls that go on come to their end."""
+        for agent in agents:
+            agent.line_cut.set()
         tasks = set(self._tasks)
         if tasks:
             done, _ = await asyncio.wait(tasks, timeout=HANG_UP_SECONDS)
