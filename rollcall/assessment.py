@@ -6,17 +6,24 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rollcall.database import Snapshot
+import psycopg
+
+from rollcall.database import Snapshot, reason_of
+from rollcall.errors import EvaluationError
 from rollcall.flags import ROUTE_BY_HEARTBEAT, is_on
-from rollcall.results import Assessment, Severity
+from rollcall.own_rules import with_own_query
+from rollcall.project import Project
+from rollcall.results import Assessment, RuleResult, Severity
 from rollcall.schema import Statement, declared_changes, pending_statements
+from rollcall.trend import past_results, read_floor, with_trends
 from rollcall.verdict import checks_of, verdict_of
+from rollcall.waivers import Keys, Waived, warnings_of
 from rollcall.workspace import Workspace
 
 if TYPE_CHECKING:
-    from rollcall.expectations import Judgement
+    from rollcall.expectations import Judgement, Suite
 
 __all__ = ["assess"]
 
@@ -24,38 +31,53 @@ CLOCK = ("judged_at", "current_at", "abandoned_before")
 FACTS = ("open_sessions", "working_sessions", "active_agents", "pending_changes")
 HEARTBEAT_FEED = "heartbeat_feed"  # tells whether the flag may be on: blocking once it is
 UNREADABLE = "not all rows of the application can be read, so no rule about them was evaluated"
+UNREADABLE_FLAGS = "this role may not read rollcall_ops.flags: judged as if routing by heartbeat were off"
+KEYS = {"readiness": "failing_keys", "history": "history_failing_keys"}
 VIEW_SUITES = {"cleaned_sessions": "agent_sessions", "routable_agents": "routable_agents"}
 
 
-def assess(workspace: Workspace, judged_at: datetime | None = None, *, history: bool = False) -> Assessment:
+def assess(
+    workspace: Workspace,
+    judged_at: datetime | None = None,
+    *,
+    history: bool = False,
+    details: bool = False,
+) -> Assessment:
     """Judge the database.
 
     Args:
         judged_at: judge as of this instant; by default the snapshot's own.
         history: judge closed sessions, all calls and the deployed views too, which reads them whole.
+        details: read what the report's charts show as well: past counts and who is really there.
 
     Raises:
         ConfigurationError: a configured table or column does not exist.
         EvaluationError: the rules could not be evaluated.
     """
     project = workspace.project
+    waived = Waived.read(workspace)
     with workspace.database.snapshot(judged_at) as snapshot:
         statements = pending_statements(snapshot, project)
         clock = snapshot.row(project.sql("clock"))
         schema, is_readable = _judge_schema(workspace, snapshot, statements)
         judgements = [schema]
         facts: dict[str, int] = {}
+        warnings = [] if is_readable else [UNREADABLE]
+        waived.begin(clock["current_at"])
         if is_readable:
-            live, facts = _judge_data(workspace, snapshot, "readiness", "readiness_counts", "failing_keys")
-            if is_on(snapshot, project, ROUTE_BY_HEARTBEAT):
+            live, facts = _judge_data(workspace, snapshot, "readiness", waived)
+            routes_by_heartbeat, unreadable_flags = _routes_by_heartbeat(snapshot, project)
+            warnings += unreadable_flags
+            if routes_by_heartbeat:
                 live = _with_severity(live, HEARTBEAT_FEED, Severity.BLOCKING)
             judgements.append(live)
             if history:
-                past, _ = _judge_data(
-                    workspace, snapshot, "history", "history_counts", "history_failing_keys"
-                )
+                past, _ = _judge_data(workspace, snapshot, "history", waived)
                 judgements += [past, *_judge_views(workspace, snapshot, statements, judged_at)]
-    rules = tuple(rule for judgement in judgements for rule in judgement)
+            judgements += [_judge_own(workspace, snapshot, suite, waived) for suite in waived.own.values()]
+        judged = tuple(rule for judgement in judgements for rule in judgement)
+        rules = with_trends(snapshot, project, judged, clock["current_at"])
+        shown = _details(snapshot, project, rules, is_readable) if details else {}
     checks = checks_of(rules)
     return Assessment(
         verdict=verdict_of(checks),
@@ -68,9 +90,11 @@ def assess(workspace: Workspace, judged_at: datetime | None = None, *, history: 
         snapshot_at=clock["current_at"].astimezone(UTC),
         server_version=workspace.database.server_version,
         database=workspace.database.name,
-        warnings=() if is_readable else (UNREADABLE,),
+        warnings=(*warnings, *warnings_of(waived.results)),
         facts=facts,
         judgements=tuple(judgements),
+        waivers=tuple(waived.results),
+        **shown,
     )
 
 
@@ -78,8 +102,6 @@ def _judge_schema(
     workspace: Workspace, snapshot: Snapshot, statements: Sequence[Statement]
 ) -> tuple[Judgement, bool]:
     """The schema suite, and whether the application's rows can be read."""
-    from rollcall.expectations import judge_counts
-
     counts = snapshot.row(workspace.project.sql("schema_counts"))
     own = [item.object_name for item in statements if item.kind in ("table", "view")]
     counts["missing_own_object"] += len(own)
@@ -96,20 +118,71 @@ def _judge_schema(
         if not table["has_primary_key"]:
             keys["missing_primary_key"].append(table["table_name"])
     is_readable = not (counts["missing_select_privilege"] or counts["hidden_rows"])
-    return judge_counts(workspace.suites["schema"], counts, keys), is_readable
+    named = {rule: Keys(failing=tuple(names)) for rule, names in keys.items()}
+    return _judge(workspace, workspace.suites["schema"], counts, named), is_readable
 
 
 def _judge_data(
-    workspace: Workspace, snapshot: Snapshot, suite: str, counts_model: str, keys_model: str
+    workspace: Workspace, snapshot: Snapshot, suite: str, waived: Waived
 ) -> tuple[Judgement, dict[str, int]]:
     """One suite over its row of counts, and the facts of that row; keys are read only when a rule has any."""
-    from rollcall.expectations import judge_counts
-
-    row = snapshot.row(workspace.project.sql(counts_model))
+    project = workspace.project
+    row = snapshot.row(project.sql(f"{suite}_counts"))
     facts = {name: row[name] for name in FACTS if name in row}
     counts = {name: count for name, count in row.items() if name not in (*CLOCK, *FACTS)}
-    keys = _by_rule(snapshot.rows(workspace.project.sql(keys_model))) if any(counts.values()) else {}
-    return judge_counts(workspace.suites[suite], counts, keys), facts
+    keys: dict[str, Keys] = {}
+    if waived.of(workspace.suites[suite]):
+        keys = waived.judge(snapshot, project.sql(f"{suite}_judged"), workspace.suites[suite])
+    elif any(counts.values()):
+        rows = snapshot.rows(project.sql(KEYS[suite]))
+        keys = {rule: Keys(failing=tuple(found)) for rule, found in _by_rule(rows).items()}
+    return _judge(workspace, workspace.suites[suite], counts, keys), facts
+
+
+def _judge_own(workspace: Workspace, snapshot: Snapshot, suite: Suite, waived: Waived) -> Judgement:
+    """A suite of the user's own, over what its query lists."""
+    query = with_own_query(workspace.project.sql("own_judged"), suite)
+    try:
+        with snapshot.connection.transaction():
+            keys = waived.judge(snapshot, query, suite)
+    except psycopg.Error as error:
+        raise EvaluationError(
+            f"{suite.path.with_suffix('.sql')} could not be evaluated: {reason_of(error)}",
+            "it is one query of columns rule and key",
+        ) from None
+    names = {rule.name for rule in suite.rules}
+    if unknown := sorted(str(rule) for rule in keys.keys() - names):
+        raise EvaluationError(
+            f"{suite.path.with_suffix('.sql')} gives a rule {unknown[0]}", f"add it to {suite.path.name}"
+        )
+    counts = {name: keys[name].total if name in keys else 0 for name in names}
+    return _judge(workspace, suite, counts, keys)
+
+
+def _judge(
+    workspace: Workspace, suite: Suite, counts: Mapping[str, int], keys: Mapping[str, Keys]
+) -> Judgement:
+    """GX judges what nobody waived; the results say how many there are in all."""
+    from rollcall.expectations import judge_counts
+
+    shown = int(workspace.settings.variables["sample_keys_per_rule"])
+    waived = {name: keys[name].waived_total if name in keys else 0 for name in counts}
+    failing = {name: count - waived[name] for name, count in counts.items()}
+    judgement = judge_counts(suite, failing)
+    rules = tuple(
+        replace(
+            rule,
+            violations=counts[rule.name],
+            waived=waived[rule.name],
+            keys=keys[rule.name].failing,
+            sample_keys=keys[rule.name].failing[:shown],
+            waived_keys=keys[rule.name].waived[:shown],
+        )
+        if rule.name in keys
+        else rule
+        for rule in judgement.rules
+    )
+    return replace(judgement, rules=rules)
 
 
 def _judge_views(
@@ -137,6 +210,23 @@ def _judge_views(
                 )
             )
     return results
+
+
+def _details(
+    snapshot: Snapshot, project: Project, rules: Sequence[RuleResult], is_readable: bool
+) -> dict[str, Any]:
+    """What the report's charts show."""
+    floor = read_floor(snapshot, project) if is_readable else None
+    return {"past": past_results(snapshot, project, rules), "floor": floor}
+
+
+def _routes_by_heartbeat(snapshot: Snapshot, project: Project) -> tuple[bool, list[str]]:
+    """Whether the flag is on, and what a role that may not read the flags is told."""
+    try:
+        with snapshot.connection.transaction():
+            return is_on(snapshot, project, ROUTE_BY_HEARTBEAT), []
+    except psycopg.errors.InsufficientPrivilege:
+        return False, [UNREADABLE_FLAGS]
 
 
 def _with_severity(judgement: Judgement, name: str, severity: Severity) -> Judgement:

@@ -109,7 +109,7 @@ def assess(
     from rollcall.assessment import assess as judge
 
     workspace = _workspace(variables, as_json)
-    assessment = judge(workspace, history=history)
+    assessment = judge(workspace, history=history, details=report is not None)
     if as_json:
         _print_json(assessment.to_json())
     else:
@@ -218,7 +218,7 @@ def verify(
     from rollcall.verification import verify as prove
 
     workspace = _workspace(variables, as_json)
-    verification = prove(workspace, run_id, history=history)
+    verification = prove(workspace, run_id, history=history, details=report is not None)
     if as_json:
         _print_json(verification.to_json())
     else:

@@ -27,6 +27,7 @@ from rollcall.errors import ConfigurationError, LeaseHeld, Refused
 from rollcall.project import Project
 from rollcall.results import Assessment
 from rollcall.schema import Statement, pending_statements
+from rollcall.trend import rows_to_record
 from rollcall.workspace import Workspace
 
 __all__ = ["Run", "has_ledger", "history", "open_run"]
@@ -75,7 +76,7 @@ class Run:
 
     def note_rules(self, stage: str, assessment: Assessment) -> None:
         """Record every rule's count and first keys. stage: ``before`` or ``after``."""
-        rules = json.dumps([rule.to_json() for rule in assessment.rules])
+        rules = json.dumps(rows_to_record(assessment))
         fetch(self.connection, self._sql("record_rule_results"), [self.id, stage, rules])
 
     def note_statement(self, position: int, statement: Statement, attempts: int, outcome: str) -> None:

@@ -113,7 +113,7 @@ class Pipeline:
     def assess(self) -> Assessment:
         """Judge the database as it is."""
         console.step("Assess")
-        self.before = assess(self.workspace, history=self.history)
+        self.before = assess(self.workspace, history=self.history, details=self._is_reported)
         console.show_assessment(self.before)
         return self.before
 
@@ -169,7 +169,11 @@ class Pipeline:
         """
         console.step("Verify")
         self.verification = verify(
-            self.workspace, self._recorded.id, self._plan.judged_at, history=self.history
+            self.workspace,
+            self._recorded.id,
+            self._plan.judged_at,
+            history=self.history,
+            details=self._is_reported,
         )
         self._recorded.note(verdict=self.verification.assessment.verdict.value)
         self._recorded.note_rules("after", self.verification.assessment)
@@ -189,6 +193,11 @@ class Pipeline:
         self.report = publish(directory or self.workspace.settings.reports_directory, self.outcome)
         console.show_report(self.report)
         return self.report
+
+    @property
+    def _is_reported(self) -> bool:
+        """Whether a report with its charts is made as a rule: not by a clean-up every few minutes."""
+        return self.command != "clean"
 
     @property
     def _plan(self) -> Plan:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rollcall.waivers import WaiverResult
+
+
+TREND_KEYS = 20  # of what was resolved, where nothing fails any more
 
 
 class Severity(StrEnum):
@@ -37,8 +43,60 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
+class Trend:
+    """How what fails now compares with what failed when the rule was last recorded. Instants are aware.
+
+    Attributes:
+        run_id, stage, recorded_at: the judgement that this one is compared with.
+        before: how many failed then, exactly.
+        new, persisting, resolved: how many keys, of those that can be compared.
+        is_exact: whether every key was compared; if not, only the first `failing_keys_per_rule` were.
+        failing_since: the first of the recorded judgements in a row in which the rule failed.
+        keys_since: parallel to the result's `keys`: the same for each key; none where nobody knows.
+    """
+
+    run_id: str
+    stage: str
+    recorded_at: datetime
+    before: int
+    new: int
+    persisting: int
+    resolved: int
+    is_exact: bool
+    failing_since: datetime | None
+    new_keys: tuple[str, ...] = ()
+    resolved_keys: tuple[str, ...] = ()
+    keys_since: tuple[datetime | None, ...] = ()
+
+    def to_json(self, shown: int) -> dict[str, Any]:
+        """As much of it as is shown: at most `shown` keys in a list."""
+        return {
+            "run_id": self.run_id,
+            "stage": self.stage,
+            "recorded_at": self.recorded_at.isoformat(),
+            "before": self.before,
+            "new": self.new,
+            "persisting": self.persisting,
+            "resolved": self.resolved,
+            "is_exact": self.is_exact,
+            "failing_since": _iso(self.failing_since),
+            "new_keys": list(self.new_keys[:shown]),
+            "resolved_keys": list(self.resolved_keys[:shown]),
+            "sample_keys_since": [_iso(since) for since in self.keys_since[:shown]],
+        }
+
+
+@dataclass(frozen=True)
 class RuleResult:
-    """One rule judged: an exact count, and whether the suite tolerates it."""
+    """One rule judged: an exact count, and whether the suite tolerates it.
+
+    Attributes:
+        violations: all of them, exactly; `waived` of them are known and accepted.
+        sample_keys: the first of those that are not waived; `keys` are more of them, to be compared
+            from run to run and never shown.
+        waived_keys: the first of those that are waived.
+        trend: none where nothing was recorded before, or the record cannot be read.
+    """
 
     name: str
     suite: str
@@ -50,6 +108,15 @@ class RuleResult:
     reason: str
     remedy: str
     sample_keys: tuple[str, ...] = ()
+    waived: int = 0
+    waived_keys: tuple[str, ...] = ()
+    keys: tuple[str, ...] = field(default=(), repr=False)
+    trend: Trend | None = None
+
+    @property
+    def failing(self) -> int:
+        """How many violations count: those that nobody waived."""
+        return self.violations - self.waived
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -63,7 +130,39 @@ class RuleResult:
             "reason": self.reason,
             "remedy": self.remedy,
             "sample_keys": list(self.sample_keys),
+            "waived": self.waived,
+            "waived_keys": list(self.waived_keys),
+            "trend": self.trend.to_json(len(self.sample_keys) or TREND_KEYS) if self.trend else None,
         }
+
+
+@dataclass(frozen=True)
+class PastResult:
+    """How often a rule was violated in one recorded judgement, for a chart."""
+
+    rule: str
+    recorded_at: datetime
+    violations: int
+    waived: int
+
+
+@dataclass(frozen=True)
+class OpenSession:
+    """One open session of the timeline: keys and times alone. `state` is one of `FLOOR_STATES`."""
+
+    session_id: str
+    agent_id: str
+    login_at: datetime
+    last_seen_at: datetime
+    state: str
+
+
+@dataclass(frozen=True)
+class Floor:
+    """Who is really there: every open session counted by state, and some of them."""
+
+    counts: dict[str, int]
+    sessions: tuple[OpenSession, ...]
 
 
 @dataclass(frozen=True)
@@ -72,6 +171,9 @@ class Assessment:
 
     Attributes:
         facts: counts beside the rules: open_sessions, working_sessions, active_agents.
+        waivers: what has become of each waiver that was judged.
+        past: how often each rule was violated in the last recorded judgements, oldest first.
+        floor: the open sessions for the report's timeline; none unless asked for.
         judgements: one `rollcall.expectations.Judgement` per suite, for the data docs.
     """
 
@@ -88,6 +190,9 @@ class Assessment:
     warnings: tuple[str, ...] = ()
     facts: dict[str, int] = field(default_factory=dict)
     judgements: tuple[Any, ...] = field(default=(), repr=False, compare=False)
+    waivers: tuple[WaiverResult, ...] = ()
+    past: tuple[PastResult, ...] = field(default=(), repr=False)
+    floor: Floor | None = field(default=None, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -103,4 +208,9 @@ class Assessment:
             "database": self.database,
             "warnings": list(self.warnings),
             "facts": self.facts,
+            "waivers": [waiver.to_json() for waiver in self.waivers],
         }
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return instant.isoformat() if instant else None

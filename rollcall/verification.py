@@ -128,17 +128,19 @@ def verify(
     judged_at: datetime | None = None,
     *,
     history: bool = False,
+    details: bool = False,
 ) -> Verification:
     """Judge again at the plan's instant, and prove the run.
 
     Args:
         run_id: the run to prove; none: judge only.
+        history, details: as `assess` takes them.
         judged_at: the plan's instant; sessions that became due since then count as new.
 
     Raises:
         ConfigurationError: no such run.
     """
-    assessment = assess(workspace, judged_at, history=history)
+    assessment = assess(workspace, judged_at, history=history, details=details)
     newly_due, keys = _newly_due(workspace) if judged_at is not None else (0, ())
     return Verification(
         assessment=assessment,

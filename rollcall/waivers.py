@@ -10,27 +10,34 @@ from __future__ import annotations
 
 import csv
 import difflib
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rollcall.errors import ConfigurationError
+from rollcall.database import Row, Snapshot
+from rollcall.errors import ConfigurationError, EvaluationError
+from rollcall.own_rules import own_suites
 from rollcall.results import Severity
 
 if TYPE_CHECKING:
     from rollcall.expectations import Suite
+    from rollcall.workspace import Workspace
 
 __all__ = [
     "ABOUT_THE_WHOLE_FLOOR",
     "NEVER_WAIVED_SUITES",
+    "Keys",
+    "Waived",
     "Waiver",
     "WaiverResult",
     "WaiverState",
     "read_waivers",
+    "warnings_of",
 ]
 
 COLUMNS = ("rule", "key", "condition", "reason", "owner", "expires_on")
@@ -120,6 +127,88 @@ class WaiverResult:
         if self.state is WaiverState.UNMATCHED:
             return f"{what} matches nothing: remove line {waiver.line}, or correct it"
         return None
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The first keys of a rule that count and of those that are waived, and the exact number of both."""
+
+    failing: tuple[str, ...] = ()
+    waived: tuple[str, ...] = ()
+    failing_total: int = 0
+    waived_total: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.failing_total + self.waived_total
+
+
+class Waived:
+    """The waivers of one assess: which there are, and what has become of them.
+
+    Attributes:
+        own: the user's own suites, whose rules can be waived too.
+        results: of those whose suite was judged, in that order.
+    """
+
+    def __init__(self, waivers: Sequence[Waiver], own: Mapping[str, Suite]) -> None:
+        self._waivers = waivers
+        self._today = date.min
+        self.own = own
+        self.results: list[WaiverResult] = []
+
+    @classmethod
+    def read(cls, workspace: Workspace) -> Waived:
+        """The waivers of the configured file.
+
+        Raises:
+            ConfigurationError: the file, or a suite of the user's own, has a mistake.
+        """
+        settings = workspace.settings
+        own = own_suites(settings, workspace.suites)
+        path = settings.project_directory / settings.variables["waivers_file"]
+        if "waivers_file" in settings.overrides and not path.is_file():
+            raise ConfigurationError(f"there is no file {path}", "correct the var waivers_file")
+        return cls(read_waivers(path, {**workspace.suites, **own}), own)
+
+    def begin(self, now: datetime) -> None:
+        """Expiry is judged by the database's clock, whatever instant the rules are judged at."""
+        self._today = now.astimezone(UTC).date()
+
+    def of(self, suite: Suite) -> tuple[Waiver, ...]:
+        names = {rule.name for rule in suite.rules}
+        return tuple(waiver for waiver in self._waivers if waiver.rule in names)
+
+    def judge(self, snapshot: Snapshot, query: str, suite: Suite) -> dict[str, Keys]:
+        """Run a query of `judged_violations`: the keys by rule; notes what each waiver came to."""
+        waivers = self.of(suite)
+        given = [{**w.to_row(), "is_active": not w.has_expired(self._today)} for w in waivers]
+        rows = snapshot.rows(query, [json.dumps(given)])
+        matches = {row["line"]: row["total"] for row in rows if row["line"] is not None}
+        for waiver in waivers:
+            found = matches.get(waiver.line, 0)
+            self.results.append(WaiverResult(waiver, state_of(waiver, found, self._today), found))
+        return _keys_by_rule([row for row in rows if row["line"] is None])
+
+
+def _keys_by_rule(rows: Sequence[Row]) -> dict[str, Keys]:
+    lists: dict[tuple[str, bool], list[str]] = {}
+    totals: dict[tuple[str, bool], int] = {}
+    for row in rows:
+        if row["rule"] is None or row["key"] is None:
+            raise EvaluationError("a violation without a rule or without a key was found", "give it both")
+        which = (row["rule"], row["is_waived"])
+        lists.setdefault(which, []).append(row["key"])
+        totals[which] = row["total"]
+    return {
+        rule: Keys(
+            failing=tuple(lists.get((rule, False), ())),
+            waived=tuple(lists.get((rule, True), ())),
+            failing_total=totals.get((rule, False), 0),
+            waived_total=totals.get((rule, True), 0),
+        )
+        for rule in dict.fromkeys(row["rule"] for row in rows)
+    }
 
 
 def state_of(waiver: Waiver, matches: int, today: date) -> WaiverState:

@@ -78,9 +78,9 @@ def server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
             server.stop()
 
 
-@pytest.fixture
-def database(server: PostgresServer) -> Iterator[str]:
-    """The URL of a fresh, empty database, dropped after the test with whoever is connected."""
+@contextmanager
+def fresh_database(server: PostgresServer) -> Iterator[str]:
+    """The URL of a fresh, empty database, dropped afterwards with whoever is connected."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     identifier = sql.Identifier(name)
     with psycopg.connect(server.conninfo(), autocommit=True) as connection:
@@ -88,3 +88,10 @@ def database(server: PostgresServer) -> Iterator[str]:
     yield server.conninfo(name)
     with psycopg.connect(server.conninfo(), autocommit=True) as connection:
         connection.execute(sql.SQL("drop database {} with (force)").format(identifier))
+
+
+@pytest.fixture
+def database(server: PostgresServer) -> Iterator[str]:
+    """The URL of a fresh, empty database, dropped after the test with whoever is connected."""
+    with fresh_database(server) as url:
+        yield url

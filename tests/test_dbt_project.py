@@ -309,7 +309,7 @@ def rules_counted(centre: CallCentre) -> set[str]:
 
 
 def rules_whose_keys_are_named(centre: CallCentre) -> set[str]:
-    models = ("failing_keys", "history_failing_keys")
+    models = ("violations", "history_violations")
     text = "".join((ROOT / f"models/assessed/{model}.sql").read_text("utf-8") for model in models)
     return {rule for rule in rules_with_a_macro(centre) if f"'{rule}'" in text} | JUDGED_ON_THE_WHOLE
 
@@ -331,9 +331,15 @@ def rules_with_unit_tests(centre: CallCentre) -> set[str]:
     return tested
 
 
+def rules_with_a_page(centre: CallCentre) -> set[str]:
+    pages = {path.stem for path in (ROOT / "docs/rules").glob("*.md")}
+    schema = json.loads((ROOT / "expectations/schema.json").read_text("utf-8"))
+    return pages - {"README"} - {rule["meta"]["rule"] for rule in schema["expectations"]}
+
+
 HOMES = (
     *(rules_described, rules_with_a_flag, rules_counted, rules_whose_keys_are_named),
-    *(rules_expected, rules_with_unit_tests),
+    *(rules_expected, rules_with_unit_tests, rules_with_a_page),
 )
 
 

@@ -1,4 +1,6 @@
--- One row per run and rule: the exact count and the first keys of what violated it.
+-- One row per run, stage and rule: the exact count, the first keys of what failed, since when each of them fails, and
+-- how that compares with the judgement that was recorded before it. Rows older than rule_results_keep_days are pruned,
+-- but never a rule's latest.
 create table {{ this }} (
     run_id text not null references {{ ref('runs') }},
     stage text not null,
@@ -8,5 +10,14 @@ create table {{ this }} (
     severity text not null,
     violations bigint not null,
     sample_keys text[] not null,
-    primary key (run_id, stage, suite, rule)
+    waived bigint not null,
+    keys_since timestamptz[] not null,
+    failing_since timestamptz,
+    new bigint,
+    persisting bigint,
+    resolved bigint,
+    resolved_keys text[] not null,
+    recorded_at timestamptz not null default clock_timestamp(),
+    primary key (suite, rule, recorded_at, run_id, stage),
+    unique (run_id, stage, suite, rule)
 )
