@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -25,7 +25,7 @@ from rollcall.cleaning import CleaningResult
 from rollcall.errors import ConfigurationError
 from rollcall.expectations import Judgement, judge_counts, read_suites
 from rollcall.migration import MigrationResult
-from rollcall.plan import Plan, Statement
+from rollcall.plan import Body, Plan
 from rollcall.report import folder as report_folder
 from rollcall.report.folder import ReportFailed, publish
 from rollcall.report.html import render, write_report
@@ -33,9 +33,11 @@ from rollcall.report.junit import junit_xml
 from rollcall.report.markdown import markdown_summary
 from rollcall.report.outcome import RunOutcome
 from rollcall.report.text import in_words, printable
-from rollcall.results import Assessment, RuleResult
+from rollcall.results import Assessment, Floor, OpenSession, PastResult, RuleResult, Trend
+from rollcall.schema import Statement
 from rollcall.verdict import checks_of, verdict_of
 from rollcall.verification import Proof, Verification
+from rollcall.waivers import Waiver, WaiverResult, WaiverState
 
 SUITES = read_suites(Path(__file__).parent.parent / "expectations")
 JUDGED = ("schema", "readiness", "history")
@@ -116,6 +118,62 @@ def assessment(
     return Assessment(**(values | other))
 
 
+def with_history(judged: Assessment, keys: tuple[str, ...] = (), text: str = "") -> Assessment:
+    """The same with a past: trends, charts, a floor and waivers, all of which may say `text`."""
+    since = (NOON - timedelta(minutes=9), None, *[NOON - timedelta(days=2, hours=4)] * 10_000)
+    rules = tuple(
+        replace(
+            rule,
+            waived=min(2, rule.violations),
+            waived_keys=keys[: min(2, rule.violations)],
+            trend=Trend(
+                run_id=RUN_ID + text,
+                stage="after",
+                recorded_at=NOON - timedelta(hours=1),
+                before=rule.violations + 3,
+                new=1,
+                persisting=max(0, rule.violations - 1),
+                resolved=len(keys),
+                is_exact=not rule.violations > 1_000,
+                failing_since=NOON - timedelta(days=2) if rule.violations else None,
+                new_keys=rule.sample_keys[:1],
+                resolved_keys=keys,
+                keys_since=since[: len(rule.sample_keys)],
+            )
+            if rule.violations
+            else None,
+        )
+        for rule in judged.rules
+    )
+    past = tuple(
+        PastResult(rule.name, NOON - timedelta(hours=day), (rule.violations * day) % 90, 0)
+        for rule in rules
+        if rule.violations
+        for day in range(20, 0, -1)
+    )
+    states = ("talking", "present", "quiet", "abandoned")
+    sessions = tuple(
+        OpenSession(
+            session_id=f"session {number}{text}",
+            agent_id=f"{number}{text}",
+            login_at=NOON - timedelta(hours=2 + number % 5 + (100 if number % 16 == 3 else 0)),
+            last_seen_at=NOON - timedelta(minutes=(0, 2, 40, 130 + number * 20)[number % 4]),
+            state=states[number % 4],
+        )
+        for number in range(80)
+    )
+    waiver = Waiver(
+        2, "zombie_call", f"k{text}", None, None, f"known{text}", f"j.doe{text}", date(2027, 1, 31)
+    )
+    return replace(
+        judged,
+        rules=rules,
+        past=past,
+        floor=Floor(dict.fromkeys(states, 20) | {"present": 1_331}, sessions),
+        waivers=(WaiverResult(waiver, WaiverState.ACTIVE, 1), WaiverResult(waiver, WaiverState.EXPIRED, 0)),
+    )
+
+
 def plan(statements: int = 3, repairs: int = 1_253, text: str = "") -> Plan:
     made = tuple(
         Statement(
@@ -127,19 +185,22 @@ def plan(statements: int = 3, repairs: int = 1_253, text: str = "") -> Plan:
         )
         for number in range(statements)
     )
-    rows = (
-        {
+    body = Body()
+    for number in range(repairs):
+        change = {
+            "line": "change",
             "session_id": number,
             "agent_id": number % 100,
             "rules": ["abandoned_session"] if number % 20 else ["invalid_on_call"],
             "remedy": "close" if number % 20 else "reset_status",
             "before": {},
-            "after": {},
+            "after": {"status": "offline"},
             "evidence": {},
         }
-        for number in range(repairs)
-    )
-    return Plan("callcentre", NOON, made, rows)
+        body.add(change)
+    now = NOON.isoformat()
+    header = {"database": "callcentre", "judged_at": now, "made_at": now, "expires_at": now}
+    return Plan(header, body, made)
 
 
 def keys_of(count: int) -> tuple[str, ...]:
@@ -197,6 +258,10 @@ def hostile() -> RunOutcome:
 
 OUTCOMES: dict[str, Callable[[], RunOutcome]] = {
     "hostile": hostile,
+    "hostile_history": lambda: outcome(
+        before=with_history(assessment(BEFORE, HOSTILE), HOSTILE, "".join(HOSTILE[:6]))
+    ),
+    "history": lambda: outcome(before=with_history(assessment(BEFORE, keys_of(20)), keys_of(4)), plan=plan()),
     "completed": completed,
     "needs_migration": lambda: outcome(before=assessment(BEFORE, keys_of(20)), plan=plan()),
     "not_ready": lambda: outcome(
@@ -667,7 +732,7 @@ def browse(profile: Path, page: Path, *flags: str) -> subprocess.CompletedProces
 
 
 @needs_chromium
-@pytest.mark.parametrize("name", ["completed", "needs_migration", "hostile"])
+@pytest.mark.parametrize("name", ["completed", "history", "hostile_history"])
 def test_the_page_in_a_browser(tmp_path: Path, name: str) -> None:
     index = write_report(tmp_path / "report", OUTCOMES[name]())
     phone = tmp_path / "phone.html"  # no window is that narrow, but a frame is
@@ -688,7 +753,7 @@ def test_the_page_in_a_browser(tmp_path: Path, name: str) -> None:
 
 
 @needs_chromium
-@pytest.mark.parametrize("name", ["completed", "needs_migration", "hostile"])
+@pytest.mark.parametrize("name", ["completed", "history", "hostile_history"])
 def test_nothing_is_wider_than_a_phone_and_nothing_runs(tmp_path: Path, name: str) -> None:
     page = render(OUTCOMES[name]()).replace("<details", "<details open")
     (tmp_path / "page.html").write_text(page)

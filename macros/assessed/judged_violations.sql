@@ -4,7 +4,7 @@
     violations: a relation of rule, subject and key. has_sessions_and_calls: whether `subject` names those of ours.
     $1: the waivers as a JSON array of line, rule, key, condition, value, is_active.
 #}
-{% macro judged_violations(violations, has_sessions_and_calls=true) %}
+{% macro judged_violations(violations, has_sessions_and_calls=true) -%}
 with waivers as materialized (
     select
         w.line,
@@ -54,7 +54,7 @@ matches as (
     join waivers as w
         on w.rule = v.rule
             and w.condition = 'all'
-    {%- if has_sessions_and_calls %}
+    {% if has_sessions_and_calls %}
 
     union all
 
@@ -96,7 +96,7 @@ matches as (
             when 'agent_id' then c.agent_id::text = w.value
             when 'began_before' then c.started_at < (w.value::date)::timestamp at time zone 'UTC'
         end
-    {%- endif %}
+    {% endif %}
 ),
 
 waived as (
@@ -140,4 +140,4 @@ select
 from matches
 group by line
 order by line, rule, key
-{% endmacro %}
+{%- endmacro %}

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from rollcall import __version__
-from rollcall.report import text, words
+from rollcall.report import charts, text, words
 from rollcall.report.outcome import RunOutcome
 from rollcall.results import Assessment, Verdict
 
@@ -78,6 +78,9 @@ def render(outcome: RunOutcome, *, has_data_docs: bool = False) -> str:
         icon=_icon(tone),
         facts=_facts(latest),
         units=words.units_of(latest) if latest else {},
+        rule_charts=charts.charts_of_rules(latest) if latest else [],
+        floor_chart=_floor_chart(latest),
+        floor_sessions=charts.shown_sessions(latest.floor) if latest and latest.floor else [],
         data_docs=DATA_DOCS.as_posix() if has_data_docs else None,
         version=__version__,
         keys_shown=KEYS_SHOWN,
@@ -98,6 +101,7 @@ def _template() -> Template:
     )
     environment.globals.update(
         words=words,
+        states=charts.STATES,
         check_tones=_CHECK_TONES,
         check_words=_CHECK_WORDS,
         check_words_past=_CHECK_WORDS_PAST,
@@ -107,7 +111,7 @@ def _template() -> Template:
         skipped_sessions=lambda rows: words.grouped(rows, "session_id", REASONS_SHOWN, KEYS_SHOWN),
     )
     environment.filters.update(
-        number=text.number, moment=_moment, prose=_prose, key=_key, duration=text.in_words
+        number=text.number, moment=_moment, prose=_prose, key=_key, duration=text.in_words, drawn=Markup
     )
     return environment.get_template("template.html.j2")
 
@@ -136,6 +140,12 @@ def _facts(latest: Assessment | None) -> Sequence[tuple[str, int]]:
     if latest is None:
         return ()
     return [(label, latest.facts[name]) for name, label in _FACTS.items() if name in latest.facts]
+
+
+def _floor_chart(latest: Assessment | None) -> charts.Chart | None:
+    if latest is None or latest.floor is None:
+        return None
+    return charts.timeline(latest.floor, latest.judged_at, latest.cutoff)
 
 
 def _icon(tone: str) -> str:

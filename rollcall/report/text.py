@@ -59,7 +59,7 @@ def moment(instant: datetime) -> str:
 
 
 def in_words(seconds: float) -> str:
-    """Like 0.4 s, 12 s, 2 min 5 s, 1 h 3 min."""
+    """Like 0.4 s, 12 s, 2 min 5 s, 1 h 3 min, 3 d 4 h."""
     whole = round(seconds)
     if seconds < 9.95:
         return f"{max(seconds, 0):.1f} s"
@@ -67,4 +67,6 @@ def in_words(seconds: float) -> str:
         return f"{whole} s"
     if whole < 3_600:
         return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3_600} h {whole % 3_600 // 60} min"
+    if whole < 48 * 3_600:
+        return f"{whole // 3_600} h {whole % 3_600 // 60} min"
+    return f"{whole // 86_400} d {whole % 86_400 // 3_600} h"

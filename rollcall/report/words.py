@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rollcall.report.outcome import RunOutcome
-from rollcall.report.text import number
+from rollcall.report.text import in_words, moment, number
 from rollcall.results import Assessment, Check, RuleResult, Severity, Verdict
 from rollcall.verdict import HEADLINES
 
@@ -21,17 +22,22 @@ __all__ = [
     "CHECK_QUESTIONS",
     "Changed",
     "Skipped",
+    "ages",
     "changes_of_rules",
     "check_title",
+    "compared_with",
     "count_of",
     "deciding",
     "grouped",
+    "moved",
     "next_steps",
     "noted",
     "proof_sentences",
     "remedy_title",
+    "rule_page",
     "rule_title",
     "symbol",
+    "trend_sentence",
     "units_of",
     "verdict_sentence",
     "verdict_title",
@@ -52,6 +58,7 @@ _REMEDIES = {
     "clear_reference": "Clear the reference to a call that is missing or over",
 }
 _SEVERITIES = tuple(Severity)
+_SUITES_WITH_PAGES = ("readiness", "history", "schema")
 _DECIDING = (Severity.BLOCKING, Severity.CRITICAL)
 
 
@@ -99,7 +106,7 @@ def units_of(assessment: Assessment) -> dict[str, str]:
     units = {rule.name: rule.unit for judgement in assessment.judgements for rule in judgement.suite.rules}
     return {
         rule.name: "findings"
-        if rule.violations == 1 and not rule.sample_keys
+        if rule.violations == 1 and not (rule.sample_keys or rule.waived)
         else units.get(rule.name, "findings")
         for rule in assessment.rules
     }
@@ -120,7 +127,9 @@ def verdict_sentence(outcome: RunOutcome) -> str:
 def _meaning(latest: Assessment) -> str:
     sessions = count_of(latest.pending_changes, "sessions")
     if latest.verdict is Verdict.READY:
-        return "All five checks pass: what the sessions say about who is there can be relied on."
+        waived = sum(rule.waived for rule in latest.rules)
+        but = f" {count_of(waived, 'violations')} are waived." if waived else ""
+        return f"All five checks pass: what the sessions say about who is there can be relied on.{but}"
     if latest.verdict is Verdict.NEEDS_SESSION_CLEANUP:
         return f"The schema is ready and the data can be trusted. What is left: {sessions} to repair."
     if latest.verdict is Verdict.NEEDS_DATABASE_MIGRATION:
@@ -145,6 +154,66 @@ def _violated(assessment: Assessment) -> Iterable[RuleResult]:
 
 def _worst_first(rules: Iterable[RuleResult]) -> list[RuleResult]:
     return sorted(rules, key=lambda rule: (_SEVERITIES.index(rule.severity), -rule.violations))
+
+
+# --- since the last time ------------------------------------------------------------------------
+
+
+def rule_page(rule: RuleResult) -> str | None:
+    """Where the rule is explained; none for rules of the cleaned views and a user's own."""
+    return f"docs/rules/{rule.name}.md" if rule.suite in _SUITES_WITH_PAGES else None
+
+
+def moved(assessment: Assessment) -> list[RuleResult]:
+    """The rules that fail, or of which something was resolved, if they were recorded before; worst first."""
+    return _worst_first(
+        rule for rule in assessment.rules if rule.trend and (rule.failing or rule.trend.resolved)
+    )
+
+
+def compared_with(rules: Sequence[RuleResult]) -> str:
+    """With what the rules are compared: one judgement as a rule."""
+    found = {(rule.trend.run_id, rule.trend.stage): rule.trend for rule in rules if rule.trend}
+    latest = max(found.values(), key=lambda trend: trend.recorded_at)
+    text = (
+        f"Compared with run `{latest.run_id}`, judged {latest.stage} its work, {moment(latest.recorded_at)}."
+    )
+    return text + (" Rules that were not judged then, with the time before that." if len(found) > 1 else "")
+
+
+def trend_sentence(rule: RuleResult) -> str | None:
+    """Like “3 new, 12 persisting, 5 resolved; failing since 2026-11-20 12:00:00 UTC.”"""
+    trend = rule.trend
+    if trend is None:
+        return None
+    if not (trend.new or trend.persisting or trend.resolved):
+        return f"Failing since {moment(trend.failing_since)}." if trend.failing_since else None
+    parts = [
+        f"{number(count)} {word}"
+        for count, word in (
+            (trend.new, "new"),
+            (trend.persisting, "persisting"),
+            (trend.resolved, "resolved"),
+        )
+        if count
+    ]
+    about = "" if trend.is_exact else "of the keys compared, "
+    since = f"; failing since {moment(trend.failing_since)}" if trend.failing_since else ""
+    return f"{about}{', '.join(parts)}{since}.".capitalize()
+
+
+def ages(rule: RuleResult, now: datetime) -> dict[str, str]:
+    """Of each sample key whose beginning is known: “new”, or since how long it has been failing."""
+    trend = rule.trend
+    if trend is None:
+        return {}
+    new = set(trend.new_keys)
+    pairs = zip(rule.sample_keys, trend.keys_since, strict=False)
+    return {
+        key: "new" if key in new else f"for {in_words((now - since).total_seconds())}"
+        for key, since in pairs
+        if since is not None
+    }
 
 
 # --- what was done ----------------------------------------------------------------------------
