@@ -88,10 +88,10 @@ def _chart_of_rule(points: Sequence[PastResult]) -> Chart:
         {"mark": {"type": "area", "interpolate": "step-after", **line}},
         {
             "mark": {"type": "point", "filled": True, "size": 28, "color": "var(--link)", "opacity": 1},
-            "transform": [{"filter": {"field": "at", "equal": values[-1]["at"]}}],
+            "data": {"values": values[-1:]},
         },
     ]
-    spec = {"width": 250, "height": 56, "data": {"values": values}, "encoding": encoding, "layer": layers}
+    spec = {"width": 310, "height": 56, "data": {"values": values}, "encoding": encoding, "layer": layers}
     counts = [point.violations for point in points]
     says = (
         f"{number(len(points))} judgements from {moment(points[0].recorded_at)}:"

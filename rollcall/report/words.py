@@ -199,7 +199,8 @@ def trend_sentence(rule: RuleResult) -> str | None:
     ]
     about = "" if trend.is_exact else "of the keys compared, "
     since = f"; failing since {moment(trend.failing_since)}" if trend.failing_since else ""
-    return f"{about}{', '.join(parts)}{since}.".capitalize()
+    text = f"{about}{', '.join(parts)}{since}."
+    return text[:1].upper() + text[1:]
 
 
 def ages(rule: RuleResult, now: datetime) -> dict[str, str]:
