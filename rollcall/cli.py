@@ -40,6 +40,10 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 Vars = Annotated[str | None, typer.Option("--vars", metavar="YAML", help="Override vars of dbt_project.yml.")]
+PlanSource = Annotated[
+    str | None,
+    typer.Option("--plan", metavar="FILE", help="Execute just this plan: a file, or a stored plan's hash."),
+]
 History = Annotated[
     bool, typer.Option("--history", help="Judge closed sessions, all calls and the views too.")
 ]
@@ -55,7 +59,10 @@ Report = Annotated[
 def main() -> None:
     """Run the command line; a user's mistake ends in one line and its exit code."""
     try:
-        sys.exit(app(standalone_mode=False))  # gives the code of typer.Exit
+        exit_code = app(standalone_mode=False)
+        if exit_code == INTERRUPTED:  # typer keeps a Ctrl-C to itself
+            raise KeyboardInterrupt
+        sys.exit(exit_code)
     except RollcallError as error:
         _end(str(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
@@ -120,19 +127,33 @@ def assess(
 
 @app.command()
 def plan(
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write the plan, to approve and execute later."),
+    ] = None,
+    store: Annotated[
+        bool, typer.Option("--store", help="Keep the plan in our ledger, to execute it by its hash.")
+    ] = False,
     sql: Annotated[
         Path | None, typer.Option("--sql", metavar="FILE", help="Write the statements as a script for psql.")
     ] = None,
     as_json: Json = False,
     variables: Vars = None,
 ) -> None:
-    """Show every statement and every row change still to be made. Read-only."""
+    """Show every statement and every row change still to be made. Read-only, but for `--store`."""
     from rollcall import console
+    from rollcall.ledger import open_run
     from rollcall.plan import make_plan
+    from rollcall.plan_file import store_plan, write_plan
     from rollcall.schema import script
 
     workspace = _workspace(variables, as_json)
     pending = make_plan(workspace)
+    if out is not None:
+        write_plan(pending, out)
+    if store:
+        with open_run(workspace, "plan", approved_by=_user()) as run:
+            store_plan(run, pending)
     if sql is not None:
         _write(sql, script(pending.statements, pending.database, workspace.settings.variables))
     if as_json:
@@ -142,16 +163,16 @@ def plan(
 
 
 @app.command()
-def migrate(as_json: Json = False, variables: Vars = None) -> None:
+def migrate(plan: PlanSource = None, as_json: Json = False, variables: Vars = None) -> None:
     """Execute the migration plan: additive changes of the schema."""
     from rollcall import console
     from rollcall.ledger import open_run
     from rollcall.migration import migrate as execute
-    from rollcall.plan import make_plan
 
     workspace = _workspace(variables, as_json)
-    pending = make_plan(workspace)
-    with open_run(workspace, "migrate", approved_by=_user()) as run:
+    pending = _plan(workspace, plan)
+    with open_run(workspace, "migrate", approved_by=_user(plan)) as run:
+        run.note(plan_hash=pending.hash)
         result = execute(workspace, run, pending.statements, console.show_statement)
     if as_json:
         _print_json(result.to_json())
@@ -182,20 +203,29 @@ def detach(
 
 
 @app.command()
-def clean(as_json: Json = False, variables: Vars = None) -> None:
+def clean(
+    plan: PlanSource = None,
+    unattended: Annotated[
+        bool,
+        typer.Option("--unattended", help="Nobody watches: arm the breaker, leave alone what was undone."),
+    ] = False,
+    as_json: Json = False,
+    variables: Vars = None,
+) -> None:
     """Execute the clean-up plan, at once."""
     from rollcall import console
+    from rollcall.breaker import check_breaker
     from rollcall.cleaning import clean as execute
     from rollcall.ledger import open_run
-    from rollcall.plan import make_plan
 
     workspace = _workspace(variables, as_json)
-    pending = make_plan(workspace)
-    with (
-        open_run(workspace, "clean", approved_by=_user()) as run,
-        console.progress("sessions") as watcher,
-    ):
-        result = execute(workspace, run, pending, watcher)
+    pending = _plan(workspace, plan)
+    approver = f"{_user(plan)} (unattended)" if unattended else _user(plan)
+    with open_run(workspace, "clean", approver) as run:
+        if unattended:
+            check_breaker(workspace, pending)
+        with console.progress("sessions") as watcher:
+            result = execute(workspace, run, pending, watcher, unattended=unattended)
     if as_json:
         _print_json(result.to_json())
     else:
@@ -232,13 +262,35 @@ def verify(
 @app.command()
 def run(
     yes: Annotated[bool, typer.Option("--yes", help="Execute the plan without asking.")] = False,
+    plan: PlanSource = None,
     as_json: Json = False,
     history: History = False,
     variables: Vars = None,
 ) -> None:
     """Assess, plan, migrate, clean and verify, as one Prefect flow."""
     _quieten(as_json)
-    _pipeline(variables, "yes" if yes else "ask", history=history, as_json=as_json)
+    _pipeline(variables, "yes" if yes else "ask", history=history, as_json=as_json, plan=plan)
+
+
+@app.command()
+def undo(
+    run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="The run to undo; `history` lists them.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be restored.")] = False,
+    as_json: Json = False,
+    variables: Vars = None,
+) -> None:
+    """Restore what one clean-up changed, where nobody has touched it since."""
+    from rollcall import console
+    from rollcall.undo import undo as restore
+
+    workspace = _workspace(variables, as_json)
+    with console.progress("sessions") as watcher:
+        result = restore(workspace, run_id, dry_run=dry_run, approved_by=_user(), watcher=watcher)
+    if as_json:
+        _print_json(result.to_json())
+    else:
+        console.show_undo(result)
+    raise typer.Exit(PARTLY_DONE if result.conflicts else 0)
 
 
 @app.command()
@@ -377,10 +429,12 @@ def serve() -> None:
     serve_deployments()
 
 
-def _pipeline(variables: str | None, approval: str, *, history: bool, as_json: bool) -> None:
+def _pipeline(
+    variables: str | None, approval: str, *, history: bool, as_json: bool, plan: str | None = None
+) -> None:
     from rollcall.scheduling import run_pipeline
 
-    done = run_pipeline(variables, approval, history=history)
+    done = run_pipeline(variables, approval, history=history, plan=plan)
     if as_json:
         _print_json(done.to_json())
     assert done.latest is not None, "a pipeline begins with assess"
@@ -461,10 +515,19 @@ def _json_value(value: Any) -> str:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
-def _user() -> str:
+def _plan(workspace: Workspace, source: str | None) -> Plan:
+    """The plan that was approved, or what is pending now."""
+    from rollcall.plan import make_plan
+    from rollcall.plan_file import read_plan
+
+    return make_plan(workspace) if source is None else read_plan(workspace, source)
+
+
+def _user(plan: str | None = None) -> str:
+    """Who says that it may be done; plan: the plan that says so."""
     import getpass
 
-    return getpass.getuser()
+    return getpass.getuser() + (f" (plan {plan})" if plan else "")
 
 
 def _end(text: str, exit_code: int) -> None:

@@ -11,10 +11,13 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import jinja2
@@ -35,7 +38,7 @@ class OwnRelation:
 
     Attributes:
         kind: ``table`` or ``view``.
-        digest: of a view's definition; its comment in the database ends with it.
+        digest: of a view's definition and description; its comment in the database ends with it.
     """
 
     schema: str
@@ -71,8 +74,10 @@ def compile_project(settings: Settings, parameters: Mapping[str, str], target: P
     """
     from dbt.cli.main import dbtRunner
 
-    with _environment(_dbt_environment(parameters)):
+    with _environment(_dbt_environment(parameters)), _interruptible() as was_interrupted:
         outcome = dbtRunner().invoke(_arguments(settings, target))
+    if was_interrupted():
+        raise KeyboardInterrupt
     if not outcome.success:
         raise _failure(outcome)
     results: Any = outcome.result
@@ -125,7 +130,7 @@ def _own_relation(node: Any) -> OwnRelation:
     if node.config.materialized == TABLE:
         return OwnRelation(node.schema, node.name, "table", node.compiled_code.strip(), None)
     definition = _inlined(node.compiled_code)
-    digest = hashlib.md5(definition.encode(), usedforsecurity=False).hexdigest()
+    digest = hashlib.md5((definition + node.description).encode(), usedforsecurity=False).hexdigest()
     relation = f'"{node.schema}"."{node.name}"'
     statement = _macro("view_statements")(relation, definition, node.description, digest)
     return OwnRelation(node.schema, node.name, "view", str(statement).strip(), digest)
@@ -173,6 +178,26 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
         for name in variables:
             os.environ.pop(name, None)
         os.environ.update(before)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """Notice a Ctrl-C that dbt keeps to itself."""
+    seen: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    usual = signal.getsignal(signal.SIGINT)
+
+    def note(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(seen)
+    finally:
+        signal.signal(signal.SIGINT, usual)
 
 
 def _failure(outcome: Any) -> ConfigurationError | EvaluationError:

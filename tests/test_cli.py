@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psycopg
@@ -120,6 +122,26 @@ def test_a_configuration_that_cannot_work(variables: str, part: str) -> None:
     url = "postgresql://nobody@127.0.0.1:9/never-reached"
     assert_one_line(rollcall("assess", url=url, ROLLCALL_VARS=variables), 2, part)
     assert_one_line(rollcall("assess", "--vars", variables, url=url), 2, part)
+
+
+@pytest.mark.parametrize("seconds", [0.5, 3.0])
+def test_ctrl_c_ends_in_one_line(database: str, tmp_path: Path, seconds: float) -> None:
+    """While it starts, and while dbt compiles, which keeps a Ctrl-C to itself."""
+    (tmp_path / "compiled").mkdir()
+    call_centre(database, tmp_path)
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from rollcall.cli import main; main()", "plan"],
+        env={**os.environ, "ROLLCALL_DATABASE_URL": database, "ROLLCALL_STATE_DIR": str(tmp_path)},
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert stderr.strip().splitlines()[-1].startswith("rollcall: interrupted;"), stderr
 
 
 def test_usage_errors_are_short() -> None:

@@ -5,7 +5,7 @@
 {% materialization rollcall_view, adapter='postgres' %}
     {%- set target_relation = this.incorporate(type='view') -%}
     {%- set definition = inlined(sql) | trim -%}
-    {%- set digest = local_md5(definition) -%}
+    {%- set digest = local_md5(definition ~ model.description) -%}
     {{ run_hooks(pre_hooks) }}
     {% call statement('deployed', fetch_result=True) %}
         select pg_catalog.obj_description(

@@ -81,7 +81,10 @@ floor as (
         should_send_heartbeats,
         has_fresh_heartbeat,
         count(*) filter (where should_send_heartbeats and has_fresh_heartbeat) over ()
-        >= {{ var('heartbeat_feed_min_share') }} * count(*) filter (where should_send_heartbeats) over ()
+        >= greatest(
+            {{ var('heartbeat_feed_min_share') }} * count(*) filter (where should_send_heartbeats) over (),
+            1
+        )
             as heartbeat_feed_is_alive
     from with_heartbeats
 )

@@ -1,6 +1,6 @@
 -- One row per session that a run changed, with the whole row before and after, written with the change itself.
 -- `as_planned`: the planned columns hold what was planned; a trigger of the application may have written otherwise.
-create table {{ this }} (
+create table {{ this.include(database=false) }} (
     run_id text not null references {{ ref('runs') }},
     session_id text not null,
     agent_id text,

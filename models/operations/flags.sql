@@ -1,5 +1,5 @@
 -- One row per feature flag that was ever switched; a flag without a row is off.
-create table {{ this }} (
+create table {{ this.include(database=false) }} (
     name text primary key,
     is_on boolean not null,
     changed_at timestamptz not null default now(),

@@ -1,5 +1,5 @@
 -- One row once any run has held the lease: who held it last, and the fencing token that every batch checks.
-create table {{ this }} (
+create table {{ this.include(database=false) }} (
     name text primary key,
     token bigint not null,
     run_id text not null,

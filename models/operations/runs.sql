@@ -1,5 +1,5 @@
 -- One row per run of a command that may change something, or that judged the database for the record.
-create table {{ this }} (
+create table {{ this.include(database=false) }} (
     run_id text primary key,
     command text not null,
     started_at timestamptz not null default now(),

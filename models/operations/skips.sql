@@ -1,5 +1,5 @@
 -- One row per planned session that a run left alone, with the reason.
-create table {{ this }} (
+create table {{ this.include(database=false) }} (
     run_id text not null references {{ ref('runs') }},
     session_id text not null,
     reason text not null,

@@ -1,6 +1,6 @@
 -- One row per statement of the migration that a run sent: recorded as started before it was sent, and with how it
 -- ended afterwards. One that is still started was cut off: by a kill, or by the end of the connection.
-create table {{ this }} (
+create table {{ this.include(database=false) }} (
     run_id text not null references {{ ref('runs') }},
     position integer not null,
     object_name text not null,
