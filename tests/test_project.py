@@ -78,3 +78,11 @@ def test_what_was_kept_names_no_secret(database: str, tmp_path: Path) -> None:
     for path in tmp_path.rglob("*"):
         if path.is_file():
             assert b"planted-secret" not in path.read_bytes(), path
+
+
+def test_what_is_kept_names_no_database(database: str, tmp_path: Path) -> None:
+    """It is used again for another database with the same columns."""
+    centre = call_centre(database, tmp_path)
+    project = centre.workspace.project
+    texts = [*project._compilation.sql.values(), *(own.statement for own in project.own_relations)]
+    assert not [text for text in texts if centre.workspace.database.name in text]
