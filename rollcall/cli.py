@@ -18,6 +18,7 @@ from rollcall import __version__
 from rollcall.errors import ConfigurationError, RollcallError
 
 if TYPE_CHECKING:
+    from rollcall.plan import Plan
     from rollcall.results import Assessment
     from rollcall.verification import Verification
     from rollcall.workspace import Workspace

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rollcall.migration import MigrationResult
     from rollcall.plan import Plan
     from rollcall.simulator.report import Report
+    from rollcall.undo import UndoResult
     from rollcall.verification import Verification
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "show_report",
     "show_simulation",
     "show_statement",
+    "show_undo",
     "show_verification",
     "step",
     "use_stderr",
@@ -251,6 +253,21 @@ def show_cleaning(result: CleaningResult) -> None:
         )
 
 
+def show_undo(result: UndoResult) -> None:
+    """How many sessions were restored, and which were not and why."""
+    done = "would be restored" if result.dry_run else f"restored (run {result.run_id})"
+    _out.print(f"{result.changed} of {result.planned} sessions of run {escape(result.undoes)} {done}.")
+    for column, count in result.not_restored.items():
+        _out.print(f"[yellow]not restored:[/] {escape(column)} in {count}: the application writes it itself")
+    for conflict in result.conflicts[:SKIPS_SHOWN]:
+        _out.print(
+            f"[yellow]left alone:[/] {escape(conflict['session_id'])}: {escape(conflict['reason'])}",
+            soft_wrap=True,
+        )
+    if len(result.conflicts) > SKIPS_SHOWN:
+        _out.print(f"  and {len(result.conflicts) - SKIPS_SHOWN} more; --json lists them all")
+
+
 def show_verification(verification: Verification, before: Assessment | None = None) -> None:
     """The judgement, and what is proven."""
     show_assessment(verification.assessment, before)
@@ -262,8 +279,19 @@ def show_verification(verification: Verification, before: Assessment | None = No
             f" other columns changed: {proof.other_columns_changed}; rows missing: {proof.rows_missing}",
             soft_wrap=True,
         )
+        for column, count in proof.other_columns.items():
+            if not proof.other_columns_changed:
+                _out.print(f"  the application itself wrote {escape(column)} in {count} of them.")
+        if proof.written_otherwise:
+            _out.print(f"  a trigger of the application wrote something else in {proof.written_otherwise}.")
         if proof.changed_since:
             _out.print(f"  {proof.changed_since} of them were changed again by the application since.")
+    for regret in verification.regrets[:SKIPS_SHOWN]:
+        _out.print(
+            f"[yellow]regret:[/] {escape(regret.session_id)} was closed at {_instant(regret.closed_at)}, and"
+            f" its agent {escape(regret.agent_id)} showed life afterwards: {escape(regret.sign)}",
+            soft_wrap=True,
+        )
     if verification.newly_due:
         _out.print(
             f"  {verification.newly_due} sessions became due meanwhile: {_keys(verification.newly_due_keys)}"
@@ -462,4 +490,4 @@ def _keys(keys: Sequence[str]) -> str:
 
 
 def _instant(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -15,11 +15,13 @@ from pathlib import Path
 
 from rollcall import console
 from rollcall.assessment import assess
+from rollcall.breaker import check_breaker
 from rollcall.cleaning import CleaningResult, clean
 from rollcall.errors import ConfigurationError, EvaluationError
 from rollcall.ledger import Run, open_run
 from rollcall.migration import MigrationResult, migrate
 from rollcall.plan import Plan, make_plan
+from rollcall.plan_file import read_plan
 from rollcall.report.outcome import RunOutcome
 from rollcall.results import Assessment, Verdict
 from rollcall.settings import load_settings
@@ -45,6 +47,7 @@ class Pipeline:
         command: what the run is recorded as.
         approval: how the plan is approved.
         history: judge closed sessions, all calls and the deployed views too.
+        plan: execute just this plan, which is approved: a file, or a stored plan's hash.
     """
 
     def __init__(
@@ -54,11 +57,13 @@ class Pipeline:
         approval: Approval = Approval.ASK,
         *,
         history: bool = False,
+        plan: str | None = None,
     ) -> None:
         self.workspace = workspace
         self.command = command
         self.approval = approval
         self.history = history
+        self.source = plan
         self.started_at = datetime.now(UTC)
         self.before: Assessment | None = None
         self.pending: Plan | None = None
@@ -78,6 +83,7 @@ class Pipeline:
         approval: str = Approval.ASK,
         *,
         history: bool = False,
+        plan: str | None = None,
     ) -> Iterator[Pipeline]:
         """A pipeline on the configured database; its run ends with the block.
 
@@ -85,7 +91,7 @@ class Pipeline:
             ConfigurationError, ConnectionFailed: see `load_settings` and `Workspace`.
         """
         workspace = Workspace(load_settings(variables))
-        pipeline = cls(workspace, command, Approval(approval), history=history)
+        pipeline = cls(workspace, command, Approval(approval), history=history, plan=plan)
         with pipeline._stack:
             yield pipeline
 
@@ -118,18 +124,25 @@ class Pipeline:
         return self.before
 
     def plan(self) -> Plan:
-        """Read what is still to be done."""
+        """Read what is still to be done, or the plan that was approved.
+
+        Raises:
+            Refused: the approved plan does not fit; see `read_plan`.
+        """
         console.step("Plan")
-        self.pending = make_plan(self.workspace)
+        self.pending = (
+            make_plan(self.workspace) if self.source is None else read_plan(self.workspace, self.source)
+        )
         console.show_plan(self.pending)
         return self.pending
 
     def approve(self) -> None:
-        """Ask, where a person is to be asked, and take the lease.
+        """Ask, where a person is to be asked, and take the lease; without a person, ask the breaker.
 
         Raises:
             ConfigurationError: nobody can be asked, or the person says no; nothing was changed.
             LeaseHeld: another run is at work.
+            Refused: the breaker tripped.
         """
         approver = None if self._plan.is_empty else self._approver()
         self._run = self._stack.enter_context(open_run(self.workspace, self.command, approver))
@@ -137,6 +150,8 @@ class Pipeline:
         if self.before is not None:
             self._run.note(verdict_before=self.before.verdict.value)
             self._run.note_rules("before", self.before)
+        if self.approval is Approval.SCHEDULE:
+            check_breaker(self.workspace, self._plan)
 
     def migrate(self) -> MigrationResult:
         """Execute the plan's statements."""
@@ -210,6 +225,8 @@ class Pipeline:
         return self._run
 
     def _approver(self) -> str:
+        if self.source is not None:
+            return f"{getpass.getuser()} (plan {self.source})"
         if self.approval is not Approval.ASK:
             return f"{getpass.getuser()} ({self.approval.value})"
         if not sys.stdin.isatty():

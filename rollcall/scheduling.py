@@ -64,7 +64,9 @@ def prepare_prefect(state_directory: Path) -> None:
         os.environ.setdefault(name, value)
 
 
-def run_pipeline(variables: str | None, approval: str, *, history: bool) -> RunOutcome:
+def run_pipeline(
+    variables: str | None, approval: str, *, history: bool, plan: str | None = None
+) -> RunOutcome:
     """Run the whole line as a Prefect flow in this process.
 
     Raises:
@@ -83,7 +85,9 @@ def run_pipeline(variables: str | None, approval: str, *, history: bool) -> RunO
         from flows.pipeline import pipeline
 
         try:
-            state = pipeline(variables=variables, approval=approval, history=history, return_state=True)
+            state = pipeline(
+                variables=variables, approval=approval, history=history, plan=plan, return_state=True
+            )
         except TerminationSignal:
             raise SystemExit(TERMINATED) from None
         result: Any = state.result(raise_on_failure=False)

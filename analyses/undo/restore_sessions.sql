@@ -1,0 +1,90 @@
+-- Statement 2 of a batch of an undo: judge the locked sessions, restore the planned columns of those that still hold
+-- what the run wrote, keep both images, and hold the sessions back from unattended runs.
+-- $1: run_id of the undo. $2: run_id of the run to undo. $3: keys of the locked sessions, as text. $4: whether that run
+-- was an undo itself, so that what it held back is released.
+-- One row per session: restored (no reason, and the columns that could not be restored), or why it was left alone.
+{%- set columns = app_columns('agent_sessions') -%}
+{%- set sessions = source('application', 'agent_sessions') -%}
+{%- set session_id = app_column(columns, 'sessions_id_column') -%}
+{%- set status = app_column(columns, 'sessions_status_column') -%}
+{%- set call_id = app_column(columns, 'sessions_call_id_column') -%}
+{%- set logout_at = app_column(columns, 'sessions_logout_at_column') %}
+with {{ undo_verdicts('$2', '$3') }},
+
+restored as (
+    update {{ sessions }} as s
+    set
+        {{ status }} = v.status_before,
+        {{ logout_at }} = v.logout_at_before,
+        {{ call_id }} = v.call_id_before
+    from verdicts as v
+    where v.session_id = s.{{ session_id }}
+        and s.{{ session_id }} = any({{ keys('$3', app_column_type(columns, 'sessions_id_column')) }})
+        and v.reason is null
+    returning
+        s.{{ session_id }}::text as session_id,
+        v.agent_id,
+        v.image as before_image,
+        v.image_before,
+        to_jsonb(s) as after_image,
+        s.{{ status }} is not distinct from v.status_before
+        and s.{{ logout_at }} is not distinct from v.logout_at_before
+        and s.{{ call_id }} is not distinct from v.call_id_before as as_planned
+),
+
+recorded as (
+    insert into {{ ref('changes') }} (
+        run_id, session_id, agent_id, rules, remedy, evidence, before_image, after_image, as_planned
+    )
+    select
+        $1,
+        session_id,
+        agent_id,
+        array['undo'],
+        'undo',
+        jsonb_build_object('undoes', $2::text),
+        before_image,
+        after_image,
+        as_planned
+    from restored
+),
+
+held as (
+    insert into {{ ref('held_sessions') }} as h (session_id, run_id)
+    select
+        session_id,
+        $1
+    from restored
+    where not $4::boolean
+    on conflict (session_id) do update
+        set
+            run_id = excluded.run_id,
+            held_at = excluded.held_at,
+            released_at = null
+),
+
+released as (
+    update {{ ref('held_sessions') }} as h
+    set released_at = clock_timestamp()
+    from restored as r
+    where $4::boolean
+        and h.session_id = r.session_id
+)
+
+select
+    r.session_id,
+    null as reason,
+    array(
+        select was.key
+        from jsonb_each(r.image_before) as was (key, value)
+        where r.after_image -> was.key is distinct from was.value
+        order by was.key
+    ) as not_restored
+from restored as r
+union all
+select
+    v.session_id::text as session_id,
+    v.reason,
+    '{}'::text[] as not_restored
+from verdicts as v
+where v.reason is not null

@@ -1,0 +1,59 @@
+{#
+    CTEs that judge what a run wrote, as it is now: `images` (what the run recorded) and `verdicts`, one row per session
+    that is still there: `reason` says why it is left alone, null that it still holds what we wrote.
+    Images are compared after both have been read into the table's own types: an instant has many spellings.
+    run_id, keys: parameters; keys as a list of texts.
+#}
+{% macro undo_verdicts(run_id, keys) -%}
+{%- set columns = app_columns('agent_sessions') -%}
+{%- set session_id = app_column(columns, 'sessions_id_column') -%}
+{%- set session_id_type = app_column_type(columns, 'sessions_id_column') -%}
+images as (
+    select
+        c.session_id::{{ session_id_type }} as session_id,
+        c.agent_id,
+        c.before_image,
+        c.after_image
+    from {{ ref('changes') }} as c
+    where c.run_id = {{ run_id }}
+        and c.session_id = any({{ keys }}::text[])
+),
+
+compared as (
+    select
+        i.session_id,
+        i.agent_id,
+        i.before_image,
+        to_jsonb(s) as image,
+        to_jsonb(jsonb_populate_record(s, i.before_image)) as image_before,
+        to_jsonb(jsonb_populate_record(s, i.after_image)) as image_after,
+        (jsonb_populate_record(s, i.before_image)).{{ app_column(columns, 'sessions_status_column') }} as status_before,
+        (jsonb_populate_record(s, i.before_image)).{{ app_column(columns, 'sessions_logout_at_column') }}
+            as logout_at_before,
+        (jsonb_populate_record(s, i.before_image)).{{ app_column(columns, 'sessions_call_id_column') }}
+            as call_id_before
+    from images as i
+    join {{ source('application', 'agent_sessions') }} as s on s.{{ session_id }} = i.session_id
+),
+
+verdicts as (
+    select
+        c.session_id,
+        c.agent_id,
+        c.image,
+        c.image_before,
+        c.status_before,
+        c.logout_at_before,
+        c.call_id_before,
+        case
+            when c.image = c.image_after then null
+            when c.image = c.image_before then 'already as it was before the run'
+            else 'changed since: ' || (
+                select string_agg(wrote.key, ', ' order by wrote.key)
+                from jsonb_each(c.image_after) as wrote (key, value)
+                where c.image -> wrote.key is distinct from wrote.value
+            )
+        end as reason
+    from compared as c
+)
+{%- endmacro %}

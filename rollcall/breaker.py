@@ -1,0 +1,52 @@
+"""The breaker: an unattended run never logs a whole floor out because a feed has stopped.
+
+When a heartbeat feed breaks, every agent looks gone at once. Nobody is there to wonder about that
+in a scheduled run, so it stops where most working sessions would be closed, most were last seen
+within minutes of each other, and calls go on as before; and where the feed contradicts itself.
+Agents who leave in the evening stop calling, too: that trips nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from rollcall.errors import Refused
+from rollcall.plan import Plan
+from rollcall.workspace import Workspace
+
+__all__ = ["check_breaker"]
+
+
+def check_breaker(workspace: Workspace, plan: Plan) -> None:
+    """Make sure that an unattended run may execute the plan; the ledger is there already.
+
+    Raises:
+        Refused: the evidence points at the feed and not at the agents; says why.
+    """
+    with workspace.database.snapshot(plan.judged_at) as snapshot:
+        row = snapshot.row(workspace.project.sql("breaker_evidence"))
+    if row["feed_is_silent"]:
+        _refuse(
+            "the activity feed is silent: no open session shows life of its own, while "
+            f"{row['contradicting_calls']} calls were connected"
+        )
+    if row["in_future"]:
+        _refuse(f"{row['in_future']} open sessions show life in the future: a clock or a time zone is wrong")
+    if row["points_at_the_feed"]:
+        _refuse(
+            f"{row['closing_in_all']} of {row['working_sessions']} working sessions would be closed, "
+            f"{row['sessions_in_cluster']} of them last seen between {_time(row['cluster_from'])} and "
+            f"{_time(row['cluster_to'])} UTC, while calls go on ({row['calls_after']} connected since, "
+            f"{row['calls_before']} in as long before): that points at the feed, not at the agents"
+        )
+
+
+def _refuse(why: str) -> None:
+    raise Refused(
+        f"the breaker tripped, and this unattended run changes nothing: {why}",
+        "look at the feed; `rollcall clean`, run by a person, executes the plan",
+    )
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"

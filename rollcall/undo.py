@@ -1,0 +1,143 @@
+"""Undo: restore what one run changed, where nobody has touched it since.
+
+A row is restored when it still is what the run left, column by column; the planned columns get
+their values from before the run. The others are conflicts: they are listed with what changed, and
+left alone. An undo is a run like any other, with images of its own, and can be undone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rollcall.batches import Batches, BatchResult, Item, Watcher
+from rollcall.cleaning import refuse_what_cannot_work
+from rollcall.database import Connection, Row, Snapshot, fetch
+from rollcall.errors import ConfigurationError
+from rollcall.ledger import Run, has_ledger, open_run
+from rollcall.workspace import Workspace
+
+__all__ = ["UndoResult", "undo"]
+
+ITEMS_AT_ONCE = 1_000
+LEDGER = ("runs", "changes", "held_sessions")
+
+
+@dataclass
+class UndoResult(BatchResult):
+    """What one undo did, or would do.
+
+    Attributes:
+        undoes: the run that was undone.
+        not_restored: columns beside the planned ones that a trigger of the application wrote, and how often.
+    """
+
+    undoes: str = ""
+    dry_run: bool = False
+    not_restored: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def conflicts(self) -> list[dict[str, str]]:
+        return self.skipped
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "run_id": None if self.dry_run else self.run_id,
+            "undoes": self.undoes,
+            "dry_run": self.dry_run,
+            "restored": self.changed,
+            "conflicts": self.conflicts,
+            "not_restored": dict(self.not_restored),
+        }
+
+
+def undo(
+    workspace: Workspace,
+    run_id: str,
+    *,
+    dry_run: bool = False,
+    approved_by: str | None = None,
+    watcher: Watcher | None = None,
+) -> UndoResult:
+    """Restore the before-images of one run.
+
+    Args:
+        run_id: the run to undo; may be an undo itself.
+        dry_run: only say what would be restored and what not; changes nothing.
+
+    Raises:
+        ConfigurationError: no such run.
+        LeaseHeld: another run is at work.
+        Refused: nothing could be restored at all, or the lease was lost.
+    """
+    with workspace.database.snapshot() as snapshot:
+        target = _target(workspace, snapshot, run_id)
+        if dry_run:
+            return _preview(workspace, snapshot, run_id, target["changes"])
+    with open_run(workspace, "undo", approved_by) as run:
+        result = UndoResult(run.id, planned=target["changes"], undoes=run_id)
+        run.note(planned=result.planned, undoes=run_id)
+        if target["changes"]:
+            refuse_what_cannot_work(workspace, target["statuses"])
+            _restore(workspace, run, result, is_redo=target["undoes"] is not None, watcher=watcher)
+        return result
+
+
+def _target(workspace: Workspace, snapshot: Snapshot, run_id: str) -> Row:
+    project = workspace.project
+    rows = (
+        snapshot.rows(project.sql("undo_target"), [run_id]) if has_ledger(snapshot, project, *LEDGER) else []
+    )
+    if not rows:
+        raise ConfigurationError(f"no run {run_id} is recorded", "`rollcall history` lists the runs")
+    return rows[0]
+
+
+def _restore(
+    workspace: Workspace, run: Run, result: UndoResult, *, is_redo: bool, watcher: Watcher | None
+) -> None:
+    query = workspace.project.sql("restore_sessions")
+
+    def judge_and_restore(connection: Connection, items: Sequence[Item]) -> list[Row]:
+        keys = [item["session_id"] for item in items]
+        rows = fetch(connection, query, [run.id, result.undoes, keys, is_redo])
+        for row in rows:
+            result.not_restored.update(row["not_restored"])
+        return rows
+
+    mark_undone = workspace.project.sql("mark_undone")
+    try:
+        Batches(workspace, run, result, judge_and_restore, watcher=watcher).work(
+            _items(workspace, run.connection, result.undoes)
+        )
+    finally:
+        run.note_if_possible(changed=result.changed, skipped=len(result.skipped))
+    if result.changed:
+        fetch(run.connection, mark_undone, [result.undoes, run.id])
+
+
+def _preview(workspace: Workspace, snapshot: Snapshot, run_id: str, planned: int) -> UndoResult:
+    result = UndoResult("", planned=planned, undoes=run_id, dry_run=True)
+    query = workspace.project.sql("preview_undo")
+    for page in _pages(workspace, snapshot.connection, run_id):
+        for row in snapshot.rows(query, [run_id, page]):
+            if row["reason"] is None:
+                result.changed += 1
+            else:
+                result.skipped.append({"session_id": row["session_id"], "reason": row["reason"]})
+    return result
+
+
+def _items(workspace: Workspace, connection: Connection, run_id: str) -> Iterator[Item]:
+    for page in _pages(workspace, connection, run_id):
+        yield from ({"session_id": key} for key in page)
+
+
+def _pages(workspace: Workspace, connection: Connection, run_id: str) -> Iterator[list[str]]:
+    query, last = workspace.project.sql("undo_items"), ""
+    while rows := fetch(connection, query, [run_id, last, ITEMS_AT_ONCE]):
+        page = [row["session_id"] for row in rows]
+        yield page
+        last = page[-1]
