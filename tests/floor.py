@@ -18,7 +18,7 @@ from psycopg.rows import dict_row
 from rollcall import cleaning
 from rollcall.cleaning import CleaningResult, clean
 from rollcall.database import Connection
-from rollcall.ledger import Run, open_run
+from rollcall.ledger import open_run
 from rollcall.plan import Plan, make_plan
 from rollcall.postgres_server import PostgresServer
 from rollcall.settings import load_settings
@@ -46,6 +46,8 @@ TABLES = """
 """
 QUICK = {"locked_row_pause_seconds": 0.05, "locked_row_passes": 2, "lock_timeout_ms": 3_000}
 """So that a test does not wait, and a busy machine does not matter."""
+
+NOW = "timezone('utc', now())"
 
 Ago = float | None
 """Minutes before now, or none for null."""
@@ -235,6 +237,18 @@ def _empty(floor: Floor) -> None:
     floor.rows(f"truncate {names} restart identity cascade")
 
 
+def make_trigger(floor: Floor, body: str) -> None:
+    """A trigger of the application on every session that is updated."""
+    floor.rows(
+        f"create or replace function hook() returns trigger language plpgsql as $$ begin {body} end $$"
+    )
+    floor.rows("create trigger hook before update on agent_sessions for each row execute function hook()")
+
+
+def drop_trigger(floor: Floor) -> None:
+    floor.rows("drop trigger if exists hook on agent_sessions")
+
+
 class Between:
     """Runs something of the application's between the lock and the judgement of the first batch."""
 
@@ -251,4 +265,4 @@ class Between:
         monkeypatch.setattr(cleaning._Repair, "judge_and_change", judge)
 
 
-__all__ = ["Between", "Floor", "Run", "floor"]
+__all__ = ["NOW", "Between", "Floor", "drop_trigger", "floor", "make_trigger"]

@@ -21,11 +21,10 @@ from rollcall.errors import LeaseHeld, Refused
 from rollcall.ledger import open_run
 from rollcall.plan import make_plan
 from rollcall.verification import verify
-from tests.floor import Between, Floor, floor
+from tests.floor import NOW, Between, Floor, drop_trigger, floor, make_trigger
 
 __all__ = ["floor"]
 
-NOW = "timezone('utc', now())"
 HEARTBEAT = f"""
     update agent_sessions
     set last_heartbeat = {NOW}, device_connected = true, last_activity = {NOW}
@@ -217,17 +216,6 @@ def test_a_batch_that_takes_too_long_is_divided(floor: Floor) -> None:
         drop_trigger(floor)
     assert (result.changed, result.skipped) == (16, [])
     assert len(floor.changes()) == 16
-
-
-def make_trigger(floor: Floor, body: str) -> None:
-    floor.rows(
-        f"create or replace function hook() returns trigger language plpgsql as $$ begin {body} end $$"
-    )
-    floor.rows("create trigger hook before update on agent_sessions for each row execute function hook()")
-
-
-def drop_trigger(floor: Floor) -> None:
-    floor.rows("drop trigger if exists hook on agent_sessions")
 
 
 def test_the_application_waits_for_no_batch_longer_than_the_lock_time_out(
