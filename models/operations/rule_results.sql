@@ -1,7 +1,7 @@
 -- One row per run, stage and rule: the exact count, the first keys of what failed, since when each of them fails, and
 -- how that compares with the judgement that was recorded before it. Rows older than rule_results_keep_days are pruned,
 -- but never a rule's latest.
-create table {{ this }} (
+create table {{ this.include(database=false) }} (
     run_id text not null references {{ ref('runs') }},
     stage text not null,
     rule text not null,
