@@ -16,6 +16,7 @@ import typer
 
 from rollcall import __version__
 from rollcall.errors import ConfigurationError, RollcallError
+from rollcall.verdict import FailOn, exit_code_of
 
 if TYPE_CHECKING:
     from rollcall.plan import Plan
@@ -54,6 +55,12 @@ Markdown = Annotated[
 ]
 Report = Annotated[
     Path | None, typer.Option("--report", metavar="DIR", help="Write the readiness report here.")
+]
+
+
+FailOnOption = Annotated[
+    FailOn,
+    typer.Option("--fail-on", help="From which severity on the exit code is not 0; warnings alone give 13."),
 ]
 
 
@@ -110,6 +117,7 @@ def assess(
     junit: Junit = None,
     markdown: Markdown = None,
     report: Report = None,
+    fail_on: FailOnOption = FailOn.CRITICAL,
     variables: Vars = None,
 ) -> None:
     """Judge the database: verdict, rules, failing sessions. Read-only."""
@@ -123,7 +131,7 @@ def assess(
     else:
         console.show_assessment(assessment)
     _write_reports(workspace, "assess", assessment, junit, markdown, report)
-    _exit_with_verdict(assessment)
+    _exit_with_verdict(assessment, fail_on)
 
 
 @app.command()
@@ -242,6 +250,7 @@ def verify(
     junit: Junit = None,
     markdown: Markdown = None,
     report: Report = None,
+    fail_on: FailOnOption = FailOn.CRITICAL,
     variables: Vars = None,
 ) -> None:
     """Judge again, and prove what a run changed and what it did not. Read-only."""
@@ -257,7 +266,7 @@ def verify(
     _write_reports(workspace, "verify", verification.assessment, junit, markdown, report, verification)
     if verification.proof is not None and not verification.proof.holds:
         raise typer.Exit(1)
-    _exit_with_verdict(verification.assessment)
+    _exit_with_verdict(verification.assessment, fail_on)
 
 
 @app.command()
@@ -300,11 +309,13 @@ def history(
     as_json: Json = False,
     variables: Vars = None,
 ) -> None:
-    """Show past runs: verdict, changes, who approved. Read-only."""
+    """Show past runs: verdict, changes, and what of each rule was new or resolved. Read-only."""
     from rollcall import console
     from rollcall.ledger import history as past_runs
+    from rollcall.trend import with_failures
 
-    runs = past_runs(_workspace(variables, as_json), limit)
+    workspace = _workspace(variables, as_json)
+    runs = with_failures(workspace, past_runs(workspace, limit))
     if as_json:
         _print_json(runs)
     else:
@@ -501,10 +512,8 @@ def _write(path: Path, text: str) -> None:
         raise RollcallError(f"cannot write {path}: {error.strerror}", "give another file") from error
 
 
-def _exit_with_verdict(assessment: Assessment) -> None:
-    from rollcall.verdict import EXIT_CODES
-
-    raise typer.Exit(EXIT_CODES[assessment.verdict])
+def _exit_with_verdict(assessment: Assessment, fail_on: FailOn = FailOn.CRITICAL) -> None:
+    raise typer.Exit(exit_code_of(assessment.verdict, assessment.rules, fail_on))
 
 
 def _print_json(document: Any) -> None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,7 +19,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from rollcall.batches import Watcher
-from rollcall.results import Assessment, Check, Severity
+from rollcall.report.words import rule_page
+from rollcall.results import Assessment, Check, RuleResult, Severity
 from rollcall.verdict import HEADLINES, PASS
 
 if TYPE_CHECKING:
@@ -158,16 +159,30 @@ def _show_rules(assessment: Assessment, before: Assessment | None) -> None:
         if before is not None:
             table.add_column("before", justify="right")
         table.add_column("now" if before else "violations", justify="right")
+        table.add_column("since the last run" if any(_since_last(rule) for rule in shown) else "")
         for rule in shown:
             colour = COLOURS[rule.severity] if rule.violations else "dim"
             cells = [f"[{colour}]{rule.name}", rule.severity.value]
             if before is not None:
                 cells.append(f"[dim]{counts_before.get(rule.name, '')}")
-            table.add_row(*cells, f"[{colour}]{rule.violations}")
+            table.add_row(*cells, f"[{colour}]{rule.violations}", f"[dim]{_since_last(rule)}")
         _out.print(table)
+        if any(rule_page(rule) for rule in shown):
+            _out.print("[dim]each rule is explained in docs/rules/[/]")
     clean = [rule.name for rule in assessment.rules if rule not in shown]
     if clean:
         _out.print(f"\n[dim]no violation of: {', '.join(clean)}[/]\n")
+
+
+def _since_last(rule: RuleResult) -> str:
+    """Like “3 new, 2 resolved, 1 waived”; nothing where nothing moved."""
+    trend = rule.trend
+    counts = (
+        (trend.new if trend else 0, "new"),
+        (trend.resolved if trend else 0, "resolved"),
+        (rule.waived, "waived"),
+    )
+    return ", ".join(f"{count} {word}" for count, word in counts if count)
 
 
 def show_demo(agents: int, sessions: int, calls: int, url: str) -> None:
@@ -303,15 +318,16 @@ def show_report(path: Path) -> None:
     _out.print(f"report: {escape(str(path))}", soft_wrap=True)
 
 
-def show_history(runs: Sequence[dict[str, object]]) -> None:
+def show_history(runs: Sequence[dict[str, Any]]) -> None:
     """Past runs, newest first."""
     if not runs:
         _out.print("No run is recorded yet.")
         return
-    table = _table("run", "command", "verdict", "changed", "ended")
+    table = _table("run", "command", "verdict", "changed", "new", "resolved", "ended")
     for run in runs:
         ended = "failed" if run["failure"] else "yes" if run["finished_at"] else "killed"
-        cells = (run["run_id"], run["command"], run["verdict"] or "", run["changed"] or 0, ended)
+        moved = [sum(rule[name] or 0 for rule in run["rules"]) for name in ("new", "resolved")]
+        cells = (run["run_id"], run["command"], run["verdict"] or "", run["changed"] or 0, *moved, ended)
         table.add_row(*(escape(str(cell)) for cell in cells))
     _out.print(table)
 

@@ -19,8 +19,9 @@ import psycopg
 from rollcall.database import Row, Snapshot
 from rollcall.project import Project
 from rollcall.results import Assessment, Floor, OpenSession, PastResult, RuleResult, Trend
+from rollcall.workspace import Workspace
 
-__all__ = ["failures_of_runs", "past_results", "read_floor", "rows_to_record", "with_trends"]
+__all__ = ["past_results", "read_floor", "rows_to_record", "with_failures", "with_trends"]
 
 # No ledger yet, one of an older version, or none that this role may read.
 _NO_HISTORY = (
@@ -118,12 +119,18 @@ def read_floor(snapshot: Snapshot, project: Project) -> Floor:
     )
 
 
-def failures_of_runs(snapshot: Snapshot, project: Project, run_ids: Sequence[str]) -> dict[str, list[Row]]:
-    """By run: its rules that failed at its last judgement, or that it resolved, those that decide first."""
-    found: dict[str, list[Row]] = {}
-    for row in _history(snapshot, project.sql("failures_of_runs"), [list(run_ids)]):
-        found.setdefault(row.pop("run_id"), []).append(row)
-    return found
+def with_failures(workspace: Workspace, runs: Sequence[Row]) -> list[Row]:
+    """Past runs, each with `rules`: those that failed at its last judgement, or that it resolved.
+
+    The rules that decide come first; an empty list is a run that found nothing, or judged nothing.
+    """
+    by_run: dict[str, list[Row]] = {}
+    if runs:
+        with workspace.database.snapshot() as snapshot:
+            query = workspace.project.sql("failures_of_runs")
+            for row in _history(snapshot, query, [[run["run_id"] for run in runs]]):
+                by_run.setdefault(row.pop("run_id"), []).append(row)
+    return [{**run, "rules": by_run.get(run["run_id"], [])} for run in runs]
 
 
 def _history(snapshot: Snapshot, query: str, parameters: Sequence[Any]) -> list[Row]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from enum import StrEnum
 
 from rollcall.results import Check, RuleResult, Severity, Verdict
 
-__all__ = ["EXIT_CODES", "HEADLINES", "checks_of", "verdict_of"]
+__all__ = ["EXIT_CODES", "HEADLINES", "FailOn", "checks_of", "exit_code_of", "verdict_of"]
 
 PASS = "PASS"
 FAIL = "FAIL"
@@ -18,6 +19,17 @@ EXIT_CODES: Mapping[Verdict, int] = {
     Verdict.NEEDS_DATABASE_MIGRATION: 11,
     Verdict.NOT_READY: 12,
 }
+
+WARNED = 13  # READY, but a warning is violated and the caller asked for it to count
+
+
+class FailOn(StrEnum):
+    """From which severity on a violated rule makes the exit code differ from 0."""
+
+    WARN = "warn"
+    CRITICAL = "critical"
+    BLOCKING = "blocking"
+
 
 HEADLINES: Mapping[Verdict, tuple[str, str]] = {
     Verdict.READY: ("🟢", "READY FOR PRODUCTION"),
@@ -48,3 +60,13 @@ def verdict_of(checks: Mapping[Check, str]) -> Verdict:
     if NEEDS_CLEANUP in (checks[check] for check in _CLEANABLE):
         return Verdict.NEEDS_SESSION_CLEANUP
     return Verdict.READY
+
+
+def exit_code_of(verdict: Verdict, rules: Iterable[RuleResult], fail_on: FailOn = FailOn.CRITICAL) -> int:
+    """The exit code of `assess` and `verify`; whatever could not be evaluated has another one."""
+    if fail_on is FailOn.BLOCKING:
+        return EXIT_CODES[verdict] if verdict is Verdict.NOT_READY else 0
+    if fail_on is FailOn.WARN and verdict is Verdict.READY:
+        warned = any(not rule.passed and rule.severity is Severity.WARNING for rule in rules)
+        return WARNED if warned else 0
+    return EXIT_CODES[verdict]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from rollcall.postgres_server import PostgresServer
 from rollcall.results import Assessment, RuleResult
 from tests.call_centre import CallCentre, call_centre
 from tests.conftest import fresh_database
+from tests.test_cli import rollcall
 
 SCALE = Scale(agents=60, sessions=600, calls=2_000, days=10)
 RULE = "duplicate_open_session"
@@ -216,3 +218,18 @@ def test_the_record_is_a_view_for_people(centre: CallCentre) -> None:
     assert (new, persisting, resolved) == (1, violations - 1, 0)
     assert since < datetime.now(UTC)
     assert added in keys
+
+
+def test_the_command_shows_what_each_run_found_new_and_resolved(centre: CallCentre, tmp_path: Path) -> None:
+    record(centre)
+    add_duplicate(centre)
+    record(centre)
+    done = rollcall("history", "--json", url=centre.url, state=tmp_path)
+    newest, before, *_ = json.loads(done.stdout)
+    found = {row["rule"]: row for row in newest["rules"]}
+    assert found[RULE]["new"] == 1
+    assert found[RULE]["persisting"] == found[RULE]["violations"] - 1
+    assert {row["new"] for row in before["rules"]} == {None}, "there was nothing to compare with"
+    shown = rollcall("history", url=centre.url, state=tmp_path).stdout
+    assert "resolved" in shown.splitlines()[0]
+    assert newest["run_id"] in shown

@@ -20,7 +20,7 @@ __all__ = ["STATES", "Chart", "charts_of_rules", "timeline"]
 SHOWN_HOURS = 12
 SESSIONS_SHOWN = 60
 ROW_HEIGHT = 15
-LONGEST_LABEL = 12
+LONGEST_LABEL = 10
 
 # What may be said of an open session: in words, and in which of the page's colours.
 STATES = {
