@@ -32,7 +32,8 @@ RETRIED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 LOOK_SECONDS = 0.05  # how often a running statement is looked at
 POLL_SECONDS = 0.5  # how often a build that is not ours to stop is looked at
 SHOW_SECONDS = 10.0  # how often the progress of a build is shown while its phase stays the same
-NOT_ATTEMPTED = "not attempted, because the statement before it failed"
+ATTACHED = " (attach)"  # how declared_index names the second half of a partition's index
+NOT_ATTEMPTED = "not attempted, because a statement before it failed"
 NOT_THE_OWNER = "connect as the table's owner, or name it in ROLLCALL_MIGRATE_ROLE"
 
 Show = Callable[[str], None]
@@ -52,6 +53,10 @@ class MigrationResult:
     executed: list[str] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
     proof: CatalogueProof | None = None
+
+    @property
+    def skipped_names(self) -> set[str]:
+        return {skip["object"] for skip in self.skipped}
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -90,7 +95,8 @@ def migrate(
     for position, statement in enumerate(statements, start=len(run.made) + 1):
         if statement.object_name not in missing:
             continue
-        if failed:
+        # the part of a partitioned index that could not be built cannot be attached either
+        if failed or statement.object_name.removesuffix(ATTACHED) in result.skipped_names:
             result.skipped.append({"object": statement.object_name, "reason": NOT_ATTEMPTED})
             continue
         reason = executor.execute(position, statement)

@@ -10,11 +10,12 @@ import signal
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import yaml
 from psycopg import sql
 
 from rollcall.catalogue import Catalogue, CatalogueProof
@@ -23,6 +24,7 @@ from rollcall.ledger import open_run
 from rollcall.migration import MigrationResult, migrate
 from rollcall.postgres_server import PostgresServer
 from rollcall.schema import declared_changes, pending_statements
+from rollcall.settings import load_settings
 from rollcall.workspace import Workspace
 from tests.call_centre import CallCentre, call_centre
 
@@ -39,20 +41,32 @@ SESSIONS = "agent_sessions"
 
 
 class Original:
-    """A call centre that is loaded and compiled once. Every `live` is a fresh copy of it under one name."""
+    """A call centre that is loaded and compiled once. Every `live` is a fresh copy of it under one name.
+
+    changes: statements that the application's owner has executed on the default tables, to which the
+    overrides then fit.
+    """
 
     def __init__(
-        self, server: PostgresServer, state: Path, overrides: Any = None, variant: Variant | None = None
+        self,
+        server: PostgresServer,
+        state: Path,
+        overrides: Any = None,
+        variant: Variant | None = None,
+        changes: Sequence[str] = (),
     ) -> None:
         self._server = server
         self._template = f"original_{uuid.uuid4().hex[:8]}"
         self._name = f"live_{uuid.uuid4().hex[:8]}"
         self._execute("create database {}", self._template)
-        original = call_centre(server.conninfo(self._template), state, overrides, variant, scale=TINY)
+        original = call_centre(server.conninfo(self._template), state, variant=variant, scale=TINY)
         self._planted = original.planted
+        for change in changes:
+            original.rows(change)
         with self.copied():
             url = server.conninfo(self._name)
-            settings = dataclasses.replace(original.workspace.settings, conninfo=url)
+            environment = {"ROLLCALL_STATE_DIR": str(state), "ROLLCALL_VARS": yaml.safe_dump(overrides or {})}
+            settings = load_settings(environment=environment, conninfo=url)
             self._workspace = Workspace(settings)
             self._workspace.project.sql("declared_changes")  # compiles everything
         self._url = url

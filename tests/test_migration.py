@@ -174,7 +174,7 @@ def test_a_reader_that_never_ends_is_named_and_nothing_is_changed(live: Live) ->
     assert f"server process {pid} {who}" in first["reason"]
     assert "SELECT $1 AS s, count(*) FROM agent_sessions" in first["reason"]
     assert "secret" not in first["reason"]
-    assert {skip["reason"] for skip in others} == {"not attempted, because the statement before it failed"}
+    assert {skip["reason"] for skip in others} == {"not attempted, because a statement before it failed"}
     assert ("failed: " + first["reason"]) == dict(live.outcomes())[COLUMNS[0]]
     assert live.migrate().skipped == []
     live.assert_complete()
