@@ -507,7 +507,7 @@ def test_markdown_says_verdict_checks_rules_and_what_to_do_next() -> None:
     assert "The proof holds" in summary
     assert "### What to do next" in summary
     summary = markdown_summary(OUTCOMES["needs_migration"]())
-    assert "| <code>abandoned_session</code> | critical | 1,203 | The session is" in summary
+    assert "| <code>abandoned_session</code> | critical | 1,203 | – | The session is" in summary
     assert "<code>clean</code> closes it" in summary
     assert "| `schema_ready` | ❌ FAIL |" in summary
 
@@ -567,6 +567,56 @@ def test_junit_fails_what_decides_and_shows_warnings_as_skipped() -> None:
     info = root.find(".//testcase[@name='heartbeat_feed']")
     assert info is not None
     assert [child.tag for child in info] == ["system-out"]
+
+
+def test_what_is_waived_is_shown_as_such_and_fails_nothing() -> None:
+    judged = with_history(assessment({"abandoned_session": 2, "zombie_call": 9}, keys_of(9)), keys_of(4))
+    rules = tuple(replace(r, passed=r.failing <= 0) for r in judged.rules)
+    judged = replace(judged, rules=rules, checks=checks_of(rules), verdict=verdict_of(checks_of(rules)))
+    cases = {case.get("name"): case for case in ElementTree.fromstring(junit_xml(judged)).iter("testcase")}
+    waived = cases["abandoned_session"].find("skipped")
+    assert waived is not None
+    assert str(waived.get("message")).startswith("waived: 2 sessions, 2 of them waived")
+    warned = cases["zombie_call"].find("skipped")
+    assert "9 calls, 2 of them waived" in str(warned.get("message") if warned is not None else "")
+    assert "1 new, 8 persisting, 4 resolved" in "".join(cases["zombie_call"].itertext()).lower()
+
+    summary = markdown_summary(outcome(before=judged))
+    assert "| <code>zombie_call</code> | warning | 9 (2 waived) | 1 |" in summary
+    assert "### Waived" in summary
+    assert "(expired)" in summary
+
+    page = Page(render(outcome(before=judged))).text
+    assert "2 of them waived" in page
+    assert "READY" in page
+    assert "expired" in page
+
+
+def test_what_is_new_and_what_persists_is_said_with_its_age() -> None:
+    page = Page(render(OUTCOMES["history"]())).text
+    assert "Compared with run 20261122T120000Z-1f2e , judged after its work" in page
+    assert "1 new, 39 persisting, 4 resolved; failing since 2026-11-20 12:00:00 UTC." in page
+    assert "Of the keys compared, 1 new" in page, "where there are more keys than were compared"
+    assert f"{keys_of(1)[0]} new" in page
+    assert f"{keys_of(3)[2]} for 2 d 4 h" in page
+    assert "Which were resolved" in page
+    assert "docs/rules/abandoned_session.md" in page
+
+
+def test_every_chart_has_words_that_say_the_same() -> None:
+    source = render(OUTCOMES["history"]())
+    page = Page(source)
+    drawings = page.all("svg")
+    assert len(drawings) == source.count("<figcaption") + 1 > 5
+    assert all(svg.get("aria-hidden") == "true" for svg in drawings)
+    assert "21 judgements from 2026-11-21 16:00:00 UTC: 30 at first, at most 1,203, now 1,203." in page.text
+    assert "Of 1,391 open sessions: 20 on a live call, 1,331 seen just now, 20 quiet" in page.text
+    assert "60 of 1,391" in page.text
+    rows = re.search(r"The same as a table.*?</table>", source, re.DOTALL)
+    assert rows is not None
+    assert rows.group().count("<tr>") == 61
+    colours = re.findall(r"<svg.*?</svg>", source, re.DOTALL)
+    assert not re.search(r'(?:fill|stroke)="#', "".join(colours)), "colours follow the theme"
 
 
 def test_junit_of_hostile_text_parses_and_keeps_it() -> None:

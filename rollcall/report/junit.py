@@ -2,7 +2,8 @@
 
 A rule that fails a check is a failure. A violated warning is *skipped* with its message: that is
 what Jenkins, GitLab and GitHub's reporters show without failing the job, while the output of a
-test that passed is rarely seen. A violated info passes, with what was found in its output.
+test that passed is rarely seen; so is a rule whose every violation is waived. A violated info
+passes, with what was found in its output.
 """
 
 from __future__ import annotations
@@ -82,15 +83,18 @@ def _case(rule: RuleResult, unit: str) -> ElementTree.Element:
         name=printable(rule.name),
         time="0",
     )
-    if rule.passed:
+    if rule.passed and not rule.waived:
         return case
-    message = printable(f"{words.count_of(rule.violations, unit)}: {rule.reason}")
+    count = words.count_of(rule.violations, unit)
+    waived = f", {rule.waived} of them waived" if rule.waived else ""
+    message = printable(f"{count}{waived}: {rule.reason}")
     if _is_failure(rule):
         failure = ElementTree.SubElement(case, "failure", message=message, type=rule.severity.value)
         failure.text = _details(rule)
         return case
     if _is_shown_as_skipped(rule):
-        ElementTree.SubElement(case, "skipped", message=f"{rule.severity.value}: {message}")
+        kind = "waived" if rule.passed else rule.severity.value
+        ElementTree.SubElement(case, "skipped", message=f"{kind}: {message}")
     ElementTree.SubElement(case, "system-out").text = f"{message}\n{_details(rule)}"
     return case
 
@@ -100,8 +104,12 @@ def _details(rule: RuleResult) -> str:
     lines = [f"What to do: {printable(rule.remedy)}", f"Violations: {rule.violations}"]
     if rule.tolerance:
         lines.append(f"Tolerated: {rule.tolerance}")
+    if rule.waived:
+        lines.append(f"Waived: {rule.waived}")
+    if trend := words.trend_sentence(rule):
+        lines.append(printable(trend))
     if shown:
-        lines.append(f"The first {len(shown)}:" if len(shown) < rule.violations else "All of them:")
+        lines.append(f"The first {len(shown)}:" if len(shown) < rule.failing else "All of them:")
         lines += [f"  {printable(key, LONGEST_KEY)}" for key in shown]
     return "\n".join(lines)
 
@@ -111,4 +119,5 @@ def _is_failure(rule: RuleResult) -> bool:
 
 
 def _is_shown_as_skipped(rule: RuleResult) -> bool:
-    return not rule.passed and rule.severity is Severity.WARNING
+    """Violated and deciding nothing: a warning, or whatever is waived."""
+    return bool(rule.passed and rule.waived) or (not rule.passed and rule.severity is Severity.WARNING)

@@ -9,6 +9,7 @@ from rollcall.report import words
 from rollcall.report.outcome import RunOutcome
 from rollcall.report.text import in_words, moment, number, printable, with_code
 from rollcall.results import Assessment, RuleResult
+from rollcall.waivers import WaiverState
 
 __all__ = ["markdown_summary"]
 
@@ -35,6 +36,7 @@ def markdown_summary(outcome: RunOutcome) -> str:
         parts.append(_checks(latest, outcome.compared[0] if outcome.compared else None))
         parts += _rules("What is wrong", words.deciding(latest))
         parts += _rules("Good to know", words.noted(latest))
+        parts += _section("Waived", _bullets(_waived(latest)))
     parts += _done(outcome)
     parts += _section("What to do next", _bullets(words.next_steps(outcome)))
     return "\n\n".join(parts) + "\n"
@@ -76,15 +78,30 @@ def _rules(title: str, rules: Sequence[RuleResult]) -> list[str]:
         [
             _code(rule.name),
             rule.severity.value,
-            number(rule.violations),
+            number(rule.violations) + (f" ({number(rule.waived)} waived)" if rule.waived else ""),
+            number(rule.trend.new) if rule.trend else "–",
             _prose(rule.reason),
             _prose(rule.remedy),
         ]
         for rule in rules[:RULES_SHOWN]
     ]
-    table = _table(["Rule", "Severity", "Count", "Why it matters", "What to do"], rows)
+    table = _table(["Rule", "Severity", "Count", "New", "Why it matters", "What to do"], rows)
     hidden = len(rules) - RULES_SHOWN
     return _section(title, table) + ([f"And {number(hidden)} more rules."] if hidden > 0 else [])
+
+
+def _waived(latest: Assessment) -> list[str]:
+    """What is waived, without a key, the most first."""
+    results = sorted(latest.waivers, key=lambda result: -result.matches)
+    sentences = []
+    for result in results[:RULES_SHOWN]:
+        waiver, count = result.waiver, words.count_of(result.matches, "violations")
+        state = "" if result.state is WaiverState.ACTIVE else f" ({result.state.value})"
+        sentences.append(
+            f"`{waiver.rule}`: {count}, until {waiver.expires_on}, {waiver.owner}: {waiver.reason}{state}"
+        )
+    hidden = len(results) - RULES_SHOWN
+    return sentences + ([f"And {number(hidden)} more."] if hidden > 0 else [])
 
 
 def _done(outcome: RunOutcome) -> list[str]:
@@ -111,7 +128,7 @@ def _bullets(sentences: Iterable[str]) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---:" if title == "Count" else "---" for title in head], *rows]
+    lines = [head, ["---:" if title in ("Count", "New") else "---" for title in head], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
