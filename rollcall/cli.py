@@ -177,8 +177,10 @@ def migrate(plan: PlanSource = None, as_json: Json = False, variables: Vars = No
     from rollcall import console
     from rollcall.ledger import open_run
     from rollcall.migration import migrate as execute
+    from rollcall.migration import refuse_conflicts
 
     workspace = _workspace(variables, as_json)
+    refuse_conflicts(workspace)  # first: where a column has another type, no session can be judged
     pending = _plan(workspace, plan)
     with open_run(workspace, "migrate", approved_by=_user(plan)) as run:
         run.note(plan_hash=pending.hash)

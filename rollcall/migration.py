@@ -20,13 +20,13 @@ import psycopg
 
 from rollcall.additive import check_migrating, shown_query
 from rollcall.catalogue import Catalogue, CatalogueProof
-from rollcall.database import Connection, Row, fetch, reason_of, take_role
+from rollcall.database import Connection, Row, Snapshot, fetch, reason_of, take_role
 from rollcall.errors import Refused
 from rollcall.ledger import Run
 from rollcall.schema import Statement, conflicts, declared_changes, pending_statements
 from rollcall.workspace import Workspace
 
-__all__ = ["GentleSender", "MigrationResult", "migrate"]
+__all__ = ["GentleSender", "MigrationResult", "migrate", "refuse_conflicts"]
 
 RETRIED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 LOOK_SECONDS = 0.05  # how often a running statement is looked at
@@ -112,7 +112,17 @@ def migrate(
     return result
 
 
-def _refuse_conflicts(snapshot: Any, workspace: Workspace) -> None:
+def refuse_conflicts(workspace: Workspace) -> None:
+    """Make sure that nothing declared exists as something else.
+
+    Raises:
+        Refused: something does; says what.
+    """
+    with workspace.database.snapshot() as snapshot:
+        _refuse_conflicts(snapshot, workspace)
+
+
+def _refuse_conflicts(snapshot: Snapshot, workspace: Workspace) -> None:
     found = conflicts(snapshot, workspace.project)
     if found:
         raise Refused(
