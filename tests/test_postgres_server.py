@@ -15,11 +15,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import NOT_DURABLE, SYSTEM_PG_BIN, temporary_folder
 
 from rollcall import postgres_server
 from rollcall.errors import ConfigurationError, ServerError
 from rollcall.postgres_server import PostgresServer
+from tests.conftest import NOT_DURABLE, SYSTEM_PG_BIN, temporary_folder
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
