@@ -131,7 +131,7 @@ def show_assessment(assessment: Assessment, before: Assessment | None = None) ->
     _out.print(f"{symbol(emoji, '*')} [bold]{headline}[/]")
     _out.print(
         f"[dim]{escape(assessment.database)}, PostgreSQL {assessment.server_version.split(' ')[0]},"
-        f" judged at {_instant(assessment.judged_at)}, cut-off {assessment.cutoff:%H:%M:%S}"
+        f" judged {_instant(assessment.judged_at)}, cut-off {assessment.cutoff:%H:%M:%S}"
     )
     _out.print()
     checks = _table()
