@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
+from rollcall import assessment as assessment_module
+from rollcall import database as database_module
 from rollcall.assessment import UNREADABLE_FLAGS, assess
+from rollcall.database import fetch
 from rollcall.demo import Scale
 from rollcall.ledger import open_run
 from rollcall.postgres_server import PostgresServer
@@ -233,3 +236,64 @@ def test_the_command_shows_what_each_run_found_new_and_resolved(centre: CallCent
     shown = rollcall("history", url=centre.url, state=tmp_path).stdout
     assert "resolved" in shown.splitlines()[0]
     assert newest["run_id"] in shown
+
+
+def test_the_number_of_queries_depends_on_neither_rules_nor_violations(
+    centre: CallCentre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+
+    def counting(connection: Any, query: str, parameters: Any = ()) -> list[Any]:
+        sent.append(query)
+        return fetch(connection, query, parameters)
+
+    def queries() -> int:
+        sent.clear()
+        assess(centre.workspace, history=True)
+        return len(sent)
+
+    monkeypatch.setattr(database_module, "fetch", counting)
+    queries()  # the first one in a process may ask the catalogue what is compiled for it
+    damaged = queries()
+    assert damaged <= 20 < len(assess(centre.workspace, history=True).rules)
+    for _ in range(3):
+        add_duplicate(centre)
+    centre.rows("update agent_sessions set status = 'siesta' where logout_at is null and status = 'break'")
+    try:
+        assert queries() == damaged
+    finally:
+        centre.rows("update agent_sessions set status = 'break' where status = 'siesta'")
+
+
+def test_all_of_it_is_one_snapshot(centre: CallCentre, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The floor changes between the counts and the keys, the trend and the charts: nobody sees it."""
+    record(centre)
+    expected = assess(centre.workspace, details=True)
+    real = assessment_module._judge_data
+
+    def judging_beside_traffic(*arguments: Any) -> Any:
+        judged = real(*arguments)
+        add_duplicate(centre)
+        centre.rows("update agent_sessions set status = 'siesta' where logout_at is null")
+        return judged
+
+    schema = assessment_module._judge_schema
+
+    def changing_before(*arguments: Any) -> Any:
+        found = schema(*arguments)
+        add_duplicate(centre)
+        return found
+
+    monkeypatch.setattr(assessment_module, "_judge_data", judging_beside_traffic)
+    monkeypatch.setattr(assessment_module, "_judge_schema", changing_before)
+    before = dict(centre.rows("select id::text, status from agent_sessions where logout_at is null"))
+    try:
+        found = assess(centre.workspace, details=True)
+    finally:
+        for key, status in before.items():
+            centre.rows("update agent_sessions set status = %s where id::text = %s", status, key)
+        centre.rows("update agent_sessions set status = 'available' where status = 'siesta'")
+    assert {r.name: r.violations for r in found.rules} == {r.name: r.violations for r in expected.rules}
+    assert found.floor is not None
+    assert expected.floor is not None
+    assert found.floor.counts == expected.floor.counts

@@ -876,6 +876,15 @@ def test_a_hostile_database_makes_nothing_misbehave(server: PostgresServer, tmp_
         assert "<script" not in shown.lower(), page
         assert not re.search(r"<[^>]+\son\w+=", shown), page
         assert not re.search(r"(?:src|href)=\"(?:https?:)?//", shown), page
+    results = next(page for page in docs if page.parts[-5] == "validations" and "readiness" in page.parts)
+    for look, flags in {
+        "wide": ("--window-size=1280,1600",),
+        "phone": ("--window-size=500,1600",),
+        "dark": ("--window-size=1280,1600", "--blink-settings=preferredColorScheme=0"),
+    }.items():
+        shot = tmp_path / f"docs-{look}.png"
+        browse(tmp_path / f"profile-{look}", results, *flags, f"--screenshot={shot}")
+        assert shot.read_bytes().startswith(b"\x89PNG")
 
 
 # --- a million ----------------------------------------------------------------------------------
