@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 from benchmarks.measure import Line, at_most, shown_only
 from benchmarks.options import Options
-from benchmarks.server import Databases
+from benchmarks.server import ROLLCALL, Databases
 from rollcall.postgres_server import PostgresServer
 from rollcall.settings import PROJECT_DIRECTORY
 
@@ -26,7 +24,7 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
     steps: list[tuple[str, float]] = [("start", started)]
     try:
         with subprocess.Popen(
-            [Path(sys.executable).parent / "rollcall", "demo"],
+            [*ROLLCALL, "demo"],
             env=environment,
             cwd=PROJECT_DIRECTORY,
             stdout=subprocess.PIPE,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +22,11 @@ from rollcall.postgres_server import PostgresServer
 from rollcall.settings import load_settings
 from rollcall.workspace import Workspace
 
-__all__ = ["Databases", "running_server"]
+__all__ = ["ROLLCALL", "Databases", "connect", "running_server", "settle"]
+
+ROLLCALL = (sys.executable, "-c", "from rollcall.cli import main; main()")  # of this checkout
+
+PREFIX = "rollcall-bench-"
 
 # What anybody gives a server of this size; planner settings and durability are PostgreSQL's own.
 SETTINGS = {
@@ -76,7 +81,8 @@ class Databases:
 @contextlib.contextmanager
 def running_server() -> Iterator[Databases]:
     """Start a server whose folder PostgreSQL's account may pass, and remove it all afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix=f"rollcall-bench-{os.getpid()}-"))
+    _remove_leftovers()
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     try:
         folder.chmod(0o755)
         server = PostgresServer(folder / "data", settings=SETTINGS)
@@ -87,6 +93,16 @@ def running_server() -> Iterator[Databases]:
             server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_leftovers() -> None:
+    """Stop the servers of benchmarks that were killed, and remove their gigabytes."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+        pid = folder.name.removeprefix(PREFIX).split("-")[0]
+        if Path("/proc/self").exists() and not Path("/proc", pid).exists():
+            for data in folder.rglob("postmaster.pid"):
+                PostgresServer(data.parent).stop()
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def connect(url: str) -> Any:

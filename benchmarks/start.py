@@ -12,12 +12,11 @@ from pathlib import Path
 from benchmarks import call_centres
 from benchmarks.measure import Line, at_most, in_pairs, ratio_line, seconds, seconds_of, shown_only
 from benchmarks.options import Options
-from benchmarks.server import Databases
+from benchmarks.server import ROLLCALL, Databases
 from rollcall.assessment import assess
 from rollcall.demo import Scale
 from rollcall.settings import PROJECT_DIRECTORY
 
-ROLLCALL = Path(sys.executable).parent / "rollcall"
 BARE_IMPORT = "import dbt.cli.main, great_expectations"
 
 
@@ -30,7 +29,7 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
         return command_seconds([sys.executable, "-c", BARE_IMPORT], environment)
 
     def rollcall(*arguments: str) -> float:
-        return command_seconds([str(ROLLCALL), *arguments], environment)
+        return command_seconds([*ROLLCALL, *arguments], environment)
 
     for warming in (bare_import, lambda: rollcall("assess")):  # compiles and caches what later runs find
         warming()
