@@ -129,7 +129,7 @@ def make_plan(workspace: Workspace, judged_at: datetime | None = None) -> Plan:
         statements = pending_statements(snapshot, project)
         for statement in statements:
             body.add({"line": "statement", **statement.to_json()})
-        for row in snapshot.stream(project.sql("cleanup_plan")):
+        for row in snapshot.stream(project.sql("planned_changes")):
             body.add(_change(row))
         identity = identity_of(snapshot, project)
         fingerprint = schema_fingerprint(snapshot, project)
@@ -181,8 +181,8 @@ def line_of(document: dict[str, Any]) -> bytes:
 def _change(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "line": "change",
-        "session_id": str(row["session_id"]),
-        "agent_id": str(row["agent_id"]),
+        "session_id": row["session_id"],
+        "agent_id": row["agent_id"],
         "rules": row["rules"],
         "remedy": row["remedy"],
         "before": row["before"],

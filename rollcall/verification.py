@@ -155,8 +155,8 @@ def _newly_due(workspace: Workspace) -> tuple[int, tuple[str, ...]]:
     """What a plan made now would hold: after a complete run, only what became due since its plan."""
     with workspace.database.snapshot() as snapshot:
         pending = snapshot.row(workspace.project.sql("readiness_counts"))["pending_changes"]
-        rows = snapshot.stream(workspace.project.sql("cleanup_plan")) if pending else iter(())
-        return pending, tuple(str(row["session_id"]) for row in itertools.islice(rows, NEW_KEYS_SHOWN))
+        rows = snapshot.stream(workspace.project.sql("planned_changes")) if pending else iter(())
+        return pending, tuple(row["session_id"] for row in itertools.islice(rows, NEW_KEYS_SHOWN))
 
 
 def _prove(workspace: Workspace, run_id: str) -> Proof:

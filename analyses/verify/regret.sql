@@ -78,6 +78,6 @@ select distinct on (session_id, run_id)
     agent_id,
     changed_at as closed_at,
     sign,
-    seen_at
+    case when isfinite(seen_at) then seen_at end as seen_at
 from signs
-order by session_id, run_id, seen_at
+order by session_id, run_id, signs.seen_at

@@ -1,0 +1,162 @@
+"""application.md in plain Python: which sessions are to be repaired, and how. Shares nothing with the SQL.
+
+Where the page leaves something open the careful reading is taken, as marked below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+ABANDONED_AFTER = timedelta(hours=2)
+LIVE_CALL_MAX = timedelta(hours=4)
+SETTLE = timedelta(minutes=10)
+PRESENCE = timedelta(minutes=5)
+EXPLAINS = timedelta(seconds=1)
+FUTURE = timedelta(minutes=1)
+SILENT_FEED_CALLS = 5
+
+SESSION_STATUSES = ("available", "on_call", "break", "offline", "ended")
+LIVE = ("initiated", "connecting", "ringing", "connected", "queued")
+OVER = ("completed", "failed", "no_answer", "missed_call", "hung_up", "busy", "canceled")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One row of the calls. Instants are aware."""
+
+    key: str
+    agent: int | None
+    status: str
+    direction: str
+    started: datetime
+    connected: datetime | None = None
+    ended: datetime | None = None
+
+    def evidence(self) -> list[datetime]:
+        proofs = [self.connected, self.ended] if self.connected is not None else []
+        if self.direction == "outbound":
+            proofs.append(self.started)
+        return [moment for moment in proofs if moment is not None]
+
+    def moments(self) -> list[datetime]:
+        return [moment for moment in (self.started, self.connected, self.ended) if moment is not None]
+
+    def is_live(self, now: datetime) -> bool:
+        return self.status in LIVE and self.ended is None and now - self.started < LIVE_CALL_MAX
+
+    def may_be_live(self, now: datetime) -> bool:
+        """Careful: a status that nobody knows might be a conversation."""
+        return self.status not in OVER and self.ended is None and now - self.started < LIVE_CALL_MAX
+
+
+@dataclass(frozen=True)
+class Session:
+    """One row of the sessions. Instants are aware."""
+
+    key: str
+    agent: int
+    status: str
+    login: datetime
+    activity: datetime
+    heartbeat: datetime | None = None
+    logout: datetime | None = None
+    call: str | None = None
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What has to be done to one session."""
+
+    rules: tuple[str, ...]
+    remedy: str
+    status: str
+    logout: datetime | None
+
+
+def repairs(
+    now: datetime, agents: Iterable[int], sessions: Sequence[Session], calls: Sequence[Call]
+) -> dict[str, Repair]:
+    """By session key, what the clean-up has to do at this instant."""
+    known = set(agents)
+    by_key = {call.key: call for call in calls}
+    opened = [session for session in sessions if session.logout is None]
+    if feed_is_silent(now, opened, calls):
+        return {}
+    result = {}
+    for session in opened:
+        repair = _repair(now, session, opened, calls, by_key, known)
+        if repair is not None:
+            result[session.key] = repair
+    return result
+
+
+def feed_is_silent(now: datetime, opened: Sequence[Session], calls: Sequence[Call]) -> bool:
+    """Nobody's own columns show life, while calls were connected.
+
+    Careful: of agents who have an open session. Those who have logged out contradict nothing.
+    """
+    window = now - ABANDONED_AFTER
+    own = [moment for s in opened for moment in (s.activity, s.heartbeat) if moment is not None]
+    if not opened or any(moment >= window for moment in own):
+        return False
+    present = {session.agent for session in opened}
+    connected = [c for c in calls if c.agent in present and c.connected is not None and c.connected >= window]
+    return len(connected) >= SILENT_FEED_CALLS
+
+
+def _repair(
+    now: datetime,
+    session: Session,
+    opened: Sequence[Session],
+    calls: Sequence[Call],
+    by_key: dict[str, Call],
+    agents: set[int],
+) -> Repair | None:
+    siblings = [other for other in opened if other.agent == session.agent]
+    newest = max(siblings, key=lambda other: (other.login, other.key))
+    agents_calls = [call for call in calls if call.agent == session.agent]
+    referred = by_key.get(session.call) if session.call else None
+
+    signs = [session.activity, session.login]
+    if session.heartbeat is not None:
+        signs.append(session.heartbeat)
+    if referred is not None:
+        signs += referred.evidence()
+    if session is newest:
+        signs += [moment for call in agents_calls for moment in call.evidence()]
+    last_seen = max(signs)
+
+    if (
+        session.status not in SESSION_STATUSES
+        or session.agent not in agents
+        or last_seen > now + FUTURE
+        or (referred is not None and referred.status not in LIVE + OVER)
+    ):
+        return None
+    of_siblings = [by_key[other.call] for other in siblings if other.call in by_key]
+    if any(call.may_be_live(now) for call in agents_calls + of_siblings):
+        return None
+
+    # careful: the call that the session refers to counts, whosever it is
+    moved = [moment for call in agents_calls for moment in call.moments()]
+    moved += referred.moments() if referred is not None else []
+    explained = session.heartbeat is not None and session.activity <= session.heartbeat + EXPLAINS
+    quiet = all(now - moment > SETTLE for moment in moved) and (now - session.activity > SETTLE or explained)
+
+    rules = []
+    if now - last_seen > ABANDONED_AFTER:
+        rules.append("abandoned_session")
+    if session.call is not None and quiet:
+        rules.append("orphaned_call_reference")
+    if session.status == "on_call" and quiet:
+        rules.append("invalid_on_call")
+    if not rules:
+        return None
+    if rules[0] == "abandoned_session":
+        return Repair(tuple(rules), "close", "offline", last_seen)
+    if rules[-1] == "invalid_on_call":
+        status = "available" if now - last_seen <= PRESENCE else "break"
+        return Repair(tuple(rules), "reset_status", status, None)
+    return Repair(tuple(rules), "clear_reference", session.status, None)
