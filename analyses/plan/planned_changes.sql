@@ -1,5 +1,5 @@
 -- One row per session still to be repaired, as a plan shows it: what cannot be a value in Python (an infinite instant)
--- is in JSON only.
+-- is in JSON only. In the order of cleanup_plan.
 select
     session_id::text as session_id,
     agent_id::text as agent_id,
