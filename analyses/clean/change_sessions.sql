@@ -120,7 +120,6 @@ repairs as (
     from verdicts as v
     join {{ sessions }} as b on b.{{ session_id }} = v.session_id
     where v.reason is null
-        and b.{{ session_id }} = any({{ keys('$3', session_id_type) }})
 ),
 
 changed as (
@@ -131,7 +130,6 @@ changed as (
         {{ call_id }} = null
     from repairs as r
     where r.session_id = s.{{ session_id }}
-        and s.{{ session_id }} = any({{ keys('$3', session_id_type) }})
     returning
         s.{{ session_id }}::text as session_id,
         r.agent_id,

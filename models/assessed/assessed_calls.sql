@@ -20,6 +20,7 @@ with calls as (
     from {{ ref('stg_agent_sessions') }} as s
     join {{ ref('stg_call_sessions') }} as c on c.call_id = s.current_call_id
     where s.is_open
+        and s.current_call_id is not null
         and not c.is_unfinished
 )
 

@@ -1,7 +1,7 @@
 -- One row per open session with everything that a rule may ask of it: its own columns, its agent, the call it
 -- refers to and its agent's calls. Calls are looked up by agent for the newest session alone, and only those that
 -- moved since the session's own last sign of life or that may still be live.
-with sessions as (
+with sessions as not materialized (
     select
         s.session_id,
         s.agent_id,
@@ -22,6 +22,23 @@ with sessions as (
     cross join {{ ref('clock') }} as c
 ),
 
+reading as (
+    select {{ calls_are_read_by_agent() }} as is_by_agent
+),
+
+calls_in_one_pass as (
+    select
+        s.agent_id,
+        {{ aggregated_calls('calls', 's') }}
+    from sessions as s
+    join {{ ref('stg_call_sessions') }} as calls
+        on calls.agent_id = s.agent_id
+            and calls.moved_at >= s.calls_since
+    where s.recency = 1
+        and not (select reading.is_by_agent from reading)
+    group by s.agent_id
+),
+
 with_agents_calls as (
     select
         s.session_id,
@@ -37,37 +54,24 @@ with_agents_calls as (
         s.own_sign_of_life_at,
         s.recency,
         s.live_since,
-        (
-            array_agg(calls.call_id order by calls.started_at desc, calls.call_id asc)
-            filter (where {{ call_is_live('calls', 's.live_since') }})
-        )[1] as agents_live_call_id,
-        coalesce(
-            bool_or({{ call_may_be_live('calls', 's.live_since') }}),
-            false
-        ) as has_agents_live_call,
-        count(*) filter (where {{ call_may_be_live('calls', 's.live_since') }}) as agents_live_calls,
-        max(calls.sign_of_life_at) as agents_calls_sign_of_life_at,
-        max(calls.latest_possible_at) as agents_calls_latest_possible_at,
-        max(calls.moved_at) as agents_calls_moved_at
+        coalesce(looked_up.live_call_id, read.live_call_id) as agents_live_call_id,
+        looked_up.has_live_call or coalesce(read.has_live_call, false) as has_agents_live_call,
+        looked_up.live_calls + coalesce(read.live_calls, 0) as agents_live_calls,
+        coalesce(looked_up.sign_of_life_at, read.sign_of_life_at) as agents_calls_sign_of_life_at,
+        coalesce(looked_up.latest_possible_at, read.latest_possible_at) as agents_calls_latest_possible_at,
+        coalesce(looked_up.moved_at, read.moved_at) as agents_calls_moved_at
     from sessions as s
-    left join {{ ref('stg_call_sessions') }} as calls
-        on s.recency = 1
+    left join lateral (
+        select {{ aggregated_calls('calls', 's') }}
+        from {{ ref('stg_call_sessions') }} as calls
+        where s.recency = 1
             and calls.agent_id = s.agent_id
             and calls.moved_at >= s.calls_since
-    group by
-        s.session_id,
-        s.agent_id,
-        s.status,
-        s.current_call_id,
-        s.login_at,
-        s.last_activity_at,
-        s.last_heartbeat_at,
-        s.latest_possible_at,
-        s.device_connected,
-        s.max_concurrent_calls,
-        s.own_sign_of_life_at,
-        s.recency,
-        s.live_since
+            and (select reading.is_by_agent from reading)
+    ) as looked_up on true
+    left join calls_in_one_pass as read
+        on s.recency = 1
+            and read.agent_id = s.agent_id
 ),
 
 with_referenced_call as (

@@ -8,6 +8,7 @@ with chosen as (
     select
         session_id,
         agent_id,
+        login_at,
         status,
         current_call_id,
         call_exists,
@@ -38,6 +39,7 @@ repaired as (
     select
         session_id,
         agent_id,
+        login_at,
         status,
         current_call_id,
         call_exists,
@@ -65,6 +67,7 @@ repaired as (
 select
     session_id,
     agent_id,
+    login_at,
     rules,
     remedy,
     status_after,
@@ -93,4 +96,5 @@ select
         'call_ended_at', call_ended_at at time zone 'UTC'
     ) as evidence
 from repaired
-order by agent_id, session_id
+-- an agent's newest session last: while it is open the older ones take no evidence from the agent's calls
+order by agent_id, login_at, session_id
