@@ -155,7 +155,7 @@ def script(statements: Iterable[Statement], database: str, variables: Mapping[st
     lines = [
         f"-- What Rollcall {__version__} still needs in the database {' '.join(database.split())}.",
         "-- For psql, outside a transaction. A statement that cannot have its lock in time fails and changes",
-        "-- nothing: run the script that `rollcall plan --sql` then writes anew. Part 1 is for the owner of the",
+        "-- nothing: run the script that `rollcall plan --sql` writes then. Part 1 is for the owner of the",
         "-- application's tables; part 2 `rollcall migrate` can make as well.",
         r"\set ON_ERROR_STOP on",
     ]
