@@ -1,0 +1,41 @@
+{#
+    How to read the agents' calls: looked up by agent, where an index serves it, or in one pass over all calls. Decided
+    when the query runs, so that the same SQL serves before and after the migration; the other branch is never executed.
+    Our own index also bounds the time, so it always serves; a batch of the clean-up, which has a few agents only (and
+    the setting rollcall.contradicting_calls), is content with any index that leads with the agent.
+#}
+{% macro calls_are_read_by_agent() -%}
+    exists(
+        select 1
+        from pg_catalog.pg_index as i
+        join pg_catalog.pg_class as x on x.oid = i.indexrelid
+        join pg_catalog.pg_attribute as a
+            on a.attrelid = i.indrelid
+                and a.attnum = i.indkey[0]
+        join pg_catalog.pg_class as t on t.oid = i.indrelid
+        join pg_catalog.pg_namespace as n on n.oid = t.relnamespace
+        where n.nspname = {{ literal(var('app_schema')) }}
+            and t.relname = {{ literal(var('calls_table')) }}
+            and a.attname = {{ literal(var('calls_agent_id_column')) }}
+            and i.indisvalid
+            and i.indpred is null
+            and (
+                x.relname = 'rollcall_calls_of_agent'
+                or nullif(current_setting('rollcall.contradicting_calls', true), '') is not null
+            )
+    )
+{%- endmacro %}
+
+
+{# What a rule may ask of the calls of one agent, aggregated. calls, s: the aliases of the calls and of the session. #}
+{% macro aggregated_calls(calls, s) -%}
+    (
+        array_agg({{ calls }}.call_id order by {{ calls }}.started_at desc, {{ calls }}.call_id asc)
+        filter (where {{ call_is_live(calls, s ~ '.live_since') }})
+    )[1] as live_call_id,
+    coalesce(bool_or({{ call_may_be_live(calls, s ~ '.live_since') }}), false) as has_live_call,
+    count(*) filter (where {{ call_may_be_live(calls, s ~ '.live_since') }}) as live_calls,
+    max({{ calls }}.sign_of_life_at) as sign_of_life_at,
+    max({{ calls }}.latest_possible_at) as latest_possible_at,
+    max({{ calls }}.moved_at) as moved_at
+{%- endmacro %}
