@@ -1,0 +1,137 @@
+"""plan, migrate, clean, undo and verify as commands: exit codes and the JSON that they promise."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rollcall.cli import main
+from tests.call_centre import call_centre
+from tests.floor import Floor, floor
+
+__all__ = ["floor"]
+
+
+@dataclass
+class Outcome:
+    code: int
+    document: Any
+    errors: str
+
+
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture
+def rollcall(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+    """Run the command in this process, with ``--json``."""
+
+    def run(url: str, *arguments: str) -> Outcome:
+        monkeypatch.setenv("ROLLCALL_DATABASE_URL", url)
+        monkeypatch.setenv("ROLLCALL_STATE_DIR", str(tmp_path / "state"))
+        monkeypatch.setattr(sys, "argv", ["rollcall", *arguments, "--json"])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        said = capsys.readouterr()
+        return Outcome(code, json.loads(said.out) if said.out else None, said.err)
+
+    return run
+
+
+def test_plan_migrate_clean_undo_verify(database: str, tmp_path: Path, rollcall: Command) -> None:
+    centre = call_centre(database, tmp_path)
+    pending = centre.planted.pending_changes
+    before = centre.images()
+    path = str(tmp_path / "plan.jsonl")
+
+    plan = rollcall(database, "plan", "--out", path)
+    assert plan.code == 0
+    assert len(plan.document["changes"]) == pending
+    assert json.loads(Path(path).read_text().splitlines()[0])["hash"] == plan.document["hash"]
+
+    migrated = rollcall(database, "migrate", "--plan", path)
+    assert (migrated.code, migrated.document["skipped"]) == (0, [])
+    assert set(migrated.document) >= {"run_id", "executed", "skipped"}
+
+    cleaned = rollcall(database, "clean", "--plan", path)
+    assert cleaned.code == 0
+    assert cleaned.document == {
+        "run_id": cleaned.document["run_id"],
+        "planned": pending,
+        "changed": pending,
+        "skipped": [],
+    }
+    run_id = cleaned.document["run_id"]
+
+    verified = rollcall(database, "verify", "--run", run_id)
+    assert (verified.code, verified.document["verdict"]) == (0, "READY")
+    proof = verified.document["proof"]
+    assert proof["holds"]
+    assert (proof["planned"], proof["changed"], proof["plan_hash"]) == (
+        pending,
+        pending,
+        plan.document["hash"],
+    )
+    assert verified.document["regret"] == []
+
+    preview = rollcall(database, "undo", run_id, "--dry-run")
+    assert (preview.code, preview.document["restored"], preview.document["run_id"]) == (0, pending, None)
+    undone = rollcall(database, "undo", run_id)
+    assert (undone.code, undone.document["restored"], undone.document["conflicts"]) == (0, pending, [])
+    for key, image in centre.images().items():
+        assert {name: image[name] for name in before[key]} == before[key]
+
+    held = rollcall(database, "clean", "--unattended")
+    assert (held.code, held.document["changed"], len(held.document["skipped"])) == (5, 0, pending)
+    assert rollcall(database, "undo", "20260101T000000Z-0000").code == 2
+
+    history = rollcall(database, "history").document
+    assert [run["command"] for run in history] == ["clean", "undo", "clean", "migrate"]
+    assert history[2]["undone_by"] == undone.document["run_id"]
+    assert "(plan " in history[2]["approved_by"]
+    assert "(unattended)" in history[0]["approved_by"]
+    assert all(run["finished_at"] for run in history)
+
+    content = Path(path).read_text()
+    Path(path).write_text(content.replace("available", "aveilable", 1))
+    refused = rollcall(database, "clean", "--plan", path)
+    assert (refused.code, refused.document) == (4, None)
+    assert "is not as it was made" in refused.errors
+
+
+def test_clean_unattended_through_an_outage_exits_with_4_and_says_why(
+    floor: Floor, rollcall: Command
+) -> None:
+    for _ in range(30):
+        floor.session(seen=125, login=300)
+    agent = floor.agent()
+    floor.session(agent, seen=1, login=300)
+    for minutes in range(5, 240, 10):
+        floor.call(agent, minutes, "completed", "inbound", connected=minutes, ended=minutes - 1)
+    before = floor.digest()
+    tripped = rollcall(floor.url, "clean", "--unattended")
+    assert (tripped.code, tripped.document) == (4, None)
+    assert "the breaker tripped" in tripped.errors
+    assert floor.digest() == before
+    assert rollcall(floor.url, "clean").code == 0
+
+
+def test_a_stored_plan_is_executed_by_its_hash(floor: Floor, rollcall: Command) -> None:
+    floor.session()
+    stored = rollcall(floor.url, "plan", "--store")
+    assert stored.code == 0
+    cleaned = rollcall(floor.url, "clean", "--plan", stored.document["hash"])
+    assert (cleaned.code, cleaned.document["changed"]) == (0, 1)
+    again = rollcall(floor.url, "clean", "--plan", stored.document["hash"])
+    assert again.code == 5
+    assert again.document["skipped"][0]["reason"].startswith("already repaired by run")
