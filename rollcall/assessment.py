@@ -30,7 +30,8 @@ __all__ = ["assess"]
 CLOCK = ("judged_at", "current_at", "abandoned_before")
 FACTS = ("open_sessions", "working_sessions", "active_agents", "pending_changes")
 HEARTBEAT_FEED = "heartbeat_feed"  # tells whether the flag may be on: blocking once it is
-UNREADABLE = "not all rows of the application can be read, so no rule about them was evaluated"
+UNREADABLE_BY = ("missing_select_privilege", "hidden_rows", "conflicting_column")
+UNREADABLE = "not all rows can be read as declared, so no rule about them was evaluated"
 UNREADABLE_FLAGS = "this role may not read rollcall_ops.flags: judged as if routing by heartbeat were off"
 KEYS = {"readiness": "failing_keys", "history": "history_failing_keys"}
 VIEW_SUITES = {"cleaned_sessions": "agent_sessions", "routable_agents": "routable_agents"}
@@ -117,7 +118,7 @@ def _judge_schema(
             keys["hidden_rows"].append(table["table_name"])
         if not table["has_primary_key"]:
             keys["missing_primary_key"].append(table["table_name"])
-    is_readable = not (counts["missing_select_privilege"] or counts["hidden_rows"])
+    is_readable = not any(counts[rule] for rule in UNREADABLE_BY)
     named = {rule: Keys(failing=tuple(names)) for rule, names in keys.items()}
     return _judge(workspace, workspace.suites["schema"], counts, named), is_readable
 

@@ -387,9 +387,6 @@ def assert_refused_for(live: Live, name: str) -> None:
     assert live.differences(before).holds
 
 
-@pytest.mark.xfail(
-    reason="assess must not judge rows where a declared column has another type (rollcall/assessment.py)"
-)
 def test_a_conflict_is_found_by_assess(live: Live) -> None:
     live.rows("alter table agent_sessions add column device_connected text")
     live.rows("create index rollcall_open_sessions on agent_sessions (agent_id)")

@@ -5,9 +5,9 @@
     run_id, keys: parameters; keys as a list of texts.
 #}
 {% macro undo_verdicts(run_id, keys) -%}
-{%- set columns = app_columns('agent_sessions') -%}
-{%- set session_id = app_column(columns, 'sessions_id_column') -%}
-{%- set session_id_type = app_column_type(columns, 'sessions_id_column') -%}
+    {%- set columns = app_columns('agent_sessions') -%}
+    {%- set session_id = app_column(columns, 'sessions_id_column') -%}
+    {%- set session_id_type = app_column_type(columns, 'sessions_id_column') -%}
 images as (
     select
         c.session_id::{{ session_id_type }} as session_id,

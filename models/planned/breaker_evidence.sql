@@ -53,7 +53,7 @@ clusters as (
     from last_signs
     window together as (
         order by last_seen_at
-        range between current row and {{ var('breaker_cluster_minutes') }} * interval '1 minute' following
+        range between current row and {{ var('breaker_cluster_minutes') }} * interval '1 minute' following  -- noqa: PRS
     )
 ),
 
@@ -63,7 +63,7 @@ densest as (
         cluster_to,
         sessions_in_cluster
     from clusters
-    order by sessions_in_cluster desc, cluster_from
+    order by sessions_in_cluster desc, cluster_from asc
     limit 1
 ),
 
@@ -98,10 +98,10 @@ calls as (
     from suspicion as s
     join {{ ref('stg_call_sessions') }} as k
         on s.is_implausible
-        and s.is_clustered
-        and k.moved_at >= s.cluster_from - (s.judged_at - s.cluster_to)
-        and k.connected_at >= s.cluster_from - (s.judged_at - s.cluster_to)
-        and k.connected_at <= s.judged_at
+            and s.is_clustered
+            and k.moved_at >= s.cluster_from - (s.judged_at - s.cluster_to)
+            and k.connected_at >= s.cluster_from - (s.judged_at - s.cluster_to)
+            and k.connected_at <= s.judged_at
     where k.agent_id in (select f.agent_id from findings as f)
 )
 
