@@ -255,7 +255,7 @@ def test_the_number_of_queries_depends_on_neither_rules_nor_violations(
     monkeypatch.setattr(database_module, "fetch", counting)
     queries()  # the first one in a process may ask the catalogue what is compiled for it
     damaged = queries()
-    assert damaged <= 20 < len(assess(centre.workspace, history=True).rules)
+    assert damaged <= 25 < len(assess(centre.workspace, history=True).rules)
     for _ in range(3):
         add_duplicate(centre)
     centre.rows("update agent_sessions set status = 'siesta' where logout_at is null and status = 'break'")
