@@ -124,9 +124,8 @@ def test_a_configuration_that_cannot_work(variables: str, part: str) -> None:
     assert_one_line(rollcall("assess", "--vars", variables, url=url), 2, part)
 
 
-@pytest.mark.parametrize("seconds", [0.5, 3.0])
-def test_ctrl_c_ends_in_one_line(database: str, tmp_path: Path, seconds: float) -> None:
-    """While it starts, and while dbt compiles, which keeps a Ctrl-C to itself."""
+def test_ctrl_c_ends_in_one_line(database: str, tmp_path: Path) -> None:
+    """While dbt compiles, which keeps a Ctrl-C to itself."""
     (tmp_path / "compiled").mkdir()
     call_centre(database, tmp_path)
     process = subprocess.Popen(
@@ -137,7 +136,8 @@ def test_ctrl_c_ends_in_one_line(database: str, tmp_path: Path, seconds: float) 
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    time.sleep(seconds)
+    while process.poll() is None and not (tmp_path / "dbt").exists():
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
