@@ -18,7 +18,7 @@ run: setup ## do the main job: on ROLLCALL_DATABASE_URL if set, else on a demo c
 	@if [ -n "$$ROLLCALL_DATABASE_URL" ]; then exec $(bin)/rollcall run --history; else exec $(bin)/rollcall demo; fi
 
 test: setup ## check style and types and run the tests, but for the slow ones
-	@$(bin)/python -m pytest -m 'not slow'
+	@$(bin)/python -m pytest -m 'not slow' --durations=25
 
 test-all: setup ## the same with the slow tests
 	@$(bin)/python -m pytest
