@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from rollcall.batches import Watcher
+from rollcall.batches import Batches, Watcher
 from rollcall.cleaning import clean
 from rollcall.database import fetch
 from rollcall.errors import LeaseHeld, Refused
@@ -243,6 +243,38 @@ def test_the_application_waits_for_no_batch_longer_than_the_lock_time_out(
     application.join()
     assert waited[0] < 1.2
     assert reasons(result)[session].startswith("came back")
+
+
+def test_who_waits_for_a_batch_is_seen_and_gets_a_pause(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = floor.agent()
+    floor.session(agent)
+    seen: list[int] = []
+    adapt = Batches._adapt
+
+    def noted(batches: Batches, seconds: float, rows: int, waiting: int) -> None:
+        seen.append(waiting)
+        adapt(batches, seconds, rows, waiting)
+
+    monkeypatch.setattr(Batches, "_adapt", noted)
+    application: list[threading.Thread] = []
+
+    def heartbeat() -> None:
+        with floor.connect() as connection:
+            connection.execute(HEARTBEAT, [agent])
+
+    def somebody_waits() -> None:
+        application.append(threading.Thread(target=heartbeat))
+        application[0].start()
+        query = "select 1 from pg_locks where not granted"
+        while not floor.rows(query):
+            time.sleep(0.01)
+
+    Between(monkeypatch, somebody_waits)
+    assert floor.clean().changed == 1
+    application[0].join()
+    assert seen == [1]
 
 
 # --- what the application's schema does ---------------------------------------------------------------

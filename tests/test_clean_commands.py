@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from typing import Any
 import pytest
 
 from rollcall.cli import main
+from rollcall.errors import Refused
+from rollcall.pipeline import Pipeline
+from rollcall.plan_file import write_plan
 from tests.call_centre import call_centre
 from tests.floor import Floor, floor
 
@@ -135,3 +139,49 @@ def test_a_stored_plan_is_executed_by_its_hash(floor: Floor, rollcall: Command) 
     again = rollcall(floor.url, "clean", "--plan", stored.document["hash"])
     assert again.code == 5
     assert again.document["skipped"][0]["reason"].startswith("already repaired by run")
+
+
+def pipeline(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch, state: Path, approval: str, plan: str | None = None
+) -> AbstractContextManager[Pipeline]:
+    """The line as the flows walk it, without Prefect."""
+    monkeypatch.setenv("ROLLCALL_DATABASE_URL", floor.url)
+    monkeypatch.setenv("ROLLCALL_STATE_DIR", str(state))
+    return Pipeline.open("run", None, approval, plan=plan)
+
+
+def test_run_with_an_approved_plan_asks_nobody_and_executes_just_that(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    planned = floor.session()
+    floor.session(seen=1)
+    path = str(tmp_path / "plan.jsonl")
+    write_plan(floor.plan(), Path(path))
+    late = floor.session()
+    with pipeline(floor, monkeypatch, tmp_path, "ask", path) as line:
+        line.plan()
+        line.approve()
+        line.migrate()
+        assert line.clean().changed == 1
+    assert floor.row(planned)["status"] == "offline"
+    assert floor.row(late)["status"] == "available"
+    ((approved_by, plan_hash),) = floor.rows("select approved_by, plan_hash from rollcall_ops.runs")
+    assert path in approved_by
+    assert plan_hash == line.pending.hash if line.pending else False
+
+
+def test_a_scheduled_run_through_an_outage_changes_nothing(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for _ in range(30):
+        floor.session(seen=125, login=300)
+    agent = floor.agent()
+    floor.session(agent, seen=1, login=300)
+    for minutes in range(5, 240, 10):
+        floor.call(agent, minutes, "completed", "inbound", connected=minutes, ended=minutes - 1)
+    before = floor.digest()
+    with pipeline(floor, monkeypatch, tmp_path, "schedule") as line:
+        line.plan()
+        with pytest.raises(Refused, match="the breaker tripped"):
+            line.approve()
+    assert floor.digest() == before
