@@ -11,6 +11,7 @@ from datetime import datetime
 
 from rollcall.database import Snapshot, fetch
 from rollcall.errors import ConfigurationError
+from rollcall.ledger import has_ledger
 from rollcall.project import Project
 from rollcall.workspace import Workspace
 
@@ -63,7 +64,7 @@ def switch(workspace: Workspace, name: str, *, on: bool) -> None:
     if name not in FLAGS:
         raise ConfigurationError(f"there is no flag {name}", f"the flags are: {', '.join(FLAGS)}")
     with workspace.database.snapshot() as snapshot:
-        if not _is_deployed(snapshot, workspace.project):
+        if not has_ledger(snapshot, workspace.project, "flags"):
             raise ConfigurationError(
                 "the flags' table is not deployed, so every flag is off", "run `rollcall run` first"
             )
@@ -72,7 +73,7 @@ def switch(workspace: Workspace, name: str, *, on: bool) -> None:
 
 
 def _flags(snapshot: Snapshot, project: Project) -> list[Flag]:
-    deployed = _is_deployed(snapshot, project)
+    deployed = has_ledger(snapshot, project, "flags")
     rows = {row["name"]: row for row in snapshot.rows(project.sql("show_flags"))} if deployed else {}
     return [
         Flag(
@@ -84,8 +85,3 @@ def _flags(snapshot: Snapshot, project: Project) -> list[Flag]:
         )
         for name, meaning in FLAGS.items()
     ]
-
-
-def _is_deployed(snapshot: Snapshot, project: Project) -> bool:
-    deployed = snapshot.rows(project.sql("deployed_relations"))
-    return any((row["schema_name"], row["relation_name"]) == ("rollcall_ops", "flags") for row in deployed)
