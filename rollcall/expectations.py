@@ -682,7 +682,9 @@ def _store(context: AbstractDataContext, judgement: Judgement, run_name: str, mo
     )
 
     name = judgement.suite.name
-    run = RunIdentifier(run_name=re.sub(r"[^\w.-]", "_", run_name), run_time=moment)
+    # GX reads a name that dateutil takes for a moment as one, and stumbles over "20260301T120000Z-9917"
+    named = "run-" + re.sub(r"[^\w.-]", "_", run_name)
+    run = RunIdentifier(run_name=named, run_time=moment)
     loaded = expectationSuiteValidationResultSchema.load(dict(judgement.validation))
     for result in loaded.results:
         if not result.success:

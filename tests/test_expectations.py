@@ -571,6 +571,14 @@ def test_data_docs_show_every_rule_and_lead_to_it(suites: dict[str, Suite], docs
         assert rule.reason in Page(docs / "expectations" / "cleaned_sessions.html").text
 
 
+def test_data_docs_stand_a_run_whose_id_reads_like_a_moment(suites: dict[str, Suite], tmp_path: Path) -> None:
+    """One run in ten: GX took the end of its id for an offset to UTC of more than a day."""
+    judgement = judge_counts(suites["readiness"], none_violated(suites["readiness"]), {})
+    index = build_data_docs(tmp_path / "site", [judgement], run_name="20260301T120000Z-9917")
+    assert "20260301T120000Z-9917" in Page(index).text
+    assert all((tmp_path / "site" / link).exists() for link in Page(index).links)
+
+
 def test_data_docs_load_nothing_and_every_link_ends_at_a_file(docs: Path) -> None:
     pages = sorted(docs.rglob("*.html"))
     assert len(pages) == 5
