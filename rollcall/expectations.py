@@ -10,20 +10,18 @@ Everything that GX would persist lives in memory; nothing is sent anywhere.
 from __future__ import annotations
 
 import functools
-import html
 import importlib.util
 import json
 import logging
 import os
 import re
 import sys
-import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -631,35 +629,19 @@ def _in_one_line(message: object) -> str:
 # --- data docs --------------------------------------------------------------------------------
 
 
-def build_data_docs(
-    directory: Path,
-    judgements: Iterable[Judgement],
-    run_name: str = "rollcall",
-    run_time: datetime | None = None,
-) -> Path:
-    """Build GX's data docs of one run as static pages that load nothing from the network.
+def write_pages(folder: Path, judgements: Iterable[Judgement], run_name: str, moment: datetime) -> None:
+    """Write the pages that GX makes of some judgements, as GX makes them: see `rollcall.data_docs`.
 
     Args:
-        directory: where the site goes; made if needed, other files in it stay.
-        judgements: the suites that were judged.
-        run_name: shown on the pages and part of their paths; a run's id.
-        run_time: when it was judged, aware; now if not given.
-
-    Returns:
-        The path of the site's index.html.
+        folder: an empty one.
+        run_name: part of the pages' paths, and shown on them.
+        moment: when it was judged, aware.
     """
-    moment = run_time or datetime.now(UTC)
-    judged = list(judgements)
-    with tempfile.TemporaryDirectory(prefix="rollcall-docs-") as scratch:
-        context = _context(Path(scratch))
-        for judgement in judged:
-            context.suites.add(_gx_suite(judgement.suite))
-            _store(context, judgement, run_name, moment)
-        context.build_data_docs()
-        pages = _copy_pages(Path(scratch), directory)
-    index = directory / "index.html"
-    index.write_text(_index_page(judged, pages, run_name, moment), encoding="utf-8")
-    return index
+    context = _context(folder)
+    for judgement in judgements:
+        context.suites.add(_gx_suite(judgement.suite))
+        _store(context, judgement, run_name, moment)
+    context.build_data_docs()
 
 
 def _site(folder: Path) -> dict[str, Any]:
@@ -701,110 +683,3 @@ def _store(context: AbstractDataContext, judgement: Judgement, run_name: str, mo
         batch_identifier=name,
     )
     context.validation_results_store.set(key, loaded)
-
-
-def _copy_pages(source: Path, target: Path) -> dict[str, Path]:
-    """Copy GX's pages without what they load; suite to its page of results, below `target`."""
-    results = {}
-    for page in sorted(source.glob("*/**/*.html")):
-        relative = page.relative_to(source)
-        (target / relative).parent.mkdir(parents=True, exist_ok=True)
-        (target / relative).write_text(_offline(page.read_text(encoding="utf-8")), encoding="utf-8")
-        if relative.parts[0] == "validations":
-            results[relative.parts[1]] = relative
-    target.mkdir(parents=True, exist_ok=True)
-    return results
-
-
-def _offline(page: str) -> str:
-    """A page of GX without scripts, and with our style instead of a dozen remote ones."""
-    page = re.sub(r"<script\b.*?</script>", "", page, flags=re.DOTALL | re.IGNORECASE)
-    page = re.sub(r"<footer\b.*?</footer>", "", page, flags=re.DOTALL | re.IGNORECASE)
-    page = re.sub(r"<link\b[^>]*>", "", page, flags=re.IGNORECASE)
-    page = re.sub(r"<img\b[^>]*>", "Rollcall: data docs", page, flags=re.IGNORECASE)
-    page = re.sub(r"url\([^)]*\)", "none", page)
-    page = re.sub(r"\s(onclick|onload)=\"[^\"]*\"", "", page)
-    return page.replace("</head>", f"<style>{_STYLE}</style></head>", 1)
-
-
-def _index_page(
-    judged: Sequence[Judgement], pages: Mapping[str, Path], run_name: str, moment: datetime
-) -> str:
-    """GX's own index is a script that needs the network; this one is a table."""
-    rows = "\n".join(_index_row(judgement, pages[judgement.suite.name]) for judgement in judged)
-    title = f"Run {html.escape(run_name)}, {moment:%Y-%m-%d %H:%M:%S %Z}"
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="UTF-8">
-<meta name="viewport" content="width=device-width, initial-scale=1.0">
-<title>Rollcall: data docs</title>
-<style>{_STYLE}</style>
-</head>
-<body>
-<nav class="navbar"><strong>Rollcall: data docs</strong></nav>
-<div class="container-fluid">
-<h4>{title}</h4>
-<table class="table table-bordered">
-<thead><tr><th>Status</th><th>Judged</th><th>Rules</th><th>Failed</th><th>Pages</th></tr></thead>
-<tbody>
-{rows}
-</tbody>
-</table>
-</div>
-</body>
-</html>
-"""
-
-
-def _index_row(judgement: Judgement, page: Path) -> str:
-    suite = judgement.suite
-    failed = sum(not rule.passed for rule in judgement)
-    icon = "fa-times text-danger" if failed else "fa-check-circle text-success"
-    over = html.escape(str(suite.document.get("meta", {}).get("over", suite.name)))
-    name = html.escape(suite.name)
-    return (
-        f'<tr><td><i class="fas {icon}"></i> {"Failed" if failed else "Succeeded"}</td>'
-        f"<td>{over}</td><td>{len(judgement)}</td><td>{failed}</td>"
-        f'<td><a href="{html.escape(page.as_posix())}">{name}: results</a>, '
-        f'<a href="expectations/{name}.html">expectations</a></td></tr>'
-    )
-
-
-# The few classes of Bootstrap and Font Awesome that GX's pages use.
-_STYLE = """
-*{box-sizing:border-box}
-body{margin:0;font:16px/1.5 system-ui,sans-serif;color:#212529;background:#fff}
-a{color:#0062cc;text-decoration:none}a:hover{text-decoration:underline}
-h4,h5,h6{margin:0 0 .5rem;line-height:1.2}p{margin:0 0 .5rem}
-.navbar{display:flex;align-items:center;padding:.5rem 1.5rem;border-bottom:1px solid #dee2e6}
-.navbar .navbar{border:0;padding:0}.navbar-brand{font-weight:600}
-.breadcrumb{display:flex;list-style:none;margin:0 0 0 1.5rem;padding:0}
-.breadcrumb-item+.breadcrumb-item::before{content:"/";padding:0 .5rem;color:#6c757d}
-.container-fluid{padding:1rem 1.5rem}.row{display:flex;flex-wrap:wrap}
-.row>*{flex:0 0 100%;max-width:100%;padding:0 .75rem}
-.row>.col-6{flex-basis:50%;max-width:50%}
-@media(min-width:768px){.row>.col-md-2{flex-basis:20%;max-width:20%}
-.row>.col-md-10{flex-basis:80%;max-width:80%}}
-.card{border:1px solid #dee2e6;border-radius:.25rem;margin-bottom:1rem}
-.card-header{padding:.5rem;background:#f1f3f5}.card-body{padding:.5rem}
-.card:has(.btn-group),.collapse{display:none}.collapse:target{display:block}
-.ge-navigation-sidebar-container{overflow:auto;padding:.25rem}
-.nav{list-style:none;margin:0;padding:0}.nav-link{display:block;padding:.25rem .5rem}
-.alert{padding:.75rem 1rem;margin:.5rem 0;border-radius:.25rem}
-.alert-secondary{background:#e9ecef}.table-responsive{overflow-x:auto}
-.table{width:100%;border-collapse:collapse}
-.table td,.table th{padding:.4rem .6rem;border-top:1px solid #dee2e6;text-align:left}
-.table td,.table th{vertical-align:top}
-.table-bordered td,.table-bordered th{border:1px solid #dee2e6}
-.badge{padding:.1rem .4rem;border-radius:.25rem;background:#e9ecef;font-weight:600}
-.text-success{color:#28a745}.text-danger{color:#dc3545}.text-warning{color:#b8860b}
-.ge-section{margin-bottom:.25rem!important;padding-bottom:.25rem!important}
-.ge-section hr{display:none}
-.m-0{margin:0}.p-0{padding:0}[hidden]{display:none}
-.fas{font-style:normal;font-weight:700}
-.fa-check-circle::before{content:"\\2714"}.fa-times::before{content:"\\2718"}
-.fa-exclamation-triangle::before,.fa-exclamation-circle::before{content:"\\26A0"}
-@media(prefers-color-scheme:dark){body{color:#f1f1f1;background:#16191c}a{color:#6db3ff}
-.alert-secondary,.card-header,.badge{background:#2b3035}.alert-secondary a{color:#6db3ff}}
-"""

@@ -16,11 +16,11 @@ import pytest
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from rollcall.data_docs import build_data_docs
 from rollcall.errors import ConfigurationError, ConnectionFailed, EvaluationError
 from rollcall.expectations import (
     Judgement,
     Suite,
-    build_data_docs,
     judge_counts,
     judge_table,
     load_suites,
