@@ -17,22 +17,23 @@
 {%- set logout_type = app_column_type(columns, 'sessions_logout_at_column') %}
 with planned as (
     select
-        session_id::{{ session_id_type }} as session_id,
-        agent_id,
-        rules,
-        remedy,
-        before,
-        after,
-        evidence
-    from jsonb_to_recordset($2::jsonb) as p (
-        session_id text,
-        agent_id text,
-        rules text[],
-        remedy text,
-        before jsonb,
-        after jsonb,
-        evidence jsonb
-    )
+        p.session_id::{{ session_id_type }} as session_id,
+        p.agent_id,
+        p.rules,
+        p.remedy,
+        p.before,
+        p.after,
+        p.evidence
+    from
+        jsonb_to_recordset($2::jsonb) as p (
+            session_id text,
+            agent_id text,
+            rules text[],
+            remedy text,
+            before jsonb,
+            after jsonb,
+            evidence jsonb
+        )
 ),
 
 judged as (
@@ -59,27 +60,28 @@ verdicts as (
         judged.status_after,
         judged.logout_at_after,
         case
-            when judged.session_id is null then coalesce(
-                -- a run that was killed had this plan before, or our own commit was not heard of
-                (
-                    select 'already repaired by run ' || min(c.run_id)
-                    from {{ ref('changes') }} as c
-                    where c.session_id = planned.session_id::text
-                        and c.run_id = any(
-                            array(
-                                select r.run_id
-                                from {{ ref('runs') }} as r
-                                where r.plan_hash = $7
-                                    and r.undoes is null
-                            )
-                        )
-                ),
-                'came back: the session is no longer one to be repaired'
-            )
-            when judged.before is distinct from planned.before then 'changed since the plan was made'
+            when judged.session_id is null
+                then coalesce(
+                        -- a run that was killed had this plan before, or our own commit was not heard of
+                        (
+                            select 'already repaired by run ' || min(c.run_id)
+                            from {{ ref('changes') }} as c
+                            where c.session_id = planned.session_id::text
+                                and c.run_id = any(
+                                    array(
+                                        select r.run_id
+                                        from {{ ref('runs') }} as r
+                                        where r.plan_hash = $7
+                                            and r.undoes is null
+                                    )
+                                )
+                        ),
+                        'came back: the session is no longer one to be repaired'
+                    )
+            when (judged.before is distinct from planned.before) then 'changed since the plan was made'
             when judged.remedy <> planned.remedy
-                or judged.status_after is distinct from planned.after ->> 'status'
-                or judged.logout_at_after is distinct from (planned.after ->> 'logout_at')::{{ logout_type }}
+                or (judged.status_after is distinct from planned.after ->> 'status')
+                or (judged.logout_at_after is distinct from (planned.after ->> 'logout_at')::{{ logout_type }})
                 then 'needs another repair now than the planned one'
             -- the plan is judged at its own instant, but presence has to be proven now
             when judged.status_after <> planned.before ->> 'status'
@@ -88,19 +90,19 @@ verdicts as (
                 - {{ var('presence_minutes') }} * interval '1 minute'
                 then 'no longer present: nobody becomes available without a fresh sign of life'
             when $6::boolean and exists (
-                select 1
-                from {{ ref('held_sessions') }} as h
-                where h.session_id = planned.session_id::text
-                    and h.released_at is null
-                    and h.held_at > greatest(
-                        judged.last_seen_at,
-                        (
-                            select max(greatest(a.login_at, a.last_activity_at, a.last_heartbeat_at))
-                            from {{ ref('stg_agent_sessions') }} as a
-                            where a.agent_id = planned.agent_id::{{ agent_id_type }}
+                    select 1
+                    from {{ ref('held_sessions') }} as h
+                    where h.session_id = planned.session_id::text
+                        and h.released_at is null
+                        and h.held_at > greatest(
+                            judged.last_seen_at,
+                            (
+                                select max(greatest(a.login_at, a.last_activity_at, a.last_heartbeat_at))
+                                from {{ ref('stg_agent_sessions') }} as a
+                                where a.agent_id = planned.agent_id::{{ agent_id_type }}
+                            )
                         )
-                    )
-            )
+                )
                 then 'held back: a person undid its repair, and its agent has shown no life since'
         end as reason
     from planned
@@ -148,7 +150,7 @@ recorded as (
         run_id, session_id, agent_id, rules, remedy, evidence, before_image, after_image, as_planned
     )
     select
-        $1,
+        $1 as run_id,
         session_id,
         agent_id,
         rules,

@@ -27,7 +27,9 @@ waiting as (
     where not l.granted
         and l.locktype <> 'advisory'
         and (l.database is null or l.database = (
-            select d.oid from pg_catalog.pg_database as d where d.datname = current_database()
+            select d.oid
+            from pg_catalog.pg_database as d
+            where d.datname = current_database()
         ))
 ),
 
@@ -36,8 +38,7 @@ replicas as (
     from pg_catalog.pg_stat_replication as r
 )
 
-select
-    'paused: flag ' || f.name || ' is on, set by ' || f.changed_by as reason
+select 'paused: flag ' || f.name || ' is on, set by ' || f.changed_by as reason
 from {{ ref('flags') }} as f
 where f.name = 'pause_cleaning'
     and f.is_on

@@ -9,13 +9,13 @@ with sessions as (
 
 tables as (
     select
-        to_regclass(t.table_name) as oid,
-        t.table_name
+        t.table_name,
+        to_regclass(t.table_name) as oid
     from (
         values
-            ({{ literal(source('application', 'agents').include(database=false)) }}),
-            ({{ literal(source('application', 'agent_sessions').include(database=false)) }}),
-            ({{ literal(source('application', 'call_sessions').include(database=false)) }})
+        ({{ literal(source('application', 'agents').include(database=false)) }}),
+        ({{ literal(source('application', 'agent_sessions').include(database=false)) }}),
+        ({{ literal(source('application', 'call_sessions').include(database=false)) }})
     ) as t (table_name)
 )
 
@@ -43,9 +43,9 @@ select
 from sessions as s
 cross join (
     values
-        ({{ literal(var('sessions_status_column')) }}),
-        ({{ literal(var('sessions_logout_at_column')) }}),
-        ({{ literal(var('sessions_call_id_column')) }})
+    ({{ literal(var('sessions_status_column')) }}),
+    ({{ literal(var('sessions_logout_at_column')) }}),
+    ({{ literal(var('sessions_call_id_column')) }})
 ) as w (column_name)
 where not pg_catalog.has_column_privilege(s.oid, w.column_name, 'update')
 
@@ -56,11 +56,11 @@ select
     'add one' as hint
 from sessions as s
 where not exists (
-    select 1
-    from pg_catalog.pg_index as i
-    where i.indrelid = s.oid
-        and i.indisprimary
-)
+        select 1
+        from pg_catalog.pg_index as i
+        where i.indrelid = s.oid
+            and i.indisprimary
+    )
 
 union all
 
@@ -71,18 +71,18 @@ from sessions as s
 join pg_catalog.pg_index as i on i.indrelid = s.oid and i.indisprimary
 join pg_catalog.pg_attribute as a
     on a.attrelid = s.oid
-    and a.attname = {{ literal(var('sessions_id_column')) }}
+        and a.attname = {{ literal(var('sessions_id_column')) }}
 where not exists (
-    select 1
-    from pg_catalog.pg_index as u
-    where u.indrelid = s.oid
-        and u.indisunique
-        and u.indpred is null
-        and u.indisvalid
-        and u.indnkeyatts = 1
-        and u.indkey[0] = a.attnum
-)
-and a.attnum <> all(i.indkey)
+        select 1
+        from pg_catalog.pg_index as u
+        where u.indrelid = s.oid
+            and u.indisunique
+            and u.indpred is null
+            and u.indisvalid
+            and u.indnkeyatts = 1
+            and u.indkey[0] = a.attnum
+    )
+    and a.attnum <> all(i.indkey)
 
 union all
 
@@ -92,7 +92,7 @@ select
 from sessions as s
 join pg_catalog.pg_attribute as a
     on a.attrelid = s.oid
-    and a.attname = {{ literal(var('sessions_status_column')) }}
+        and a.attname = {{ literal(var('sessions_status_column')) }}
 join pg_catalog.pg_type as t on t.oid = a.atttypid
 cross join unnest($1::text[]) as w (status)
 where t.typtype = 'e'
@@ -115,6 +115,6 @@ join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
 join pg_catalog.pg_publication as p on p.pubupdate
 join pg_catalog.pg_publication_tables as pt
     on pt.pubname = p.pubname
-    and pt.schemaname = n.nspname
-    and pt.tablename = c.relname
+        and pt.schemaname = n.nspname
+        and pt.tablename = c.relname
 where c.relreplident = 'n'

@@ -12,7 +12,7 @@ with latest as (
         r.failing_since
     from {{ ref('rule_results') }} as r
     where r.run_id = any($1::text[])
-    order by r.run_id, r.suite, r.rule, r.recorded_at desc
+    order by r.run_id asc, r.suite asc, r.rule asc, r.recorded_at desc
 )
 
 select

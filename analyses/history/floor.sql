@@ -24,7 +24,7 @@ numbered as (
         last_seen_at,
         state,
         count(*) over (partition by state) as of_this_state,
-        row_number() over (partition by state order by last_seen_at desc, session_id) as position
+        row_number() over (partition by state order by last_seen_at desc, session_id asc) as position
     from sessions
 )
 
@@ -39,4 +39,4 @@ from numbered
 where position <= {{ var('report_sessions') }}
     and isfinite(login_at)
     and isfinite(last_seen_at)
-order by last_seen_at desc, session_id
+order by last_seen_at desc, session_id asc

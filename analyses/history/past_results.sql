@@ -1,5 +1,7 @@
 -- One row per rule and recorded judgement, the last report_runs of each rule, oldest first.
 -- $1: the rules as a JSON array of suite and name.
+-- the linter would indent `values` and `lateral` as if the join went on:
+-- noqa: disable=LT02
 select
     wanted.name as rule,
     past.recorded_at,

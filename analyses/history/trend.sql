@@ -83,13 +83,13 @@ keys_before as (
 
 both_keys as (
     select
+        n.position,
+        b.since,
         coalesce(n.suite, b.suite) as suite,
         coalesce(n.rule, b.rule) as rule,
         coalesce(n.key, b.key) as key,
-        n.position,
         n.key is not null as is_now,
-        b.key is not null as was_before,
-        b.since
+        b.key is not null as was_before
     from keys_now as n
     full join keys_before as b
         on b.suite = n.suite

@@ -23,7 +23,7 @@ from
         changed integer,
         skipped integer,
         executed integer,
-    unattended boolean,
-    undoes text
+        unattended boolean,
+        undoes text
     )
 where r.run_id = $1

@@ -2,4 +2,8 @@
 update {{ ref('runs') }} as r
 set undone_by = case when r.run_id = $1 then $2 end
 where r.run_id = $1
-    or r.run_id = (select u.undoes from {{ ref('runs') }} as u where u.run_id = $1)
+    or r.run_id = (
+        select u.undoes
+        from {{ ref('runs') }} as u
+        where u.run_id = $1
+    )

@@ -37,12 +37,12 @@ recorded as (
         run_id, session_id, agent_id, rules, remedy, evidence, before_image, after_image, as_planned
     )
     select
-        $1,
+        $1 as run_id,
         session_id,
         agent_id,
-        array['undo'],
-        'undo',
-        jsonb_build_object('undoes', $2::text),
+        array['undo'] as rules,
+        'undo' as remedy,
+        jsonb_build_object('undoes', $2::text) as evidence,
         before_image,
         after_image,
         as_planned
@@ -53,7 +53,7 @@ held as (
     insert into {{ ref('held_sessions') }} as h (session_id, run_id)
     select
         session_id,
-        $1
+        $1 as run_id
     from restored
     where not $4::boolean
     on conflict (session_id) do update

@@ -17,8 +17,8 @@ with sessions_tables as (
     select i.inhrelid
     from pg_catalog.pg_inherits as i
     where i.inhparent = to_regclass(
-        {{ literal(source('application', 'agent_sessions').include(database=false)) }}
-    )
+            {{ literal(source('application', 'agent_sessions').include(database=false)) }}
+        )
 ),
 
 images as (
@@ -63,6 +63,13 @@ skipped as (
 )
 
 select
+    r.command,
+    r.planned,
+    r.finished_at,
+    r.failure,
+    r.plan_hash,
+    r.approved_by,
+    r.undone_by,
     count(i.session_id) as changed,
     count(*) filter (where not i.as_planned) as written_otherwise,
     count(*) filter (where not i.is_there) as rows_missing,
@@ -73,7 +80,7 @@ select
     (select k.sessions from skipped as k) as skipped,
     (select k.missing from skipped as k) as skipped_missing,
     (select jsonb_object_agg(w.column_name, w.sessions) from written_beside as w) as other_columns,
-    exists (
+    exists(
         select 1
         from pg_catalog.pg_trigger as g
         join sessions_tables as t on t.oid = g.tgrelid
@@ -87,14 +94,7 @@ select
         from pg_catalog.pg_attribute as a
         join sessions_tables as t on t.oid = a.attrelid
         where a.attgenerated <> ''
-    ) as generated_columns,
-    r.command,
-    r.planned,
-    r.finished_at,
-    r.failure,
-    r.plan_hash,
-    r.approved_by,
-    r.undone_by
+    ) as generated_columns
 from {{ ref('runs') }} as r
 left join images as i on true
 where r.run_id = $1

@@ -47,13 +47,14 @@ signs as (
     from closed as c
     join {{ ref('stg_agent_sessions') }} as s
         on s.agent_id = c.agent_id::{{ agent_id_type }}
-        and s.session_id <> c.session_id::{{ session_id_type }}
-    cross join lateral (
-        select min(moment) as seen_at
-        from unnest(array[s.login_at, s.last_activity_at, s.last_heartbeat_at]) as moments (moment)
-        where moment > c.changed_at
-            and moment <= c.until
-    ) as sign
+            and s.session_id <> c.session_id::{{ session_id_type }}
+    cross join
+        lateral (
+            select min(moment) as seen_at
+            from unnest(array[s.login_at, s.last_activity_at, s.last_heartbeat_at]) as moments (moment)
+            where moment > c.changed_at
+                and moment <= c.until
+        ) as sign
     where sign.seen_at is not null
 
     union all
@@ -72,12 +73,12 @@ signs as (
         and calls.sign_of_life_at <= c.until
 )
 
-select distinct on (session_id, run_id)
-    run_id,
-    session_id,
-    agent_id,
-    changed_at as closed_at,
-    sign,
-    case when isfinite(seen_at) then seen_at end as seen_at
+select distinct on (signs.session_id, signs.run_id)
+    signs.run_id,
+    signs.session_id,
+    signs.agent_id,
+    signs.changed_at as closed_at,
+    signs.sign,
+    case when isfinite(signs.seen_at) then signs.seen_at end as seen_at
 from signs
-order by session_id, run_id, signs.seen_at
+order by signs.session_id, signs.run_id, signs.seen_at
