@@ -265,8 +265,10 @@ def verify(
         _print_json(verification.to_json())
     else:
         console.show_verification(verification)
-    _write_reports(workspace, "verify", verification.assessment, junit, markdown, report, verification)
-    if verification.proof is not None and not verification.proof.holds:
+    _write_reports(
+        workspace, "verify", verification.assessment, junit, markdown, report, verification, run_id
+    )
+    if run_id is not None and not verification.holds:
         raise typer.Exit(1)
     _exit_with_verdict(verification.assessment, fail_on)
 
@@ -478,13 +480,13 @@ def _write_reports(
     markdown: Path | None,
     report: Path | None,
     verification: Verification | None = None,
+    run_id: str | None = None,
 ) -> None:
     from rollcall import console
     from rollcall.report.outcome import RunOutcome
 
-    proof = verification.proof if verification else None
     outcome = RunOutcome(
-        run_id=proof.run_id if proof else None,
+        run_id=run_id,
         command=command,
         database=workspace.database.name,
         started_at=assessment.snapshot_at,

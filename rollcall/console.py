@@ -19,11 +19,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from rollcall.batches import Watcher
-from rollcall.report.words import rule_page
+from rollcall.report.words import rule_page, table_sentence
 from rollcall.results import Assessment, Check, RuleResult, Severity
 from rollcall.verdict import HEADLINES, PASS
 
 if TYPE_CHECKING:
+    from rollcall.catalogue import CatalogueProof
     from rollcall.cleaning import CleaningResult
     from rollcall.detach import Detachment
     from rollcall.doctor import Diagnosis, Grant
@@ -225,16 +226,23 @@ def show_migration(result: MigrationResult) -> None:
             f"[yellow]not made:[/] {escape(skip['object'])}: {escape(skip['reason'])}",
             soft_wrap=True,
         )
-    proof = result.proof
-    if proof is not None:
-        mark = symbol("✓", "ok") if proof.holds else symbol("✗", "!!")
-        _out.print(
-            f"{mark} proof: of the application's tables {len(proof.added)} declared objects were added,"
-            f" {proof.identical} are exactly as before",
-            soft_wrap=True,
-        )
-        for difference in proof.unexpected:
-            _out.print(f"[red]not ours:[/] {escape(difference)}", soft_wrap=True)
+    if result.proof is not None:
+        _show_catalogue(result.proof)
+
+
+def _show_catalogue(proof: CatalogueProof) -> None:
+    mark = symbol("✓", "ok") if proof.holds else symbol("✗", "!!")
+    _out.print(
+        f"{mark} proof: of the application's tables {len(proof.added)} declared objects were added,"
+        f" {proof.identical} are exactly as before",
+        soft_wrap=True,
+    )
+    for difference in proof.unexpected[:SKIPS_SHOWN]:
+        _out.print(f"[red]not declared:[/] {escape(difference)}", soft_wrap=True)
+    if len(proof.unexpected) > SKIPS_SHOWN:
+        _out.print(f"  and {len(proof.unexpected) - SKIPS_SHOWN} more; --json shows more")
+    for table in proof.tables:
+        _out.print(f"  {escape(table_sentence(table))}.", soft_wrap=True)
 
 
 def show_detachment(result: Detachment) -> None:
@@ -301,6 +309,14 @@ def show_verification(verification: Verification, before: Assessment | None = No
             _out.print(f"  a trigger of the application wrote something else in {proof.written_otherwise}.")
         if proof.changed_since:
             _out.print(f"  {proof.changed_since} of them were changed again by the application since.")
+    migration = verification.migration
+    if migration is not None:
+        _out.print(f"migration {escape(migration.run_id)}, {_instant(migration.before_at)}:")
+        _show_catalogue(migration.catalogue)
+        if not migration.is_complete:
+            _out.print("  it did not end by itself: what was before it is compared with what is now.")
+        for difference in migration.changed_since[:SKIPS_SHOWN]:
+            _out.print(f"  changed since: {escape(difference)}", soft_wrap=True)
     for regret in verification.regrets[:SKIPS_SHOWN]:
         _out.print(
             f"[yellow]regret:[/] {escape(regret.session_id)} was closed at {_instant(regret.closed_at)}, and"

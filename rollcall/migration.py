@@ -19,10 +19,11 @@ from typing import Any
 import psycopg
 
 from rollcall.additive import check_migrating, shown_query
-from rollcall.catalogue import Catalogue, CatalogueProof
+from rollcall.catalogue import CatalogueProof
 from rollcall.database import Connection, Row, Snapshot, fetch, reason_of, take_role
 from rollcall.errors import Refused
 from rollcall.ledger import Run
+from rollcall.migration_proof import record_catalogue
 from rollcall.schema import Statement, conflicts, declared_changes, pending_statements
 from rollcall.workspace import Workspace
 
@@ -84,9 +85,10 @@ def migrate(
             another run took the lease; what was not executed until then is not sent.
     """
     with workspace.database.snapshot() as snapshot:
-        before = Catalogue.read(snapshot, workspace.project)
         _refuse_conflicts(snapshot, workspace)
         missing = {item.object_name for item in pending_statements(snapshot, workspace.project)}
+    sends = any(statement.object_name in missing for statement in statements)
+    before = record_catalogue(run, "before", rows=sends)
     result = MigrationResult(run.id, [statement.object_name for statement in run.made])
     for position, statement in enumerate(run.made, start=1):
         run.note_statement(position, statement, 1, "done")
@@ -106,8 +108,7 @@ def migrate(
             result.skipped.append({"object": statement.object_name, "reason": reason})
             # an index that has to wait holds up what needs it, and nothing else
             failed = statement.in_transaction
-    with workspace.database.snapshot() as snapshot:
-        result.proof = before.compare(Catalogue.read(snapshot, workspace.project))
+    result.proof = before.compare(record_catalogue(run, "after", before, rows=sends))
     run.note(executed=len(result.executed))
     return result
 

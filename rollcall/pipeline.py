@@ -193,10 +193,9 @@ class Pipeline:
         self._recorded.note(verdict=self.verification.assessment.verdict.value)
         self._recorded.note_rules("after", self.verification.assessment)
         console.show_verification(self.verification, self.before)
-        proof = self.verification.proof
-        if proof is not None and not proof.holds:
+        if not self.verification.holds:
             raise EvaluationError(
-                f"the proof of run {proof.run_id} does not hold",
+                f"the proof of run {self._recorded.id} does not hold",
                 "`rollcall verify --run` shows what differs",
             )
         return self.verification

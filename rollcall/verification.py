@@ -10,6 +10,7 @@ from typing import Any
 from rollcall.assessment import assess
 from rollcall.errors import ConfigurationError
 from rollcall.ledger import has_ledger
+from rollcall.migration_proof import MigrationProof, prove_migration
 from rollcall.results import Assessment
 from rollcall.workspace import Workspace
 
@@ -104,18 +105,30 @@ class Regret:
 
 @dataclass(frozen=True)
 class Verification:
-    """The second judgement, the proof, and the sessions that became due while the run worked."""
+    """The second judgement, the proof, and the sessions that became due while the run worked.
+
+    Attributes:
+        proof: of the clean-up of the run; none where it cleaned nothing up.
+        migration: the proof of the migration of the run, or of the latest one where no run was asked for.
+    """
 
     assessment: Assessment
     proof: Proof | None
     newly_due: int
     newly_due_keys: tuple[str, ...]
     regrets: tuple[Regret, ...] = ()
+    migration: MigrationProof | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether everything that was to be proven is."""
+        return all(proof.holds for proof in (self.proof, self.migration) if proof is not None)
 
     def to_json(self) -> dict[str, Any]:
         return {
             **self.assessment.to_json(),
             "proof": self.proof.to_json() if self.proof else None,
+            "migration": self.migration.to_json() if self.migration else None,
             "newly_due": self.newly_due,
             "newly_due_keys": list(self.newly_due_keys),
             "regret": [regret.to_json() for regret in self.regrets],
@@ -138,16 +151,24 @@ def verify(
         judged_at: the plan's instant; sessions that became due since then count as new.
 
     Raises:
-        ConfigurationError: no such run.
+        ConfigurationError: no such run, or one that has nothing to prove.
     """
+    proof = _prove(workspace, run_id) if run_id is not None else None
+    migration = prove_migration(workspace, run_id)
+    if run_id is not None and proof is None and migration is None:
+        raise ConfigurationError(
+            f"run {run_id} neither migrated nor cleaned anything, so there is nothing to prove",
+            "`rollcall history` lists the runs",
+        )
     assessment = assess(workspace, judged_at, history=history, details=details)
     newly_due, keys = _newly_due(workspace) if judged_at is not None else (0, ())
     return Verification(
         assessment=assessment,
-        proof=_prove(workspace, run_id) if run_id is not None else None,
+        proof=proof,
         newly_due=newly_due,
         newly_due_keys=keys,
         regrets=_regrets(workspace, run_id),
+        migration=migration,
     )
 
 
@@ -159,16 +180,19 @@ def _newly_due(workspace: Workspace) -> tuple[int, tuple[str, ...]]:
         return pending, tuple(row["session_id"] for row in itertools.islice(rows, NEW_KEYS_SHOWN))
 
 
-def _prove(workspace: Workspace, run_id: str) -> Proof:
+def _prove(workspace: Workspace, run_id: str) -> Proof | None:
+    """The proof of the run's clean-up; none where it cleaned nothing up."""
     with workspace.database.snapshot() as snapshot:
         rows = (
             snapshot.rows(workspace.project.sql("prove_run"), [run_id])
             if has_ledger(snapshot, workspace.project, *LEDGER)
             else []
         )
-    if not rows or rows[0]["planned"] is None:
-        raise ConfigurationError(f"no clean-up run {run_id} is recorded", "`rollcall history` lists the runs")
+    if not rows:
+        raise ConfigurationError(f"no run {run_id} is recorded", "`rollcall history` lists the runs")
     row = rows[0]
+    if row["planned"] is None:
+        return None
     other_columns = row["other_columns"] or {}
     explained = row["has_triggers"] or set(other_columns) <= set(row["generated_columns"])
     return Proof(

@@ -208,7 +208,7 @@ def test_the_steps_one_by_one(database: str, tmp_path: Path) -> None:
     assert [run["command"] for run in runs] == ["migrate", "clean"]
     assert runs[1]["changed"] == centre.planted.pending_changes
     unknown = rollcall("verify", "--run", "never", url=database, state=tmp_path)
-    assert_one_line(unknown, 2, "no clean-up run never", "rollcall history")
+    assert_one_line(unknown, 2, "no run never", "rollcall history")
 
 
 def test_not_ready_is_for_a_person(database: str, tmp_path: Path) -> None:

@@ -12,17 +12,20 @@ import psycopg
 import pytest
 
 from rollcall.assessment import assess
+from rollcall.contents import Contents, compare_contents
 from rollcall.errors import LeaseHeld, Refused
 from rollcall.ledger import open_run
 from rollcall.migration import migrate
 from rollcall.postgres_server import PostgresServer
 from rollcall.results import Verdict
 from rollcall.schema import Statement
+from rollcall.verification import verify
 from tests.live_migration import Live, Original, Victim
 
 DECLARED = ("device_connected", "last_heartbeat", "max_concurrent_calls")
 COLUMNS = [f"public.agent_sessions.{name}" for name in DECLARED]
 INDEXES = [f"public.rollcall_{name}" for name in ("calls_of_agent", "open_sessions", "unfinished_calls")]
+TABLES = ("agents", "agent_sessions", "call_sessions")
 OPEN = "on agent_sessions (agent_id, login_at, id) where logout_at is null"
 OPEN_INDEX = f"create index {{}} rollcall_open_sessions {OPEN}"
 MOVED_AT = "greatest(started_at, connected_at, ended_at)"
@@ -77,7 +80,9 @@ def test_only_what_is_declared_is_added_and_all_else_is_as_before(live: Live) ->
         *(f"comment {name}" for name in COLUMNS),
         *(f"index {name}" for name in INDEXES),
     }
-    assert result.proof == proof
+    assert result.proof is not None
+    assert (result.proof.added, result.proof.unexpected) == (proof.added, ())
+    assert result.proof.identical == proof.identical
     assert [live.rows(rows.format(name)) for name in ("busy", "per_agent")] == views
     live.rows("refresh materialized view per_agent")
     added = {"last_heartbeat": None, "device_connected": False, "max_concurrent_calls": 1}
@@ -98,6 +103,107 @@ def test_the_proof_names_what_somebody_else_changed_meanwhile(live: Live) -> Non
         "column public.agents.theirs added",
         "column public.call_sessions.duration_seconds changed",
     )
+
+
+def test_verify_shows_the_proof_that_is_kept_with_the_run(live: Live) -> None:
+    rows = {f"public.{name}": live.rows(f"select count(*) from {name}")[0][0] for name in TABLES}
+    result = live.migrate()
+    assert result.proof is not None
+    live.rows("update agents set first_name = first_name || '!'")
+    live.rows("comment on column agents.email is 'theirs'")
+
+    for proven in (verify(live.workspace, result.run_id), verify(live.workspace)):
+        proof = proven.migration
+        assert proof is not None
+        assert (proof.run_id, proof.is_complete, proof.holds) == (result.run_id, True, True)
+        assert proof.catalogue == result.proof
+        assert set(proof.executed) > {*COLUMNS, *INDEXES}
+        assert proof.changed_since == ("comment public.agents.email added",)
+        # nobody else wrote while it migrated
+        assert [
+            (t.table, t.rows_before, t.rows_after, t.written, t.is_same) for t in proof.catalogue.tables
+        ] == [(table, count, count, 0, True) for table, count in sorted(rows.items())]
+    document = proven.to_json()["migration"]
+    assert (document["holds"], document["identical"]) == (True, result.proof.identical)
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        live.rows(
+            "insert into rollcall_ops.catalogue_snapshots select * from rollcall_ops.catalogue_snapshots"
+        )
+
+
+def test_verify_shows_what_somebody_else_changed_while_it_migrated(live: Live) -> None:
+    def progress(text: str) -> None:
+        if text == COLUMNS[0]:
+            live.rows("alter table agents add column theirs int")
+            live.rows("alter table call_sessions alter column duration_seconds set default 0")
+            live.rows("create index theirs on call_sessions (user_id)")
+            live.rows("update agents set first_name = 'Somebody' where id = (select min(id) from agents)")
+            live.rows(
+                "delete from agent_sessions where id = (select min(id::text)::uuid from agent_sessions)"
+            )
+
+    result = live.migrate(progress)
+
+    verification = verify(live.workspace, result.run_id)
+    proof = verification.migration
+    assert proof is not None
+    assert not proof.holds
+    assert not verification.holds
+    assert proof.catalogue.unexpected == (
+        "column public.agents.theirs added",
+        "column public.call_sessions.duration_seconds changed",
+        "index public.theirs added",
+    )
+    assert proof.changed_since == ()
+    sessions, agents, calls = proof.catalogue.tables
+    assert sessions.table == "public.agent_sessions"
+    assert (agents.is_same, agents.written, agents.rows_before == agents.rows_after) == (False, 1, True)
+    assert (calls.is_same, calls.written) == (True, 0)
+    assert (sessions.is_same, sessions.written, sessions.rows_after) == (
+        False,
+        0,
+        (sessions.rows_before or 0) - 1,
+    )
+    assert all(table.holds for table in proof.catalogue.tables)  # each difference is explained
+
+
+def test_of_a_run_that_was_cut_off_verify_compares_with_what_is_now(live: Live) -> None:
+    assert Victim(live, stops_at=2).wait() == -9
+    ((run_id,),) = live.rows("select run_id from rollcall_ops.runs")
+    proof = verify(live.workspace, run_id).migration
+    assert proof is not None
+    assert (proof.is_complete, proof.holds) == (False, True)
+    assert set(proof.catalogue.added) == {f"column {name}" for name in COLUMNS[:1]}
+    live.rows("drop index agent_sessions_agent_id_idx")
+    proof = verify(live.workspace, run_id).migration
+    assert proof is not None
+    assert proof.catalogue.unexpected == ("index public.agent_sessions_agent_id_idx removed",)
+
+
+def test_a_row_that_differs_though_nobody_wrote_it_breaks_the_proof() -> None:
+    before = {"agents": Contents(rows=3, digest="1", written=None, as_of="7")}
+    for rows, digest, written, holds in (
+        (3, "2", 0, False),
+        (3, "2", 1, True),
+        (2, "2", 0, True),
+        (3, "1", 0, True),
+    ):
+        (table,) = compare_contents(before, {"agents": Contents(rows, digest, written, "8")})
+        assert table.holds is holds
+
+
+def test_a_large_table_is_counted_or_left_and_never_digested(live: Live) -> None:
+    live.rows("analyze")
+    live = live.with_settings(
+        variables={**live.variables, "proof_count_max_rows": 900, "proof_digest_max_rows": 100}
+    )
+    result = live.migrate()
+    assert result.proof is not None
+    tables = {table.table.removeprefix("public."): table for table in result.proof.tables}
+    assert tables["agents"].is_same is None
+    assert tables["agents"].rows_before == live.rows("select count(*) from agents")[0][0]
+    assert tables["agent_sessions"].rows_before is None
+    assert result.proof.holds
 
 
 def test_a_second_run_takes_no_strong_lock_and_waits_for_nobody(live: Live) -> None:

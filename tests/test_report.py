@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
@@ -24,12 +24,15 @@ import pytest
 from psycopg import sql
 
 from rollcall.assessment import assess
+from rollcall.catalogue import CatalogueProof
 from rollcall.cleaning import CleaningResult
+from rollcall.contents import TableProof
 from rollcall.demo import DefectCounts, Scale, Variant
 from rollcall.errors import ConfigurationError
 from rollcall.expectations import Judgement, judge_counts, read_suites
 from rollcall.ledger import open_run
 from rollcall.migration import MigrationResult
+from rollcall.migration_proof import MigrationProof
 from rollcall.plan import Body, Plan
 from rollcall.postgres_server import PostgresServer
 from rollcall.report import folder as report_folder
@@ -230,7 +233,9 @@ def completed(skipped: list[dict[str, str]] | None = None, **other: Any) -> RunO
     left = skipped if skipped is not None else []
     changed = 1_253 - len(left)
     proof = Proof(RUN_ID, 1_253, changed, len(left), 0, 0, 2, keys_of(2))
-    verification = Verification(assessment(AFTER, keys_of(7)), proof, 1, keys_of(1))
+    verification = Verification(
+        assessment(AFTER, keys_of(7)), proof, 1, keys_of(1), migration=migration_proof()
+    )
     values: dict[str, Any] = {
         "run_id": RUN_ID,
         "command": "run",
@@ -241,6 +246,28 @@ def completed(skipped: list[dict[str, str]] | None = None, **other: Any) -> RunO
         "verification": verification,
     }
     return outcome(**(values | other))
+
+
+def migration_proof(
+    unexpected: Sequence[str] = (), tables: Sequence[TableProof] | None = None
+) -> MigrationProof:
+    """What `verify` shows of a migration that ended by itself."""
+    same = TableProof("public.agents", 200, 200, 0, True)
+    large = TableProof("public.call_sessions", None, None, None, None)
+    return MigrationProof(
+        run_id=RUN_ID,
+        executed=("public.agent_sessions.last_heartbeat",),
+        catalogue=CatalogueProof(
+            added=("column public.agent_sessions.last_heartbeat",),
+            unexpected=tuple(unexpected),
+            identical=76,
+            tables=(same, large) if tables is None else tuple(tables),
+        ),
+        is_complete=True,
+        changed_since=tuple(unexpected),
+        before_at=NOON,
+        after_at=NOON,
+    )
 
 
 def hostile() -> RunOutcome:
@@ -259,7 +286,13 @@ def hostile() -> RunOutcome:
             [{"object": text, "reason": f"lock {text}"} for text in HOSTILE],
         ),
         cleaning=CleaningResult(RUN_ID, 9, 1, skipped),
-        verification=Verification(after, proof, 3, HOSTILE),
+        verification=Verification(
+            after,
+            proof,
+            3,
+            HOSTILE,
+            migration=migration_proof(HOSTILE, [TableProof(text, 3, 3, 0, False) for text in HOSTILE]),
+        ),
     )
 
 
@@ -408,11 +441,28 @@ def test_a_run_shows_before_and_after_what_was_done_and_the_proof() -> None:
         "Abandoned session critical 1,203 0",
         "Showed life 3 sessions",
         "The proof holds: only what was planned was changed.",
+        "The proof of the migration holds: only what is declared was added.",
+        "1 declared object of the application's tables added, 76 exactly as before.",
+        "Rows: public.agents 200 before, 200 after, and their digests are equal.",
+        "Rows: public.call_sessions is too large to be counted.",
         "1,250 changed and 3 left alone: each one is accounted for.",
         "1 session can be repaired now",
         "took 14 s",
     ):
         assert words in text
+
+
+def test_what_somebody_else_changed_while_we_migrated_is_said_and_named() -> None:
+    run = completed()
+    assert run.verification is not None
+    proof = migration_proof(["column public.agents.theirs added", "index public.theirs added"])
+    run = replace(run, verification=replace(run.verification, migration=proof))
+    text = Page(render(run)).text
+    assert "The proof of the migration does not hold" in text
+    assert "Not declared, so somebody else's: 2 differences" in text
+    assert "index public.theirs added" in text
+    assert text.index("names what") < text.index("The five checks")
+    assert "2 differences, like column public.agents.theirs added" in html.unescape(markdown_summary(run))
 
 
 def test_a_proof_that_does_not_hold_is_said_first_of_all() -> None:

@@ -110,6 +110,9 @@ def _done(outcome: RunOutcome) -> list[str]:
     if verification is not None and verification.proof is not None:
         said = words.proof_sentences(verification.proof)
         sentences += said[:1] if verification.proof.holds else said
+    if verification is not None and verification.migration is not None:
+        said = words.migration_sentences(verification.migration)
+        sentences += said[:1] if verification.migration.holds else said
     if verification is not None and verification.newly_due:
         sentences.append(f"{words.count_of(verification.newly_due, 'sessions')} newly due.")
     if outcome.plan is not None and not outcome.acted:

@@ -11,11 +11,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rollcall.report.outcome import RunOutcome
-from rollcall.report.text import in_words, moment, number
+from rollcall.report.text import in_words, moment, number, printable
 from rollcall.results import Assessment, Check, RuleResult, Severity, Verdict
 from rollcall.verdict import HEADLINES
 
 if TYPE_CHECKING:
+    from rollcall.contents import TableProof
+    from rollcall.migration_proof import MigrationProof
     from rollcall.verification import Proof
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "count_of",
     "deciding",
     "grouped",
+    "migration_sentences",
     "moved",
     "next_steps",
     "noted",
@@ -37,6 +40,7 @@ __all__ = [
     "rule_page",
     "rule_title",
     "symbol",
+    "table_sentence",
     "trend_sentence",
     "units_of",
     "verdict_sentence",
@@ -323,6 +327,50 @@ def proof_sentences(proof: Proof) -> list[str]:
     ]
 
 
+def migration_sentences(proof: MigrationProof) -> list[str]:
+    """What the proof of a migration says, the conclusion first; what differs is listed beside it."""
+    catalogue = proof.catalogue
+    sentences = [
+        "The proof of the migration holds: only what is declared was added."
+        if proof.holds
+        else "The proof of the migration does not hold: more than what is declared has changed meanwhile.",
+        f"{count_of(len(catalogue.added), 'declared objects')} of the application's tables added,"
+        f" {number(catalogue.identical)} exactly as before.",
+    ]
+    if catalogue.unexpected:
+        sentences.append(
+            f"Not declared, so somebody else's: {count_of(len(catalogue.unexpected), 'differences')}, like"
+            f" {_named(catalogue.unexpected[0])}."
+        )
+    if not proof.is_complete:
+        sentences.append("The run did not end by itself: what was before it is compared with what is now.")
+    sentences += [f"Rows: {_named(table_sentence(table))}." for table in catalogue.tables]
+    if proof.changed_since:
+        sentences.append(
+            f"Changed since, by whomever: {count_of(len(proof.changed_since), 'differences')}, like"
+            f" {_named(proof.changed_since[0])}."
+        )
+    return sentences
+
+
+def table_sentence(table: TableProof) -> str:
+    """How the rows of one table compare, without a full stop."""
+    if table.rows_before is None or table.rows_after is None:
+        return f"{table.table} is too large to be counted"
+    counts = f"{number(table.rows_before)} before, {number(table.rows_after)} after"
+    if table.is_same:
+        return f"{table.table} {counts}, and their digests are equal"
+    if not table.holds:
+        return f"{table.table} {counts}, nobody wrote any of them, and yet their digests differ"
+    written = f"{number(table.written or 0)} of them written meanwhile"
+    return f"{table.table} {counts}, {written}" + (" (no digest)" if table.is_same is None else "")
+
+
+def _named(text: str) -> str:
+    """Names from the database, in which no backtick shall mark code."""
+    return printable(text, 200).replace("`", "'")
+
+
 # --- what to do next --------------------------------------------------------------------------
 
 
@@ -339,6 +387,12 @@ def _after_trouble(outcome: RunOutcome) -> list[str]:
         steps.append(
             f"Compare the images before and after of run `{proof.run_id}` in the ledger:"
             " its proof does not hold."
+        )
+    migration = outcome.verification.migration if outcome.verification else None
+    if migration is not None and not migration.holds:
+        steps.append(
+            f"Ask who else changed the application's tables while run `{migration.run_id}` migrated:"
+            f" `rollcall verify --run {migration.run_id}` names what."
         )
     if outcome.migration is not None and outcome.migration.skipped:
         steps.append("Look at why a statement could not be executed, then run `rollcall migrate`.")

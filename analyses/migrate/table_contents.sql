@@ -1,0 +1,7 @@
+-- One row per table of the application: how many rows it has, a digest of them, and how many were written since.
+-- $1: rows up to which a table is counted. $2: rows up to which it has a digest. $3: a transaction id, or null.
+{{ table_contents('agents', part='agents') }}
+union all
+{{ table_contents('agent_sessions', part='sessions') }}
+union all
+{{ table_contents('call_sessions', part='calls') }}
