@@ -19,7 +19,8 @@ from rollcall.results import Assessment, RuleResult, Severity
 from rollcall.schema import Statement, declared_changes, pending_statements
 from rollcall.trend import past_results, read_floor, with_trends
 from rollcall.verdict import checks_of, verdict_of
-from rollcall.waivers import Keys, Waived, warnings_of
+from rollcall.waiver import warnings_of
+from rollcall.waivers import Keys, Waived
 from rollcall.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from rollcall.waivers import WaiverResult
-
+from rollcall.waiver import WaiverResult
 
 TREND_KEYS = 20  # of what was resolved, where nothing fails any more
 

@@ -46,7 +46,7 @@ from rollcall.results import Assessment, Floor, OpenSession, PastResult, RuleRes
 from rollcall.schema import Statement
 from rollcall.verdict import checks_of, verdict_of
 from rollcall.verification import Proof, Verification
-from rollcall.waivers import Waiver, WaiverResult, WaiverState
+from rollcall.waiver import Waiver, WaiverResult, WaiverState
 from tests.call_centre import CallCentre, call_centre
 
 SUITES = read_suites(Path(__file__).parent.parent / "expectations")

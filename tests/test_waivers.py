@@ -16,7 +16,8 @@ from rollcall.expectations import read_suites
 from rollcall.ledger import open_run
 from rollcall.postgres_server import PostgresServer
 from rollcall.results import Assessment, Check, RuleResult, Verdict
-from rollcall.waivers import COLUMNS, WaiverState, read_waivers
+from rollcall.waiver import WaiverState
+from rollcall.waivers import COLUMNS, read_waivers
 from tests.call_centre import CallCentre, call_centre
 from tests.conftest import fresh_database
 from tests.test_dbt_project import Dbt

@@ -9,7 +9,7 @@ from rollcall.report import words
 from rollcall.report.outcome import RunOutcome
 from rollcall.report.text import in_words, moment, number, printable, with_code
 from rollcall.results import Assessment, RuleResult
-from rollcall.waivers import WaiverState
+from rollcall.waiver import WaiverState
 
 __all__ = ["markdown_summary"]
 
