@@ -8,7 +8,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows import steps
-from rollcall.errors import LeaseHeld
+from rollcall.errors import BreakerTripped, LeaseHeld
 from rollcall.pipeline import Pipeline
 
 __all__ = ["clean"]
@@ -16,13 +16,15 @@ __all__ = ["clean"]
 
 @flow(name="rollcall-clean-up", **steps.UNATTENDED)
 def clean(variables: str | None = None) -> State[Any]:
-    """Repair the sessions that need it; a report only when the verdict is a new one."""
+    """Repair the sessions that need it; a report only when the verdict is a new one, or the proof fails."""
     with Pipeline.open("clean", variables, "schedule") as line:
         steps.plan(line)
         try:
             steps.approve(line)
         except LeaseHeld as held:
             return steps.left_to_another(held)
+        except BreakerTripped as tripped:
+            return steps.stopped_by_breaker(line, tripped)
         steps.clean(line)
         steps.verify(line)
         steps.summarise(line)

@@ -8,7 +8,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows import steps
-from rollcall.errors import LeaseHeld
+from rollcall.errors import BreakerTripped, LeaseHeld
 from rollcall.pipeline import Pipeline
 
 __all__ = ["nightly"]
@@ -24,6 +24,11 @@ def nightly(variables: str | None = None) -> State[Any]:
             steps.approve(line)
         except LeaseHeld as held:
             return steps.left_to_another(held)
+        except BreakerTripped as tripped:
+            steps.publish(line)
+            steps.summarise(line)
+            steps.alert(line)
+            return steps.stopped_by_breaker(line, tripped)
         steps.clean(line)
         steps.verify(line)
         steps.publish(line)

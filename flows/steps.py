@@ -21,7 +21,7 @@ from prefect.states import Cancelled, Completed, Failed
 
 from rollcall import console
 from rollcall.database import reason_of
-from rollcall.errors import EvaluationError, LeaseHeld
+from rollcall.errors import BreakerTripped, EvaluationError, LeaseHeld
 from rollcall.ledger import history
 from rollcall.pipeline import Pipeline
 from rollcall.report.markdown import markdown_summary
@@ -40,6 +40,7 @@ __all__ = [
     "migrate",
     "plan",
     "publish",
+    "stopped_by_breaker",
     "summarise",
     "verify",
 ]
@@ -63,6 +64,8 @@ IN_MEMORY: _InMemory = {"persist_result": False, "retries": 0}
 UNATTENDED: _Unattended = {**IN_MEMORY, "on_failure": [_say_why]}
 ARTIFACT = "readiness"
 VERDICT_CHANGED = "rollcall.verdict.changed"
+PROOF_FAILED = "rollcall.proof.failed"
+BREAKER_TRIPPED = "rollcall.breaker.tripped"
 
 
 def _step(method: Callable[..., Any]) -> Any:
@@ -95,30 +98,33 @@ def summarise(line: Pipeline) -> None:
 
 @_step
 def alert(line: Pipeline) -> bool:
-    """Say that the verdict is another one than last time: an event for automations, and a line.
+    """Say that the verdict is another one than last time, or that the proof does not hold.
 
     Returns:
-        whether it is.
+        whether there was anything to say.
     """
     outcome, now = line.outcome, _verdict(line)
     past = (run["verdict"] for run in history(line.workspace) if run["run_id"] != outcome.run_id)
     before = next(filter(None, past), None)
-    if before in (None, now):
-        return False
-    database = outcome.database
-    emit_event(
-        VERDICT_CHANGED,
-        resource={"prefect.resource.id": f"rollcall.database.{database}", "prefect.resource.name": database},
-        payload={"from": before, "to": now},
-    )
-    text = f"the verdict of {database} changed from {before} to {now}"
-    get_run_logger().warning(text)
-    console.show_error(text)
-    return True
+    is_new = before not in (None, now)
+    if is_new:
+        _tell(line, VERDICT_CHANGED, {"from": before, "to": now})
+        text = f"the verdict of {outcome.database} changed from {before} to {now}"
+        get_run_logger().warning(text)
+        console.show_error(text)
+    if line.failed_proof is not None:
+        _tell(line, PROOF_FAILED, {"run": outcome.run_id, "reason": str(line.failed_proof)})
+    return is_new or line.failed_proof is not None
 
 
 def ended(line: Pipeline) -> State[Any]:
-    """The flow run's last state, named after the verdict; failed when a person must act."""
+    """The flow run's last state, named after the verdict; failed when a person must act.
+
+    Raises:
+        EvaluationError: the proof does not hold.
+    """
+    if line.failed_proof is not None:
+        raise line.failed_proof
     verdict = _verdict(line)
     state = Failed if verdict is Verdict.NOT_READY else Completed
     return state(name=verdict.value, message=" ".join(HEADLINES[verdict]), data=line.outcome)
@@ -128,6 +134,22 @@ def left_to_another(held: LeaseHeld) -> State[Any]:
     """The last state of a flow run that found another run at work, and changed nothing."""
     console.show_error(held.message)
     return Cancelled(name="LEASE_HELD", message=str(held))
+
+
+def stopped_by_breaker(line: Pipeline, tripped: BreakerTripped) -> State[Any]:
+    """The last state of an unattended flow run that changed nothing: a person must look at the feed."""
+    _tell(line, BREAKER_TRIPPED, {"run": line.outcome.run_id, "reason": str(tripped)})
+    return Failed(name="BREAKER_TRIPPED", message=str(tripped))
+
+
+def _tell(line: Pipeline, event: str, payload: dict[str, Any]) -> None:
+    """An event about the database, for automations that alert."""
+    name = line.outcome.database
+    emit_event(
+        event,
+        resource={"prefect.resource.id": f"rollcall.database.{name}", "prefect.resource.name": name},
+        payload=payload,
+    )
 
 
 def _verdict(line: Pipeline) -> Verdict:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from rollcall.errors import Refused
+from rollcall.errors import BreakerTripped
 from rollcall.plan import Plan
 from rollcall.workspace import Workspace
 
@@ -21,7 +21,7 @@ def check_breaker(workspace: Workspace, plan: Plan) -> None:
     """Make sure that an unattended run may execute the plan; the ledger is there already.
 
     Raises:
-        Refused: the evidence points at the feed and not at the agents; says why.
+        BreakerTripped: the evidence points at the feed and not at the agents; says why.
     """
     with workspace.database.snapshot(plan.judged_at) as snapshot:
         row = snapshot.row(workspace.project.sql("breaker_evidence"))
@@ -42,7 +42,7 @@ def check_breaker(workspace: Workspace, plan: Plan) -> None:
 
 
 def _refuse(why: str) -> None:
-    raise Refused(
+    raise BreakerTripped(
         f"the breaker tripped, and this unattended run changes nothing: {why}",
         "look at the feed; `rollcall clean`, run by a person, executes the plan",
     )

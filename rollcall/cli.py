@@ -530,10 +530,12 @@ def _json_value(value: Any) -> str:
 
 
 def _plan(workspace: Workspace, source: str | None) -> Plan:
-    """The plan that was approved, or what is pending now."""
+    """The plan that was approved, or what is pending now, to be executed."""
+    from rollcall.doctor import refuse_pooler
     from rollcall.plan import make_plan
     from rollcall.plan_file import read_plan
 
+    refuse_pooler(workspace)  # before anybody waits for a plan that could not be executed
     return make_plan(workspace) if source is None else read_plan(workspace, source)
 
 

@@ -53,6 +53,10 @@ class Refused(RollcallError):
     exit_code = 4
 
 
+class BreakerTripped(Refused):
+    """An unattended run would have done what points at a broken feed; it changed nothing."""
+
+
 class ServerError(RollcallError):
     """The PostgreSQL server that Rollcall runs itself could not be started, found or stopped."""
 

@@ -17,7 +17,8 @@ from rollcall import console
 from rollcall.assessment import assess
 from rollcall.breaker import check_breaker
 from rollcall.cleaning import CleaningResult, clean
-from rollcall.errors import ConfigurationError, EvaluationError
+from rollcall.doctor import refuse_pooler
+from rollcall.errors import BreakerTripped, ConfigurationError, EvaluationError
 from rollcall.ledger import Run, open_run
 from rollcall.migration import MigrationResult, migrate
 from rollcall.plan import Plan, make_plan
@@ -127,9 +128,11 @@ class Pipeline:
         """Read what is still to be done, or the plan that was approved.
 
         Raises:
-            Refused: the approved plan does not fit; see `read_plan`.
+            Refused: a pooler in transaction mode would lose the lease, or the approved plan does not fit;
+                see `read_plan`.
         """
         console.step("Plan")
+        refuse_pooler(self.workspace)  # before anybody reads a plan that could not be executed
         self.pending = (
             make_plan(self.workspace) if self.source is None else read_plan(self.workspace, self.source)
         )
@@ -142,7 +145,7 @@ class Pipeline:
         Raises:
             ConfigurationError: nobody can be asked, or the person says no; nothing was changed.
             LeaseHeld: another run is at work.
-            Refused: the breaker tripped.
+            BreakerTripped: nothing was changed; the run has ended, and is recorded as refused.
         """
         approver = None if self._plan.is_empty else self._approver()
         self._run = self._stack.enter_context(open_run(self.workspace, self.command, approver))
@@ -151,7 +154,11 @@ class Pipeline:
             self._run.note(verdict_before=self.before.verdict.value)
             self._run.note_rules("before", self.before)
         if self.approval is Approval.SCHEDULE:
-            check_breaker(self.workspace, self._plan)
+            try:
+                check_breaker(self.workspace, self._plan)
+            except BreakerTripped as tripped:
+                self._stack.__exit__(type(tripped), tripped, tripped.__traceback__)
+                raise
 
     def migrate(self) -> MigrationResult:
         """Execute the plan's statements."""
@@ -177,11 +184,7 @@ class Pipeline:
         return self.cleaning
 
     def verify(self) -> Verification:
-        """Judge again at the plan's instant, and prove what changed.
-
-        Raises:
-            EvaluationError: the proof does not hold.
-        """
+        """Judge again at the plan's instant, and prove what changed; `failed_proof` says whether it holds."""
         console.step("Verify")
         self.verification = verify(
             self.workspace,
@@ -193,12 +196,18 @@ class Pipeline:
         self._recorded.note(verdict=self.verification.assessment.verdict.value)
         self._recorded.note_rules("after", self.verification.assessment)
         console.show_verification(self.verification, self.before)
-        if not self.verification.holds:
-            raise EvaluationError(
-                f"the proof of run {self._recorded.id} does not hold",
-                "`rollcall verify --run` shows what differs",
-            )
         return self.verification
+
+    @property
+    def failed_proof(self) -> EvaluationError | None:
+        """What is wrong with the proof; none: it holds, or nothing was verified yet."""
+        if self.verification is None or self.verification.holds:
+            return None
+        run_id = self._recorded.id
+        return EvaluationError(
+            f"the proof of run {run_id} does not hold",
+            f"`rollcall verify --run {run_id}` shows what differs",
+        )
 
     def publish(self, directory: Path | None = None) -> Path:
         """Write the report, with the data docs beside it, and say where it is."""

@@ -113,15 +113,20 @@ def test_plan_migrate_clean_undo_verify(database: str, tmp_path: Path, rollcall:
     assert "is not as it was made" in refused.errors
 
 
-def test_clean_unattended_through_an_outage_exits_with_4_and_says_why(
-    floor: Floor, rollcall: Command
-) -> None:
+def heartbeat_outage(floor: Floor) -> None:
+    """30 of 31 sessions fell silent within minutes of each other, while calls go on."""
     for _ in range(30):
         floor.session(seen=125, login=300)
     agent = floor.agent()
     floor.session(agent, seen=1, login=300)
     for minutes in range(5, 240, 10):
         floor.call(agent, minutes, "completed", "inbound", connected=minutes, ended=minutes - 1)
+
+
+def test_clean_unattended_through_an_outage_exits_with_4_and_says_why(
+    floor: Floor, rollcall: Command
+) -> None:
+    heartbeat_outage(floor)
     before = floor.digest()
     tripped = rollcall(floor.url, "clean", "--unattended")
     assert (tripped.code, tripped.document) == (4, None)
@@ -173,12 +178,7 @@ def test_run_with_an_approved_plan_asks_nobody_and_executes_just_that(
 def test_a_scheduled_run_through_an_outage_changes_nothing(
     floor: Floor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for _ in range(30):
-        floor.session(seen=125, login=300)
-    agent = floor.agent()
-    floor.session(agent, seen=1, login=300)
-    for minutes in range(5, 240, 10):
-        floor.call(agent, minutes, "completed", "inbound", connected=minutes, ended=minutes - 1)
+    heartbeat_outage(floor)
     before = floor.digest()
     with pipeline(floor, monkeypatch, tmp_path, "schedule") as line:
         line.plan()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -222,3 +223,31 @@ def test_a_status_type_without_the_closed_status_is_refused_beforehand(database:
         clean(workspace, run, plan)
     assert refusal.value.exit_code == 4
     assert "set the var that names it (closed_status" in str(refusal.value)
+
+
+def test_the_cleaned_view_shows_the_logout_that_cleaning_writes(database: str, tmp_path: Path) -> None:
+    """`closed_logout_at: now`: before the clean-up as after it, not the last sign of life."""
+    workspace = unmigrated(
+        database,
+        tmp_path,
+        "insert into agents (email) values ('a');"
+        "insert into agent_sessions (agent_id, status, login_at, last_activity)"
+        " values (1, 'available', timezone('utc', now()) - interval '9 hours',"
+        " timezone('utc', now()) - interval '8 hours')",
+        closed_logout_at="now",
+    )
+    pending = make_plan(workspace)
+    view = """
+        select is_open, logout_at, duration_seconds - extract(epoch from logout_at - login_at), now()
+        from rollcall.agent_sessions
+    """
+    with open_run(workspace, "run") as run, psycopg.connect(database, autocommit=True) as connection:
+        assert not migrate(workspace, run, pending.statements).skipped
+        is_open, logout_at, rounding, now = connection.execute(view).fetchone() or ()
+        assert (is_open, logout_at) == (False, now)
+        assert abs(rounding) <= 0.5
+        plan = make_plan(workspace)
+        assert clean(workspace, run, plan).changed == 1
+        is_open, logout_at, _, now = connection.execute(view).fetchone() or ()
+    assert is_open is False
+    assert abs(logout_at - plan.judged_at) < timedelta(milliseconds=1), "the column keeps milliseconds"

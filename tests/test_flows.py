@@ -19,13 +19,21 @@ import pytest
 import yaml
 from psycopg import sql
 
+from flows import steps
+from rollcall.errors import EvaluationError, Refused
 from rollcall.ledger import open_run
+from rollcall.pipeline import Pipeline
+from rollcall.plan_file import write_plan
 from rollcall.postgres_server import PostgresServer
 from rollcall.prefect_server import url_of_serving
 from rollcall.report.outcome import RunOutcome
 from rollcall.scheduling import DEPLOYMENTS, prepare_prefect, read_deployments
 from rollcall.settings import PROJECT_DIRECTORY
 from tests.call_centre import CallCentre, call_centre
+from tests.floor import Floor, floor
+from tests.test_clean_commands import heartbeat_outage
+
+__all__ = ["floor"]
 
 PASSWORD = "planted-password-7f3a"
 PIPELINE = ["assess", "plan", "approve", "migrate", "clean", "verify", "publish", "summarise"]
@@ -136,7 +144,7 @@ def prefect(serving: subprocess.Popen[str], state: Path) -> Iterator[Any]:
         yield client
 
 
-def run(flow: Any, centre: CallCentre, state: Path, **parameters: Any) -> Any:
+def run(flow: Any, centre: CallCentre | Floor, state: Path, **parameters: Any) -> Any:
     """Run a flow in this process; gives its last state."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROLLCALL_DATABASE_URL", centre.url)
@@ -157,6 +165,18 @@ def tasks_of(prefect: Any, ended: Any) -> list[str]:
 
     time.sleep(1)
     return [run.name.rsplit("-", 1)[0] for run in sorted(until(recorded, 20), key=lambda run: run.start_time)]
+
+
+def event_of(prefect: Any, name: str, run_id: str) -> dict[str, Any]:
+    """The event of a run of ours, once Prefect has it."""
+
+    def emitted() -> list[dict[str, Any]]:
+        wanted = {"filter": {"event": {"name": [name]}}}
+        events = prefect.request("POST", "/events/filter", json=wanted).json()["events"]
+        return [event for event in events if event["payload"]["run"] == run_id]
+
+    (event,) = until(emitted, 60)
+    return dict(event)
 
 
 @pytest.fixture(scope="module")
@@ -326,6 +346,107 @@ def test_the_nightly_run_judges_the_history_and_reports(
     assert "reversed_session_times" in {rule.name for rule in outcome.latest.rules}
     result = json.loads((state / "reports" / outcome.run_id / "result.json").read_text())
     assert result["verdict"] == "READY"
+
+
+@pytest.mark.parametrize("name", ["clean", "nightly"])
+def test_a_tripped_breaker_changes_nothing_and_somebody_is_told(
+    floor: Floor, state: Path, prefect: Any, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    from flows.clean import clean
+    from flows.nightly import nightly
+
+    heartbeat_outage(floor)
+    before = floor.digest()
+    ended = run({"clean": clean, "nightly": nightly}[name], floor, state)
+    assert floor.digest() == before
+    assert (ended.is_failed(), ended.name) == (True, "BREAKER_TRIPPED")
+    assert "the breaker tripped" in ended.message
+    assert "30 of 31 working sessions would be closed" in capsys.readouterr().err
+    ((run_id, failure, finished),) = floor.rows(
+        "select run_id, failure, finished_at is not null from rollcall_ops.runs"
+    )
+    assert "BreakerTripped: the breaker tripped" in failure
+    assert finished, "the lease is free for the person who comes"
+    event = event_of(prefect, "rollcall.breaker.tripped", run_id)
+    assert "the breaker tripped" in event["payload"]["reason"]
+    assert (state / "reports" / run_id).exists() is (name == "nightly"), "the nightly judgement is reported"
+
+
+@pytest.mark.parametrize("name", ["clean", "nightly", "run"])
+def test_a_failed_proof_is_published_before_it_fails_the_run(
+    floor: Floor,
+    state: Path,
+    prefect: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    from flows.clean import clean
+    from flows.nightly import nightly
+    from flows.pipeline import pipeline
+
+    floor.session()
+    verify = Pipeline.verify
+
+    def somebody_deletes_the_session(line: Pipeline) -> Any:
+        floor.rows("delete from agent_sessions")
+        return verify(line)
+
+    monkeypatch.setattr(steps, "verify", steps._step(somebody_deletes_the_session))
+    flow = {"clean": clean, "nightly": nightly, "run": pipeline}[name]
+    ended = run(flow, floor, state, **({"approval": "yes"} if name == "run" else {}))
+    assert ended.is_failed()
+    error = ended.result(raise_on_failure=False)
+    assert isinstance(error, EvaluationError)
+    assert "does not hold" in str(error)
+    ((run_id, failure),) = floor.rows("select run_id, failure from rollcall_ops.runs")
+    assert "does not hold" in failure
+    result = json.loads((state / "reports" / run_id / "result.json").read_text())
+    assert result["verification"]["proof"]["holds"] is False
+    assert "does not hold" in (state / "reports" / run_id / "index.html").read_text()
+    if name != "run":  # a person is there
+        assert "does not hold" in capsys.readouterr().err
+        event = event_of(prefect, "rollcall.proof.failed", run_id)
+        assert "does not hold" in event["payload"]["reason"]
+
+
+def test_run_executes_an_approved_plan_and_just_that(
+    floor: Floor, state: Path, prefect: Any, tmp_path: Path
+) -> None:
+    from flows.pipeline import pipeline
+
+    planned = floor.session()
+    path = tmp_path / "plan.jsonl"
+    write_plan(floor.plan(), path)
+    late = floor.session()
+    ended = run(pipeline, floor, state, plan=str(path))
+    outcome = ended.result(raise_on_failure=False)
+    assert isinstance(outcome, RunOutcome), outcome
+    assert tasks_of(prefect, ended) == PIPELINE
+    assert outcome.cleaning is not None
+    assert (outcome.cleaning.changed, outcome.cleaning.skipped) == (1, [])
+    assert (floor.row(planned)["status"], floor.row(late)["status"]) == ("offline", "available")
+    ((approved_by, plan_hash),) = floor.rows("select approved_by, plan_hash from rollcall_ops.runs")
+    assert str(path) in approved_by
+    assert plan_hash == json.loads(path.read_text().splitlines()[0])["hash"]
+
+
+def test_run_refuses_a_plan_that_was_changed(floor: Floor, state: Path, prefect: Any, tmp_path: Path) -> None:
+    from flows.pipeline import pipeline
+
+    floor.session()
+    path = tmp_path / "plan.jsonl"
+    write_plan(floor.plan(), path)
+    path.write_text(path.read_text().replace("available", "aveilable", 1))
+    before = floor.digest()
+    ended = run(pipeline, floor, state, plan=str(path))
+    assert ended.is_failed()
+    error = ended.result(raise_on_failure=False)
+    assert isinstance(error, Refused)
+    assert error.exit_code == 4
+    assert "is not as it was made" in str(error)
+    assert floor.digest() == before
+    assert floor.rows("select 1 from rollcall_ops.runs") == []
 
 
 def test_nothing_that_prefect_keeps_holds_the_password(

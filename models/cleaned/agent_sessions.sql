@@ -1,5 +1,5 @@
--- One row per session, as it is once cleaned: an abandoned session shows closed at its last sign of life, a broken
--- reference or status shows mended, and `defects` says what was wrong.
+-- One row per session, as it is once cleaned: an abandoned session shows closed, at its last sign of life or now by
+-- configuration; a broken reference or status shows mended, and `defects` says what was wrong.
 with open_sessions as (
     select
         s.session_id,
@@ -8,6 +8,9 @@ with open_sessions as (
         s.last_seen_at,
         s.live_call_id,
         s.abandoned_session,
+        case
+            when s.abandoned_session then {{ logout_when_closed('s.last_seen_at', 'clock.judged_at') }}
+        end as logout_at,
         case
             when s.abandoned_session then {{ literal(var('closed_status')) }}
             when s.invalid_on_call and s.last_seen_at >= clock.present_since then {{ literal(var('available_status')) }}
@@ -67,12 +70,10 @@ select
     status,
     not abandoned_session as is_open,
     login_at,
-    case when abandoned_session then last_seen_at end as logout_at,
+    logout_at,
     last_seen_at,
     live_call_id,
-    case
-        when abandoned_session then extract(epoch from last_seen_at - login_at)::bigint
-    end as duration_seconds,
+    extract(epoch from logout_at - login_at)::bigint as duration_seconds,
     defects
 from open_sessions
 

@@ -57,9 +57,7 @@ repaired as (
             else status
         end as status_after,
         case
-            when remedy = 'close' then {{ from_instant(
-                'judged_at' if var('closed_logout_at') == 'now' else 'last_seen_at', logout_type
-            ) }}
+            when remedy = 'close' then {{ from_instant(logout_when_closed('last_seen_at', 'judged_at'), logout_type) }}
         end as logout_at_after
     from chosen
 )
