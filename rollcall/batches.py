@@ -3,8 +3,8 @@
 A batch is one transaction of two statements: the first locks the rows that nobody else holds, the
 second judges them again, as they are now, and changes them. Nobody waits for a batch longer than
 the lock time-out: one that would take longer is undone by the server, divided and tried again. A
-row that somebody else holds is tried again at the end; a row that the database refuses stops
-nobody else. Both are reported.
+row that somebody else holds, or that a ringing call protects, is tried again at the end; a row that
+the database refuses stops nobody else. All are reported.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ HOLD_POLL_SECONDS = 0.5
 RECONNECTIONS = 5  # in a row; a batch whose connection is lost is undone by the server, and tried again
 
 LOCKED = "locked by another transaction until the end"
+RINGING = "a live call of its agent kept it open until the end"
 TOO_SLOW = "judging it takes longer than anybody may wait for us (lock_timeout_ms); are the indexes there?"
 KEPT = "a trigger of the application kept the row as it was"
 GONE = "no longer in the table"
@@ -68,7 +69,7 @@ class Batches:
     Args:
         result: filled in; what is planned is there already.
         judge_and_change: the second statement, for rows that are locked. Gives a row with ``session_id`` and
-            ``reason`` (none: changed) for each, and no row for one that a trigger kept.
+            ``reason`` (none: changed; `RINGING`: try again) for each, and no row for one that a trigger kept.
         look_around: what is read before a batch begins, while it holds nothing.
         prepare: what its transaction begins with, before it locks.
     """
@@ -111,15 +112,27 @@ class Batches:
         self._connection = self._workspace.database.connect()
         try:
             self._pass(iter(items))
-            for _ in range(int(self._vars["locked_row_passes"])):
-                if not self._later:
-                    break
-                time.sleep(self._vars["locked_row_pause_seconds"])
+            for _ in self._passes_at_the_end():
                 again, self._later = self._later, []
                 self._pass(item for item, _ in again)
             self._report_later()
         finally:
             self._connection.close()
+
+    def _passes_at_the_end(self) -> Iterator[None]:
+        """One for each time that what could not be had is tried again, after a pause."""
+        passes, deadline = 0, time.monotonic() + self._vars["ringing_wait_seconds"]
+        while self._later:
+            ringing = sum(reason == RINGING for _, reason in self._later)
+            if passes >= self._vars["locked_row_passes"] and not (ringing and time.monotonic() < deadline):
+                break
+            if ringing:
+                self._watcher.held(f"a call rings for {ringing} of the sessions")
+            time.sleep(self._vars["locked_row_pause_seconds"])
+            if ringing:
+                self._watcher.held(None)
+            yield
+            passes += 1
 
     def _pass(self, items: Iterator[Item]) -> None:
         """Work through the items; what cannot be had now is kept for later."""
@@ -150,7 +163,8 @@ class Batches:
         self._result.changed += len(outcome) - len(kept)
         if len(outcome) > len(kept):
             self._refusals = 0
-        self._skip(kept)
+        self._later += [(item, RINGING) for item in batch if kept.get(item["session_id"]) == RINGING]
+        self._skip({key: reason for key, reason in kept.items() if reason != RINGING})
         return []
 
     def _after(self, error: psycopg.Error, batch: Sequence[Item]) -> list[Sequence[Item]]:

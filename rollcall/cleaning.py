@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rollcall.batches import Batches, BatchResult, Item, Watcher
+from rollcall.batches import RINGING, Batches, BatchResult, Item, Watcher
 from rollcall.database import Connection, Row, fetch, take_role
 from rollcall.errors import Refused
 from rollcall.ledger import Run
@@ -22,12 +22,25 @@ from rollcall.workspace import Workspace
 
 __all__ = ["CleaningResult", "clean", "refuse_what_cannot_work"]
 
+CAME_BACK = "came back:"  # how analyses/clean/change_sessions.sql begins some reasons
+HELD_BACK = "held back:"
+
 FEED_SECONDS = 1.0  # how old the answer may be whether the feed is silent
 
 
 @dataclass
 class CleaningResult(BatchResult):
     """What one clean-up did."""
+
+    @property
+    def held_back(self) -> int:
+        """How many of the skipped were left alone because a person had undone their repair."""
+        return sum(skip["reason"].startswith(HELD_BACK) for skip in self.skipped)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything was done that was to be done: what a person holds back was not."""
+        return len(self.skipped) == self.held_back
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -117,6 +130,7 @@ class _Repair:
         self._lock_timeout = str(int(workspace.settings.variables["lock_timeout_ms"]))
         self._change_sql = workspace.project.sql("change_sessions")
         self._feed_sql = workspace.project.sql("silent_feed")
+        self._rung_sql = workspace.project.sql("rung_sessions")
         self._feed = 0
         self._feed_read_at = -FEED_SECONDS
 
@@ -137,19 +151,27 @@ class _Repair:
         _set(connection, "rollcall.contradicting_calls", str(self._feed))
 
     def judge_and_change(self, connection: Connection, items: Sequence[Item]) -> list[Row]:
-        return fetch(
+        agents = sorted({item["agent_id"] for item in items})
+        rows = fetch(
             connection,
             self._change_sql,
             [
                 self._run.id,
                 json.dumps(items),
                 [item["session_id"] for item in items],
-                sorted({item["agent_id"] for item in items}),
+                agents,
                 self._plan.made_at,
                 self._unattended,
                 self._plan.hash,
             ],
         )
+        back = [row for row in rows if row["reason"] and row["reason"].startswith(CAME_BACK)]
+        if back:
+            asked = [[row["session_id"] for row in back], agents]
+            rung = {row["session_id"] for row in fetch(connection, self._rung_sql, asked)}
+            for row in back:
+                row["reason"] = RINGING if row["session_id"] in rung else row["reason"]
+        return rows
 
     def _judge_at(self, connection: Connection) -> None:
         _set(connection, "rollcall.judged_at", self._plan.judged_at.isoformat())

@@ -241,7 +241,7 @@ def clean(
         _print_json(result.to_json())
     else:
         console.show_cleaning(result)
-    raise typer.Exit(PARTLY_DONE if result.skipped else 0)
+    raise typer.Exit(0 if result.is_complete else PARTLY_DONE)
 
 
 @app.command()

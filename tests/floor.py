@@ -44,7 +44,12 @@ TABLES = """
     create index on agent_sessions (agent_id);
     create index on call_sessions (agent_id);
 """
-QUICK = {"locked_row_pause_seconds": 0.05, "locked_row_passes": 2, "lock_timeout_ms": 3_000}
+QUICK = {
+    "locked_row_pause_seconds": 0.05,
+    "locked_row_passes": 2,
+    "ringing_wait_seconds": 0.1,
+    "lock_timeout_ms": 3_000,
+}
 """So that a test does not wait, and a busy machine does not matter."""
 
 NOW = "timezone('utc', now())"

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from rollcall.batches import Batches, Watcher
-from rollcall.cleaning import clean
+from rollcall.cleaning import _Repair, clean
 from rollcall.database import fetch
 from rollcall.errors import LeaseHeld, Refused
 from rollcall.ledger import open_run
@@ -82,6 +82,70 @@ def test_a_call_that_rings_for_an_agent_saves_all_of_its_sessions(
     Between(monkeypatch, lambda: floor.call(agent, started=0, status="ringing", direction="inbound"))
     assert floor.clean(plan).changed == 0
     assert [floor.row(session) for session in sessions] == before
+
+
+def test_a_ghost_that_is_rung_is_closed_when_the_call_is_over_and_not_before(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = floor.agent()
+    ghost, other = floor.session(agent, seen=240), floor.session()
+    plan = floor.plan()
+    call = floor.call(agent, started=0, status="ringing", direction="inbound")
+    judge, while_it_rang = _Repair.judge_and_change, []
+
+    def watched(repair: Any, connection: Any, items: Any) -> Any:
+        rows = judge(repair, connection, items)
+        while_it_rang.append([row["reason"] for row in rows if row["session_id"] == ghost])
+        if len(while_it_rang) == 4:
+            floor.rows(
+                f"update call_sessions set status = 'missed_call', ended_at = {NOW} where id = %s", call
+            )
+        return rows
+
+    monkeypatch.setattr(_Repair, "judge_and_change", watched)
+    result = floor.clean(plan, floor.with_settings(ringing_wait_seconds=60))
+    assert while_it_rang == [["a live call of its agent kept it open until the end"]] * 4 + [[None]]
+    assert (result.changed, result.skipped) == (2, [])
+    assert floor.row(ghost)["logout_at"] == floor.row(ghost)["last_activity"]
+    assert floor.row(other)["status"] == "offline"
+
+
+def test_a_ghost_that_rings_until_the_end_stays_open_and_is_reported(floor: Floor) -> None:
+    agent = floor.agent()
+    ghost = floor.session(agent, seen=240)
+    plan = floor.plan()
+    floor.call(agent, started=0, status="ringing", direction="inbound")
+    before = floor.digest()
+    listener = Listener()
+    workspace = floor.with_settings(ringing_wait_seconds=0.3)
+    with open_run(workspace, "clean") as run:
+        result = clean(workspace, run, plan, listener)
+    assert reasons(result) == {ghost: "a live call of its agent kept it open until the end"}
+    assert floor.digest() == before
+    assert "a call rings for 1 of the sessions" in listener.reasons
+    assert floor.rows("select session_id from rollcall_ops.skips") == [(ghost,)]
+
+
+def test_an_agent_who_answers_what_rang_is_no_ghost(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    agent = floor.agent()
+    session = floor.session(agent, seen=240)
+    plan = floor.plan()
+    call = floor.call(agent, started=0, status="ringing", direction="inbound")
+    answered = f"update call_sessions set status = 'connected', connected_at = {NOW} where id = %s"
+    judge, calls = _Repair.judge_and_change, 0
+
+    def watched(repair: Any, connection: Any, items: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            floor.rows(answered, call)
+        return judge(repair, connection, items)
+
+    monkeypatch.setattr(_Repair, "judge_and_change", watched)
+    result = floor.clean(plan, floor.with_settings(ringing_wait_seconds=60))
+    assert calls == 2
+    assert reasons(result) == {session: "came back: the session is no longer one to be repaired"}
+    assert floor.row(session)["status"] == "available"
 
 
 def test_a_ghost_with_missed_inbound_calls_is_closed(floor: Floor) -> None:

@@ -18,6 +18,7 @@ SCALED = (
     "presence_minutes",
     "heartbeat_explains_seconds",
     "regret_hours",
+    "ringing_wait_seconds",
 )
 """The vars that measure the application's time, so that they shrink with it."""
 
