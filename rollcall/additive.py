@@ -14,7 +14,7 @@ from typing import Any
 
 from rollcall.errors import Refused
 
-__all__ = ["check_detaching", "check_migrating", "parsed", "shown_query"]
+__all__ = ["check_detaching", "check_migrating", "grammar", "parsed", "shown_query"]
 
 LEDGER_SCHEMA = "rollcall_ops"
 VIEW_SCHEMA = "rollcall"
@@ -51,6 +51,7 @@ COLUMN = PLAIN | {"AlterTableStmt", "AlterTableCmd", "ColumnDef", "Constraint", 
 QUERY = EXPRESSION | frozenset(QUERY_NODES.split())
 FUNCTIONS = frozenset(HARMLESS_FUNCTIONS.split())
 SERIAL_TYPES = frozenset({"serial", "serial2", "serial4", "serial8", "smallserial", "bigserial"})
+OWN_COLUMN_CONSTRAINTS = frozenset({"CONSTR_DEFAULT", "CONSTR_NOTNULL", "CONSTR_NULL", "CONSTR_FOREIGN"})
 SHOWN_CHARACTERS = 80
 
 
@@ -114,10 +115,10 @@ def parsed(sql: str) -> list[tuple[str, Any]]:
     Raises:
         Refused: PostgreSQL's grammar does not know it.
     """
-    grammar = _grammar()
+    postgast = grammar()
     try:
-        tree = grammar.parse(sql)
-    except grammar.PgQueryError as error:
+        tree = postgast.parse(sql)
+    except postgast.PgQueryError as error:
         raise _refusal(sql, f"it cannot be parsed ({error})") from error
     source = sql.encode()
     statements = []
@@ -130,11 +131,11 @@ def parsed(sql: str) -> list[tuple[str, Any]]:
 
 def shown_query(query: str) -> str:
     """The form of a query of somebody else, in one short line without its values and its comments."""
-    grammar = _grammar()
+    postgast = grammar()
     try:
         # as a syntax tree written out again it has no comments; the server may have cut it off, though
-        query = grammar.normalize(grammar.deparse(grammar.parse(query)))
-    except grammar.PgQueryError:
+        query = postgast.normalize(postgast.deparse(postgast.parse(query)))
+    except postgast.PgQueryError:
         query = re.sub(r"/[*].*?([*]/|$)|--[^\n]*", " ", query, flags=re.DOTALL)
         query = re.sub(r"(?i)e?'.*?('|$)|[$]\w*[$].*", "?", query, flags=re.DOTALL)
         query = re.sub(r"\b\d[\w.]*", "?", query)
@@ -171,6 +172,9 @@ def _check_alter_table(text: str, node: Any) -> None:
     if _enum(node, "objtype") == "OBJECT_INDEX":
         _check_attach(text, node)
         return
+    if node.relation.schemaname in OWN_SCHEMAS:
+        _check_own_column(text, node)
+        return
     _allow_nodes(
         text, node, PLAIN | {"AlterTableStmt", "AlterTableCmd", "ColumnDef", "Constraint", "TypeCast"}
     )
@@ -190,6 +194,26 @@ def _check_alter_table(text: str, node: Any) -> None:
         raise _refusal(text, "a new column has no constraint, identity or generation")
     if "CONSTR_NOTNULL" in kinds and "CONSTR_DEFAULT" not in kinds:
         raise _refusal(text, "a column that must not be null needs a default")
+
+
+def _check_own_column(text: str, node: Any) -> None:
+    """A column that a table of our ledger lacks, and its default for new rows."""
+    allowed = EXPRESSION | {"AlterTableStmt", "AlterTableCmd", "ColumnDef", "Constraint", "SQLValueFunction"}
+    _allow_nodes(text, node, allowed)
+    commands = [item.alter_table_cmd for item in node.cmds]
+    kinds = [_enum(command, "subtype") for command in commands]
+    if _enum(node, "objtype") != "OBJECT_TABLE" or node.missing_ok or commands[0].missing_ok:
+        raise _refusal(text, "one column of one table is added at a time")
+    if kinds not in (["AT_AddColumn"], ["AT_AddColumn", "AT_ColumnDefault"]):
+        raise _refusal(text, "the only change of a table of ours is to add a column that is missing")
+    column = getattr(commands[0], "def").column_def
+    if len(commands) > 1 and commands[1].name != column.colname:
+        raise _refusal(text, "a default is set only for the column that is added")
+    for item in column.constraints:
+        if item.constraint.pktable.ByteSize():
+            _require_own(text, item.constraint.pktable)
+    if not {_enum(item.constraint, "contype") for item in column.constraints} <= OWN_COLUMN_CONSTRAINTS:
+        raise _refusal(text, "a new column of ours is no key")
 
 
 def _check_attach(text: str, node: Any) -> None:
@@ -261,13 +285,13 @@ def _allow_nodes(text: str, node: Any, allowed: frozenset[str]) -> None:
             raise _refusal(text, "a view only reads")
 
 
-def _grammar() -> Any:
-    """PostgreSQL's own; imported when first used."""
+def grammar() -> Any:
+    """PostgreSQL's own, as the package that has it; imported when first used."""
     return importlib.import_module("postgast")
 
 
 def _walk(node: Any) -> Iterator[Any]:
-    for _, child in _grammar().walk(node):
+    for _, child in grammar().walk(node):
         yield child
 
 

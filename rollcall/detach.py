@@ -19,8 +19,9 @@ from psycopg import sql
 from rollcall.additive import LEDGER_SCHEMA, VIEW_SCHEMA, check_detaching
 from rollcall.database import Row, fetch, reason_of
 from rollcall.errors import LeaseHeld, Refused
-from rollcall.ledger import LOCK_KEYS, open_run
-from rollcall.migration import GentleSender
+from rollcall.gentle import GentleSender
+from rollcall.ledger import LOCK_KEYS, Run, open_run
+from rollcall.schema import Statement
 from rollcall.workspace import Workspace
 
 __all__ = ["Detachment", "detach"]
@@ -64,7 +65,7 @@ def detach(workspace: Workspace, approved_by: str | None = None, *, ledger: bool
             names = [f"{view['schema_name']}.{view['view_name']}" for view in views]
             for view in views:
                 result.grants += view["grants"]
-            _drop(workspace, result, run.check_lease, "view", names, VIEW_SCHEMA)
+            _drop(workspace, result, run.check_lease, "view", names, VIEW_SCHEMA, run)
             run.note(executed=len(result.dropped))
     tables = _ledger_tables(workspace)
     if ledger:
@@ -90,8 +91,13 @@ def _drop(
     kind: str,
     names: Sequence[str],
     schema: str,
+    run: Run | None = None,
 ) -> None:
-    """Drop relations of ours, all or none, and their schema if nothing else is in it."""
+    """Drop relations of ours, all or none, and their schema if nothing else is in it.
+
+    Args:
+        run: what to record each statement with; none where the ledger itself goes.
+    """
     _, schemas = _deployed(workspace, names)
     statements = []
     if names:
@@ -105,20 +111,38 @@ def _drop(
     parts = [check_detaching(statement) for statement in statements]
     if not parts:
         return
+    sender = GentleSender(workspace, guard)
+    _note(run, parts, 0, "started")
     try:
-        reason = GentleSender(workspace, guard).send(parts)
+        reason = sender.send(parts)
     except psycopg.errors.DependentObjectsStillExist as error:
         detail = " ".join((error.diag.message_detail or reason_of(error)).split("\n"))
+        _note(run, parts, sender.attempts, f"failed: {detail}")
         raise Refused(
             f"something else depends on what is ours: {detail}",
             "nothing was dropped; have it dropped, or changed, by whoever made it",
         ) from error
+    except psycopg.Error as error:
+        _note(run, parts, sender.attempts, f"failed: {reason_of(error)}")
+        raise
     if reason is not None:
+        _note(run, parts, sender.attempts, f"failed: {reason}")
         raise Refused(f"what is ours could not be dropped: {reason}", "nothing was dropped; try again later")
+    _note(run, parts, sender.attempts, "dropped")
     result.dropped += names
     if len(parts) > bool(names):
         result.dropped.append(schema)
         result.grants = [*schemas[schema]["grants"], *result.grants]
+
+
+def _note(run: Run | None, parts: Sequence[str], attempts: int, outcome: str) -> None:
+    """A row per statement; they are sent in one transaction, so all end in the same way."""
+    if run is None:
+        return
+    for position, part in enumerate(parts, start=len(run.made) + 1):
+        what = part.removeprefix("drop ")
+        statement = Statement("drop", what, part, "The application is to change its tables", "on ours alone")
+        run.note_statement(position, statement, attempts, outcome)
 
 
 def _deployed(workspace: Workspace, names: Sequence[str]) -> tuple[list[Row], dict[str, Row]]:

@@ -21,16 +21,18 @@ from typing import Any
 import psycopg
 
 from rollcall import __version__
+from rollcall.additive import LEDGER_SCHEMA, check_migrating
 from rollcall.database import Connection, Snapshot, fetch, reason_of, take_role
 from rollcall.doctor import refuse_pooler
-from rollcall.errors import ConfigurationError, LeaseHeld, Refused
+from rollcall.errors import ConfigurationError, EvaluationError, LeaseHeld, Refused
+from rollcall.gentle import GentleSender
 from rollcall.project import Project
 from rollcall.results import Assessment
-from rollcall.schema import Statement, pending_statements
+from rollcall.schema import Statement, ledger_tables, own_conflicts, pending_statements
 from rollcall.trend import rows_to_record
 from rollcall.workspace import Workspace
 
-__all__ = ["Run", "has_ledger", "history", "open_run"]
+__all__ = ["Run", "has_ledger", "history", "open_run", "refuse_older_ledger"]
 
 LOCK_KEYS = (0x726F6C6C, 0x63616C6C)  # "roll", "call"
 FREE_SECONDS = 2.0  # how long the lock of a killed run may stay held
@@ -113,11 +115,13 @@ def open_run(workspace: Workspace, command: str, approved_by: str | None = None)
     with contextlib.closing(workspace.database.connect()) as connection:
         _take_lock(workspace, connection)
         run = Run(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}", workspace, connection)
-        run.made = _make_ledger(workspace, connection)
+        run.made = _make_ledger(workspace)
         _grant_to_clean_role(workspace, connection)
         holder = f"{command} by {getpass.getuser()} on {socket.gethostname()}, pid {os.getpid()}"
         fetch(connection, run._sql("open_run"), [run.id, command, __version__, approved_by])
         run.token = fetch(connection, run._sql("take_lease"), [run.id, holder])[0]["token"]
+        for position, statement in enumerate(run.made, start=1):
+            run.note_statement(position, statement, 1, "done")
         run._sql("check_lease")  # compiled now: every batch needs it within its transaction
         try:
             yield run
@@ -133,18 +137,40 @@ def open_run(workspace: Workspace, command: str, approved_by: str | None = None)
 
 
 def history(workspace: Workspace, limit: int = 20) -> list[dict[str, Any]]:
-    """Past runs, newest first; none where no run was ever recorded."""
+    """Past runs, newest first; none where no run was ever recorded.
+
+    Raises:
+        EvaluationError: the ledger is of an earlier version.
+    """
     with workspace.database.snapshot() as snapshot:
+        refuse_older_ledger(snapshot, workspace.project)
         if not has_ledger(snapshot, workspace.project, "runs"):
             return []
         return snapshot.rows(workspace.project.sql("history"), [limit])
 
 
 def has_ledger(snapshot: Snapshot, project: Project, *tables: str) -> bool:
-    """Whether these tables of the ledger are there: none before the first run that may change something."""
-    deployed = snapshot.rows(project.sql("deployed_relations"))
-    there = {(row["schema_name"], row["relation_name"]) for row in deployed}
-    return {(own.schema, own.name) for own in project.own_relations if own.name in tables} <= there
+    """Whether these tables of the ledger are there: none before the first run that may change something.
+
+    One that an earlier version made, and that lacks a column, does not count: it cannot be read.
+    """
+    there = ledger_tables(snapshot, project)
+    wanted = [f"{own.schema}.{own.name}" for own in project.own_relations if own.name in tables]
+    return all(there.get(name, False) for name in wanted)
+
+
+def refuse_older_ledger(snapshot: Snapshot, project: Project) -> None:
+    """Make sure that the ledger can be read: one of an earlier version shall not look like an empty one.
+
+    Raises:
+        EvaluationError: a table lacks columns; says which.
+    """
+    older = [name for name, is_complete in ledger_tables(snapshot, project).items() if not is_complete]
+    if older:
+        raise EvaluationError(
+            f"the ledger is of an earlier version: {', '.join(older)} lack columns",
+            "`rollcall migrate` adds them",
+        )
 
 
 def _failure(error: BaseException) -> str:
@@ -183,17 +209,37 @@ def _describe(holders: Sequence[dict[str, Any]]) -> str:
     )
 
 
-def _make_ledger(workspace: Workspace, connection: Connection) -> list[Statement]:
+def _make_ledger(workspace: Workspace) -> list[Statement]:
     with workspace.database.snapshot() as snapshot:
+        foreign = [
+            f"{conflict.object_name}: {conflict.reason}"
+            for conflict in own_conflicts(snapshot, workspace.project)
+            if conflict.object_name.split(".")[0] == LEDGER_SCHEMA
+        ]
+        if foreign:
+            raise Refused(
+                f"something else is in the place of our ledger: {'; '.join(foreign)}",
+                "nothing was changed; have it moved by whoever made it",
+            )
         missing = [
             statement
             for statement in pending_statements(snapshot, workspace.project)
             if statement.is_of_ledger
         ]
-    with connection.transaction():
-        take_role(connection, workspace.settings.migrate_role)
-        for statement in missing:
-            fetch(connection, statement.sql)
+    if not missing:
+        return []
+    # a new ledger is made as a whole; what others may be reading is changed one statement at a time
+    is_new = missing[0].kind == "schema"
+    groups = [missing] if is_new else [[statement] for statement in missing]
+    sender = GentleSender(workspace, lambda connection: None)  # the lock is ours, and there is no token yet
+    for group in groups:
+        parts = [part for statement in group for part in check_migrating(statement.sql)]
+        reason = sender.send(parts)
+        if reason is not None:
+            raise Refused(
+                f"the ledger could not be made or completed ({group[0].object_name}): {reason}",
+                "nothing else was changed; try again later",
+            )
     return missing
 
 

@@ -9,28 +9,25 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import random
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 
-from rollcall.additive import check_migrating, shown_query
+from rollcall.additive import check_migrating
 from rollcall.catalogue import CatalogueProof
-from rollcall.database import Connection, Row, Snapshot, fetch, reason_of, take_role
+from rollcall.database import Connection, Snapshot, fetch, reason_of
 from rollcall.errors import Refused
+from rollcall.gentle import RETRIED, GentleSender, WaitedTooLong, set_for, watch
 from rollcall.ledger import Run
 from rollcall.migration_proof import record_catalogue
 from rollcall.schema import Statement, conflicts, declared_changes, pending_statements
 from rollcall.workspace import Workspace
 
-__all__ = ["GentleSender", "MigrationResult", "migrate", "refuse_conflicts"]
+__all__ = ["MigrationResult", "migrate", "refuse_conflicts"]
 
-RETRIED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
-LOOK_SECONDS = 0.05  # how often a running statement is looked at
 POLL_SECONDS = 0.5  # how often a build that is not ours to stop is looked at
 SHOW_SECONDS = 10.0  # how often the progress of a build is shown while its phase stays the same
 ATTACHED = " (attach)"  # how declared_index names the second half of a partition's index
@@ -90,8 +87,6 @@ def migrate(
     sends = any(statement.object_name in missing for statement in statements)
     before = record_catalogue(run, "before", rows=sends)
     result = MigrationResult(run.id, [statement.object_name for statement in run.made])
-    for position, statement in enumerate(run.made, start=1):
-        run.note_statement(position, statement, 1, "done")
     executor = _Executor(workspace, run, progress)
     failed = False
     for position, statement in enumerate(statements, start=len(run.made) + 1):
@@ -132,149 +127,6 @@ def _refuse_conflicts(snapshot: Snapshot, workspace: Workspace) -> None:
         )
 
 
-@dataclass(frozen=True)
-class _Limits:
-    """The vars that say how patient we are. Times in seconds, but for the time-outs that the server gets."""
-
-    lock_timeout_ms: int
-    statement_timeout_ms: int
-    attempts: int
-    first_pause: float
-    longest_pause: float
-    budget: float
-    build_lock_timeout_ms: int
-    build_timeout_ms: int
-    client_check_ms: int
-
-    @classmethod
-    def of(cls, variables: Mapping[str, Any]) -> _Limits:
-        return cls(
-            lock_timeout_ms=max(1, round(variables["migrate_lock_timeout_ms"])),
-            statement_timeout_ms=max(1, round(variables["migrate_statement_timeout_ms"])),
-            attempts=max(1, round(variables["migrate_attempts"])),
-            first_pause=variables["migrate_first_pause_ms"] / 1000,
-            longest_pause=variables["migrate_longest_pause_ms"] / 1000,
-            budget=variables["migrate_budget_seconds"],
-            build_lock_timeout_ms=max(1, round(variables["index_lock_timeout_seconds"] * 1000)),
-            build_timeout_ms=max(1, round(variables["index_timeout_seconds"] * 1000)),
-            client_check_ms=max(1, round(variables["index_client_check_seconds"] * 1000)),
-        )
-
-    @property
-    def of_strong_lock(self) -> dict[str, str]:
-        return {
-            "lock_timeout": f"{self.lock_timeout_ms}ms",
-            "statement_timeout": f"{self.statement_timeout_ms}ms",
-            # were we stopped between the statement and the commit, the server would not keep the lock for us
-            "idle_in_transaction_session_timeout": f"{self.statement_timeout_ms}ms",
-        }
-
-    @property
-    def of_build(self) -> dict[str, str]:
-        return {
-            "lock_timeout": f"{self.build_lock_timeout_ms}ms",
-            "statement_timeout": f"{self.build_timeout_ms}ms",
-        }
-
-    def pause(self, attempt: int) -> float:
-        """Full jitter: anything up to a bound that doubles with every attempt."""
-        return random.uniform(0, min(self.longest_pause, self.first_pause * 2**attempt))
-
-
-class _WaitedTooLong(Exception):
-    """One statement waited for several locks in turn, together for longer than for one."""
-
-
-class GentleSender:
-    """Sends statements that take strong locks: for an instant each time, and again. All share one budget.
-
-    Args:
-        guard: called with the connection in every transaction before anything is sent.
-    """
-
-    def __init__(self, workspace: Workspace, guard: Callable[[Connection], None]) -> None:
-        self._workspace = workspace
-        self._guard = guard
-        self._limits = _Limits.of(workspace.settings.variables)
-        self._seconds_left = self._limits.budget
-        self._blockers: list[Row] = []
-        self._watcher: Connection | None = None
-
-    def send(self, parts: Sequence[str]) -> str | None:
-        """Send checked statements in one transaction. Gives the reason if their locks were not to be had.
-
-        Raises:
-            psycopg.Error: the server refused one of them.
-        """
-        with contextlib.closing(self._workspace.database.connect()) as self._watcher:
-            attempt = 0
-            while True:
-                attempt += 1
-                self._blockers = []
-                started = time.monotonic()
-                try:
-                    with contextlib.closing(self._workspace.database.connect()) as connection:
-                        self._send_in_transaction(connection, parts)
-                except (*RETRIED, _WaitedTooLong) as error:
-                    if not self._may_try_again(attempt, started):
-                        return self._held_up(error, attempt)
-                else:
-                    return None
-
-    def _may_try_again(self, attempt: int, started: float) -> bool:
-        """Pause before the next attempt, if there may be one."""
-        pause = self._limits.pause(attempt)
-        self._seconds_left -= time.monotonic() - started + pause
-        if attempt >= self._limits.attempts or self._seconds_left < 0:
-            return False
-        time.sleep(pause)
-        return True
-
-    def _send_in_transaction(self, connection: Connection, parts: Sequence[str]) -> None:
-        limit = self._limits.lock_timeout_ms / 1000
-        waited = 0.0
-        too_long = threading.Event()
-
-        def look() -> None:
-            nonlocal waited
-            if self._look_for_blockers(connection):
-                waited += LOOK_SECONDS
-            # on a partitioned table one statement waits for many locks, each for up to the time-out
-            if waited > 2 * limit and not too_long.is_set():
-                too_long.set()
-                connection.cancel_safe()
-
-        def work() -> None:
-            with connection.transaction():
-                _set(connection, self._limits.of_strong_lock, is_local=True)
-                self._guard(connection)
-                take_role(connection, self._workspace.settings.migrate_role)
-                for part in parts:
-                    fetch(connection, part)
-
-        try:
-            _watch(connection, work, look)
-        except psycopg.errors.QueryCanceled:
-            if too_long.is_set():
-                raise _WaitedTooLong("canceled while it waited for one lock after the other") from None
-            raise
-
-    def _look_for_blockers(self, connection: Connection) -> bool:
-        assert self._watcher is not None
-        sql = self._workspace.project.sql("blockers")
-        blockers = fetch(self._watcher, sql, [connection.info.backend_pid])
-        if blockers:
-            self._blockers = blockers
-        return bool(blockers)
-
-    def _held_up(self, error: Exception, attempts: int) -> str:
-        reason = reason_of(error) if isinstance(error, psycopg.Error) else str(error)
-        tried = f"{attempts} attempt{'s' if attempts > 1 else ''}"
-        if not self._blockers:
-            return f"{reason} ({tried})"
-        return f"{reason} ({tried}); it waits for {'; '.join(map(_describe, self._blockers[:3]))}"
-
-
 class _Executor(GentleSender):
     """Executes planned statements, each as gently as its lock needs, and records them."""
 
@@ -309,7 +161,7 @@ class _Executor(GentleSender):
             started = time.monotonic()
             try:
                 self._send(statement)
-            except (*RETRIED, _WaitedTooLong) as error:
+            except (*RETRIED, WaitedTooLong) as error:
                 if not self._may_try_again(attempt, started):
                     return attempt, self._held_up(error, attempt)
             except psycopg.errors.InsufficientPrivilege as error:
@@ -352,20 +204,20 @@ class _Executor(GentleSender):
         # The connection is ours alone and closed afterwards, so what is set on it reaches nobody else.
         with connection.transaction():
             self._run.check_lease(connection)
-        _set(connection, self._limits.of_build, is_local=False)
+        set_for(connection, self._limits.of_build, is_local=False)
         with contextlib.suppress(psycopg.Error):  # some systems cannot do this
             interval = {"client_connection_check_interval": f"{self._limits.client_check_ms}ms"}
-            _set(connection, interval, is_local=False)
+            set_for(connection, interval, is_local=False)
         role = self._workspace.settings.migrate_role
         if role is not None:
-            _set(connection, {"role": role}, is_local=False)
+            set_for(connection, {"role": role}, is_local=False)
 
         def look() -> None:
             self._look_for_blockers(connection)
             self._show_progress(statement.object_name, connection.info.backend_pid)
 
         for part in parts:
-            _watch(connection, functools.partial(fetch, connection, part), look)
+            watch(connection, functools.partial(fetch, connection, part), look)
 
     # --- what the catalogue says meanwhile --------------------------------------------------------
 
@@ -395,9 +247,9 @@ class _Executor(GentleSender):
         drop = check_migrating(left.sql, [left.object_name])[0]
         try:
             with contextlib.closing(self._workspace.database.connect()) as connection:
-                _set(connection, self._limits.of_strong_lock, is_local=False)
+                set_for(connection, self._limits.of_strong_lock, is_local=False)
                 if self._workspace.settings.migrate_role is not None:
-                    _set(connection, {"role": self._workspace.settings.migrate_role}, is_local=False)
+                    set_for(connection, {"role": self._workspace.settings.migrate_role}, is_local=False)
                 fetch(connection, drop)
         except psycopg.Error:
             return False
@@ -421,53 +273,3 @@ class _Executor(GentleSender):
             else ""
         )
         self._show(f"{phase}{percent}{waited_for}")
-
-
-def _watch(connection: Connection, work: Callable[[], Any], look: Callable[[], None]) -> None:
-    """Do the work in a thread and look at it meanwhile; stopped here, it is stopped in the server too."""
-    failure: list[BaseException] = []
-
-    def guarded() -> None:
-        try:
-            work()
-        except BaseException as error:
-            failure.append(error)
-
-    thread = threading.Thread(target=guarded, name="rollcall statement", daemon=True)
-    thread.start()
-    try:
-        while True:
-            thread.join(LOOK_SECONDS)
-            if not thread.is_alive():
-                break
-            look()
-    except BaseException:
-        with contextlib.suppress(psycopg.Error):
-            connection.cancel_safe()
-        thread.join()
-        raise
-    if failure:
-        raise failure[0]
-
-
-def _describe(blocker: Row) -> str:
-    """Who holds us up, for a person to find; of what they run only the form, never a value."""
-    if not blocker["pid"]:
-        return "a prepared transaction (see pg_prepared_xacts)"
-    seconds = blocker["transaction_seconds"]
-    parts = [
-        f"user {blocker['user_name']}" if blocker["user_name"] else "",
-        blocker["application_name"] or "",
-        blocker["state"] or "",
-        f"in a transaction for {seconds:.0f} s" if seconds is not None else "",
-    ]
-    query = shown_query(blocker["query"] or "")
-    return (
-        f"server process {blocker['pid']} ({', '.join(part for part in parts if part)})"
-        f"{f', last query: {query}' if query else ''}"
-    )
-
-
-def _set(connection: Connection, settings: Mapping[str, str], *, is_local: bool) -> None:
-    for name, value in settings.items():
-        fetch(connection, "select set_config($1, $2, $3)", [name, value, is_local])

@@ -12,9 +12,19 @@ import psycopg
 from rollcall import __version__
 from rollcall.additive import LEDGER_SCHEMA, check_migrating
 from rollcall.database import Row, Snapshot, fetch
+from rollcall.own_tables import missing_columns, why_not_ours
 from rollcall.project import OwnRelation, Project
 
-__all__ = ["Conflict", "Statement", "conflicts", "declared_changes", "pending_statements", "script"]
+__all__ = [
+    "Conflict",
+    "Statement",
+    "conflicts",
+    "declared_changes",
+    "ledger_tables",
+    "own_conflicts",
+    "pending_statements",
+    "script",
+]
 
 # the declared expressions do not fit the table that the index of that name is on
 INCOMPARABLE = (
@@ -104,10 +114,9 @@ def pending_statements(snapshot: Snapshot, project: Project) -> tuple[Statement,
     ]
     deployed = _deployed(snapshot, project)
     own = [
-        _own_statement(relation)
+        statement
         for relation in project.own_relations
-        if deployed.get(_name(relation), {"definition_digest": "absent"})["definition_digest"]
-        != relation.digest
+        for statement in _own_statements(relation, deployed.get(_name(relation)))
     ]
     statements = (
         *(statement for statement in planned if statement.kind == "schema"),
@@ -123,24 +132,37 @@ def pending_statements(snapshot: Snapshot, project: Project) -> tuple[Statement,
 
 def conflicts(snapshot: Snapshot, project: Project) -> list[Conflict]:
     """What exists and differs from its declaration, so that nothing can be migrated."""
-    found = [
+    changed = [
         Conflict(change["object_name"], "it exists and differs from its declaration")
         for change in declared_changes(snapshot, project)
         if change["state"] == "conflicting"
     ]
+    return [*changed, *own_conflicts(snapshot, project)]
+
+
+def own_conflicts(snapshot: Snapshot, project: Project) -> list[Conflict]:
+    """What is in the place of a relation of ours and is not ours, or cannot become what is declared."""
     deployed = _deployed(snapshot, project)
+    found = []
     for relation in project.own_relations:
         row = deployed.get(_name(relation))
-        if row is None:
-            continue
-        reason = None
-        if row["relation_kind"] not in RELATION_KINDS[relation.kind]:
-            reason = f"a relation of that name exists and is no {relation.kind}"
-        elif relation.kind == "view" and row["definition_digest"] != relation.digest:
-            reason = _lost_column(snapshot, project, relation)
+        reason = _conflict(snapshot, project, relation, row) if row is not None else None
         if reason is not None:
             found.append(Conflict(".".join(_name(relation)), reason))
     return found
+
+
+def ledger_tables(snapshot: Snapshot, project: Project) -> dict[str, bool]:
+    """By name, the tables of our ledger that are there, and whether each has every declared column.
+
+    One that an earlier version made may lack some.
+    """
+    deployed = _deployed(snapshot, project)
+    return {
+        ".".join(_name(own)): not missing_columns(own, deployed[_name(own)]["columns"])
+        for own in project.own_relations
+        if own.kind == "table" and _name(own) in deployed
+    }
 
 
 def script(statements: Iterable[Statement], database: str, variables: Mapping[str, Any]) -> str:
@@ -188,18 +210,37 @@ def _deployed(snapshot: Snapshot, project: Project) -> dict[tuple[str, str], Row
     return {(row["schema_name"], row["relation_name"]): row for row in rows}
 
 
-def _own_statement(relation: OwnRelation) -> Statement:
-    reasons = {
-        "table": "The ledger keeps every run and every change with its before- and after-image",
-        "view": "People query the cleaned view; it is missing or its definition changed",
-    }
-    return Statement(
-        kind=relation.kind,
-        object_name=f"{relation.schema}.{relation.name}",
-        sql=relation.statement,
-        reason=reasons[relation.kind],
-        lock="none on the application's rows" if relation.kind == "view" else "none on the application",
-    )
+def _own_statements(relation: OwnRelation, deployed: Row | None) -> list[Statement]:
+    """What makes or completes a relation of ours; nothing where it is as declared."""
+    name = f"{relation.schema}.{relation.name}"
+    if relation.kind == "view":
+        if deployed is not None and deployed["definition_digest"] == relation.digest:
+            return []
+        reason = "People query the cleaned view; it is missing or its definition changed"
+        return [Statement("view", name, relation.statement, reason, "none on the application's rows")]
+    if deployed is None:
+        reason = "The ledger keeps every run and every change with its before- and after-image"
+        return [Statement("table", name, relation.statement, reason, "none on the application")]
+    reason = "An earlier version made the ledger, without this column"
+    return [
+        Statement("table", f"{name}.{column}", statement, reason, "none on the application")
+        for column, statement in missing_columns(relation, deployed["columns"]).items()
+    ]
+
+
+def _conflict(snapshot: Snapshot, project: Project, relation: OwnRelation, deployed: Row) -> str | None:
+    """Why what is deployed cannot become the declared relation; none if it is, or can."""
+    if deployed["relation_kind"] not in RELATION_KINDS[relation.kind]:
+        return f"a relation of that name exists and is no {relation.kind}"
+    if relation.kind == "table":
+        return why_not_ours(relation, deployed["columns"])
+    if deployed["definition_digest"] == relation.digest:
+        return None
+    if deployed["definition_digest"] is None:
+        return (
+            "a view of that name exists that Rollcall did not make: its comment names no definition of ours"
+        )
+    return _lost_column(snapshot, project, relation)
 
 
 # --- what the catalogue alone cannot tell of an index ---------------------------------------------
@@ -259,6 +300,7 @@ def _made_objects(snapshot: Snapshot, project: Project) -> set[str]:
             return {row["object_name"] for row in snapshot.rows(project.sql("made_objects"))}
     except (
         psycopg.errors.UndefinedTable,
+        psycopg.errors.UndefinedColumn,
         psycopg.errors.InvalidSchemaName,
         psycopg.errors.InsufficientPrivilege,
     ):

@@ -9,7 +9,7 @@ from typing import Any
 
 from rollcall.assessment import assess
 from rollcall.errors import ConfigurationError
-from rollcall.ledger import has_ledger
+from rollcall.ledger import has_ledger, refuse_older_ledger
 from rollcall.migration_proof import MigrationProof, prove_migration
 from rollcall.results import Assessment
 from rollcall.workspace import Workspace
@@ -183,6 +183,7 @@ def _newly_due(workspace: Workspace) -> tuple[int, tuple[str, ...]]:
 def _prove(workspace: Workspace, run_id: str) -> Proof | None:
     """The proof of the run's clean-up; none where it cleaned nothing up."""
     with workspace.database.snapshot() as snapshot:
+        refuse_older_ledger(snapshot, workspace.project)
         rows = (
             snapshot.rows(workspace.project.sql("prove_run"), [run_id])
             if has_ledger(snapshot, workspace.project, *LEDGER)

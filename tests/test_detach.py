@@ -48,6 +48,13 @@ def test_the_application_can_change_its_tables_and_run_makes_the_views_again(liv
     assert set(result.dropped) == {"rollcall", *(f"rollcall.{name}" for name, _ in definitions)}
     assert schemas(live) == {"rollcall_ops"}
     assert live.differences(before).unexpected == ()
+    columns = "statement, attempts, outcome"
+    recorded = live.rows(
+        f"select {columns} from rollcall_ops.statements where run_id = %s order by 1", result.run_id
+    )
+    assert [row[1:] for row in recorded] == [(1, "dropped"), (1, "dropped")]
+    assert recorded[0][0] == 'drop schema "rollcall"'
+    assert recorded[1][0].startswith('drop view "rollcall".')
     live.rows(change)
     assert live.rows(
         "select column_name from information_schema.columns where column_name = 'last_heartbeat'"
@@ -94,6 +101,8 @@ def test_what_depends_on_our_views_is_named_and_nothing_goes(live: Live) -> None
         detach(live.workspace)
     assert schemas(live) == {"rollcall", "rollcall_ops"}
     assert live.pending() == []
+    outcomes = live.outcomes()[-2:]
+    assert all(outcome.startswith("failed: view analysts.mine depends on") for _, outcome in outcomes)
 
 
 def test_what_somebody_else_put_into_our_schema_stays_and_grants_are_told(live: Live) -> None:
@@ -127,6 +136,7 @@ def test_a_long_query_of_an_analyst_is_named_and_nothing_goes(live: Live) -> Non
         with pytest.raises(Refused, match=f"could not be dropped: .*server process {pid} "):
             detach(live.impatient().workspace)
         assert live.pending() == []
+        assert f"server process {pid} " in live.outcomes()[-1][1]
 
 
 def test_beside_another_run_it_leaves(live: Live) -> None:

@@ -20,6 +20,8 @@ ADDITIVE = [
     "create index concurrently i on app.t (c, (greatest(d, e) at time zone 'UTC')) where f in ('x', 'y')",
     "create index i on only app.t (c)",
     "alter index app.i attach partition app.j",
+    "alter table rollcall_ops.runs add column c text references rollcall_ops.plans",
+    "alter table rollcall_ops.runs add column c timestamptz, alter column c set default clock_timestamp()",
 ]
 
 HOSTILE = [
@@ -119,6 +121,16 @@ HOSTILE = [
     "set role postgres",
     "lock table app.t",
     "vacuum full app.t",
+    # of our own tables: one column is added, nothing else
+    "alter table rollcall_ops.runs drop column c",
+    "alter table rollcall_ops.runs add column c int, drop column d",
+    "alter table rollcall_ops.runs add column c int, alter column d set default 1",
+    "alter table rollcall_ops.runs add column c int, alter column c set not null",
+    "alter table rollcall_ops.runs add column if not exists c int",
+    "alter table rollcall_ops.runs add column c int default pg_sleep(9)",
+    "alter table rollcall_ops.runs add column c int references app.t",
+    "alter table rollcall_ops.runs add column c int unique",
+    "alter table rollcall_ops.runs alter column c set default 1",
     # nothing at all
     "",
     "-- only a comment",

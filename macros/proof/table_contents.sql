@@ -33,19 +33,26 @@ from (
 cross join lateral (
     select
         count(*) as row_count,
-        coalesce(sum(
-            case
-                when size.estimated_rows <= $2::double precision then pg_catalog.hashtextextended(
-                    row(
-                        {%- for column in app_columns(table) | sort if column not in declared %}
-                            a.{{ quoted(column) }}{{ "," if not loop.last }}
-                        {%- endfor %}
-                    )::text, 0
-                )::numeric
-            end
-        ), 0)::text as digest,
+        coalesce(
+            sum(
+                case
+                    when size.estimated_rows <= $2::double precision
+                        then pg_catalog.hashtextextended({{ row_text(table, declared) }}, 0)::numeric
+                end
+            ), 0
+        )::text as digest,
         count(*) filter (where age(a.xmin) <= age($3::xid)) as written
     from {{ source('application', table) }} as a
     where size.estimated_rows <= $1::double precision
 ) as contents
 {% endmacro %}
+
+
+{# A row of `a` as one text, without the columns that are left out. #}
+{% macro row_text(table, left_out) -%}
+    row(
+    {%- for column in app_columns(table) | sort if column not in left_out -%}
+        a.{{ quoted(column) }}{{ ", " if not loop.last }}
+    {%- endfor -%}
+    )::text
+{%- endmacro %}
