@@ -16,7 +16,7 @@ from rollcall.flags import ROUTE_BY_HEARTBEAT, is_on
 from rollcall.own_rules import with_own_query
 from rollcall.project import Project
 from rollcall.results import Assessment, RuleResult, Severity
-from rollcall.schema import Statement, declared_changes, pending_statements
+from rollcall.schema import Statement, declared_changes, own_conflicts, pending_statements
 from rollcall.trend import past_results, read_floor, with_trends
 from rollcall.verdict import checks_of, verdict_of
 from rollcall.waiver import warnings_of
@@ -112,6 +112,11 @@ def _judge_schema(
         if change["state"] != "present":
             kind = {"comment": "column", "schema": "own_object"}.get(change["kind"], change["kind"])
             keys[f"{change['state']}_{kind}"].append(change["object_name"])
+    others = [conflict.object_name for conflict in own_conflicts(snapshot, workspace.project)]
+    counts["conflicting_own_object"] = len(others)
+    keys["conflicting_own_object"] = others
+    for obstacle in snapshot.rows(workspace.project.sql("update_obstacles")):
+        keys[obstacle["finding"]].append(obstacle["found"])
     for table in snapshot.rows(workspace.project.sql("application_tables")):
         if not table["is_readable"]:
             keys["missing_select_privilege"].append(table["table_name"])

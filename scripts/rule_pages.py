@@ -48,9 +48,13 @@ SCHEMA_EXAMPLES = {
     "missing_own_object": "The view `rollcall.agent_sessions` was never made, or is an older one.",
     "conflicting_column": "`agent_sessions.device_connected` exists, but it is a `text`.",
     "conflicting_index": "An index of the declared name exists, but it is on another column.",
+    "conflicting_own_object": "Somebody else made a table `rollcall.agent_sessions`, where our view belongs.",
     "missing_select_privilege": "The role of `assess` may not read `call_sessions`.",
     "hidden_rows": "A row-level security policy of `agent_sessions` applies to the role of `assess`.",
     "missing_primary_key": "`agent_sessions` has no primary key.",
+    "missing_replica_identity": "A publication has `agent_sessions`, whose replica identity is `nothing`.",
+    "session_update_rule": "`create rule … on update to agent_sessions do instead …`.",
+    "status_not_in_enum": "The enum of `agent_sessions.status` has no label `offline`.",
 }
 
 

@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -13,11 +14,12 @@ import pytest
 
 from rollcall.assessment import assess
 from rollcall.contents import Contents, compare_contents
+from rollcall.demo import Variant
 from rollcall.errors import LeaseHeld, Refused
 from rollcall.ledger import open_run
 from rollcall.migration import migrate
 from rollcall.postgres_server import PostgresServer
-from rollcall.results import Verdict
+from rollcall.results import Check, Verdict
 from rollcall.schema import Statement
 from rollcall.verification import verify
 from tests.live_migration import Live, Original, Victim
@@ -308,6 +310,74 @@ def test_an_old_snapshot_elsewhere_is_waited_for_or_named_and_leaves_no_invalid_
     assert any("waiting for old snapshots" in text for text in shown)
 
 
+SLOWLY = "set vacuum_cost_delay = 100; set vacuum_cost_limit = 1"
+
+
+@contextlib.contextmanager
+def vacuumed(live: Live, until: str, name: str = "maintenance") -> Iterator[int]:
+    """A VACUUM of the sessions that does not end; gives its pid."""
+    with contextlib.closing(live.connect(name)) as worker:
+        worker.autocommit = True
+        worker.execute(SLOWLY)
+        pid = worker.info.backend_pid
+
+        def work() -> None:
+            with contextlib.suppress(psycopg.Error):
+                worker.execute("vacuum (disable_page_skipping) agent_sessions")
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            live.until(until, pid)
+            yield pid
+        finally:
+            worker.cancel_safe()
+            thread.join()
+
+
+def test_a_vacuum_that_holds_it_up_is_named(live: Live) -> None:
+    with vacuumed(live, "select 1 from pg_stat_progress_vacuum where pid = %s") as pid:
+        result = live.impatient().migrate()
+    assert result.skipped[0]["object"] == COLUMNS[0]
+    reason = result.skipped[0]["reason"]
+    assert f"server process {pid} (user postgres, maintenance, running VACUUM, active" in reason
+    assert "VACUUM (DISABLE_PAGE_SKIPPING) agent_sessions" in reason
+    assert live.migrate().skipped == []
+
+
+def test_a_vacuum_that_waits_itself_is_named_with_whom_it_waits_for(live: Live) -> None:
+    waits = "select 1 from pg_locks where pid = %s and not granted"
+    with (
+        live.reader("lock table agent_sessions in share update exclusive mode") as holder,
+        vacuumed(live, waits) as pid,
+    ):
+        reason = live.impatient().migrate().skipped[0]["reason"]
+    assert f"server process {holder} (user postgres, patient reader" in reason
+    assert f"server process {pid} (user postgres, maintenance" in reason
+    assert f"which waits itself for server process {holder}" in reason
+
+
+def test_an_autovacuum_that_holds_it_up_is_named(live: Live) -> None:
+    live.rows(
+        "alter table agent_sessions set (autovacuum_vacuum_threshold = 1, autovacuum_vacuum_scale_factor = 0,"
+        " autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1)"
+    )
+    live.rows("alter system set autovacuum_naptime = '1s'")
+    try:
+        live.rows("select pg_reload_conf()")
+        for _ in range(3):
+            live.rows("update agent_sessions set last_activity = last_activity")
+        live.until(
+            "select 1 from pg_stat_progress_vacuum where relid = 'agent_sessions'::regclass", seconds=60
+        )
+        reason = live.impatient().migrate().skipped[0]["reason"]
+        assert "(autovacuum worker, running VACUUM, active, in a transaction for " in reason
+        assert "autovacuum: VACUUM" in reason
+    finally:
+        live.rows("alter system reset autovacuum_naptime")
+        live.rows("select pg_reload_conf()")
+
+
 def test_two_runs_at_once_one_works_and_the_other_leaves(live: Live) -> None:
     with (
         open_run(live.workspace, "migrate") as run,
@@ -513,6 +583,98 @@ def test_an_invalid_index_that_is_not_ours_is_reported_and_left(live: Live) -> N
     with pytest.raises(Refused, match=INDEXES[1]):
         live.migrate()
     assert live.differences(before).holds
+
+
+FOREIGN = {
+    "create table rollcall.routable_agents (id int)": "and is no view",
+    "create materialized view rollcall.routable_agents as select 1 as one": "and is no view",
+    "create sequence rollcall.routable_agents": "and is no view",
+    "create view rollcall.routable_agents as select id from public.agents": "that Rollcall did not make",
+}
+
+
+@pytest.mark.parametrize("ddl", FOREIGN)
+def test_what_is_in_the_place_of_a_view_of_ours_is_reported_and_left(live: Live, ddl: str) -> None:
+    live.rows("create schema rollcall")
+    live.rows(ddl)
+    before = live.rows("select oid, relkind, relnatts from pg_class where relname = 'routable_agents'")
+    assessment = assess(live.workspace)
+    assert assessment.verdict is Verdict.NOT_READY
+    assert rules(live)["conflicting_own_object"] == (1, ("rollcall.routable_agents",))
+    with pytest.raises(Refused, match=f"rollcall.routable_agents: .*{FOREIGN[ddl]}"):
+        live.migrate()
+    assert (
+        live.rows("select oid, relkind, relnatts from pg_class where relname = 'routable_agents'") == before
+    )
+    assert live.states()[COLUMNS[0]] == "missing"  # nothing else was made either
+
+
+def test_a_view_of_ours_that_has_the_very_columns_but_is_somebody_elses_is_left(live: Live) -> None:
+    live.migrate()
+    live.rows("comment on view rollcall.routable_agents is 'ours now'")
+    assert rules(live)["conflicting_own_object"] == (1, ("rollcall.routable_agents",))
+    with pytest.raises(Refused, match="that Rollcall did not make"):
+        live.migrate()
+    comment = "select obj_description('rollcall.routable_agents'::regclass)"
+    assert live.rows(comment) == [("ours now",)]
+
+
+def test_a_view_of_ours_that_would_lose_a_column_is_reported_and_left(live: Live) -> None:
+    live.migrate()
+    view = "rollcall.routable_agents"
+    (definition,) = live.rows(f"select pg_get_viewdef('{view}'::regclass)")[0]
+    wider = f"select v.*, 1 as theirs from ({definition.strip().rstrip(';')}) as v".replace("%", "%%")
+    live.rows(f"create or replace view {view} as {wider}")
+    live.rows(f"comment on view {view} is 'of another version [definition 0]'")
+    assert rules(live)["conflicting_own_object"] == (1, (view,))
+    with pytest.raises(Refused, match=f"{view}: its column theirs would go .*rollcall detach"):
+        live.migrate()
+    assert live.rows(f"select count(theirs) >= 0 from {view}") == [(True,)]
+
+
+# --- what must stop a run ---------------------------------------------------------------------------
+
+
+STOPS = {
+    "missing_replica_identity": (
+        ["create publication everybody for table agent_sessions"],
+        "alter table agent_sessions replica identity nothing",
+        "alter table agent_sessions replica identity default",
+        "public.agent_sessions is published by everybody without a replica identity",
+    ),
+    "session_update_rule": (
+        [],
+        "create rule quiet as on update to agent_sessions where new.status = 'x' do instead nothing",
+        "drop rule quiet on agent_sessions",
+        "quiet on public.agent_sessions, on update",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STOPS)
+def test_what_refuses_every_repair_is_a_rule_that_stops_a_run(live: Live, name: str) -> None:
+    before, made, mended, key = STOPS[name]
+    for statement in before:
+        live.rows(statement)
+    assert name not in rules(live)
+    live.rows(made)
+    assert rules(live)[name] == (1, (key,))
+    assessment = assess(live.workspace)
+    assert assessment.verdict is Verdict.NOT_READY
+    assert assessment.checks[Check.DATA_TRUSTWORTHY] == "FAIL"
+    live.rows(mended)
+    assert name not in rules(live)
+
+
+def test_a_status_that_the_enum_lacks_stops_a_run(server: PostgresServer, tmp_path: Path) -> None:
+    original = Original(server, tmp_path, {"break_status": "away"}, Variant(status="enum"))
+    try:
+        with original.live() as live:
+            key = "the enum of public.agent_sessions.status has no label away"
+            assert rules(live)["status_not_in_enum"] == (1, (key,))
+            assert assess(live.workspace).verdict is Verdict.NOT_READY
+    finally:
+        original.drop()
 
 
 def test_a_table_of_the_same_name_elsewhere_does_not_confuse(live: Live) -> None:

@@ -18,6 +18,14 @@ tables as (
         count(*) filter (where is_filtered) as hidden_rows,
         count(*) filter (where not has_primary_key) as missing_primary_key
     from {{ ref('application_tables') }}
+),
+
+obstacles as (
+    select
+        count(*) filter (where finding = 'missing_replica_identity') as missing_replica_identity,
+        count(*) filter (where finding = 'session_update_rule') as session_update_rule,
+        count(*) filter (where finding = 'status_not_in_enum') as status_not_in_enum
+    from {{ ref('update_obstacles') }}
 )
 
 select
@@ -30,6 +38,10 @@ select
     changes.conflicting_index,
     tables.missing_select_privilege,
     tables.hidden_rows,
-    tables.missing_primary_key
+    tables.missing_primary_key,
+    obstacles.missing_replica_identity,
+    obstacles.session_update_rule,
+    obstacles.status_not_in_enum
 from changes
 cross join tables
+cross join obstacles

@@ -9,14 +9,9 @@ with published as (
     select
         t.part,
         t.root_oid,
-        t.table_oid,
         t.is_root,
-        t.kind,
         t.table_name,
-        t.replica_identity,
-        t.has_primary_key,
-        p.pubname as publication,
-        p.pubupdate as publishes_updates
+        p.pubname as publication
     from {{ ref('watched_tables') }} as t
     join {{ ref('watched_tables') }} as family on family.root_oid = t.root_oid
     join pg_catalog.pg_publication_tables as m on format('%I.%I', m.schemaname, m.tablename) = family.table_name
@@ -31,29 +26,6 @@ position as (
         end as lsn
 )
 
-select distinct
-    'missing_replica_identity' as finding,
-    format('%s is published by %I without a replica identity', p.table_name, p.publication) as found,
-    format('alter table %s replica identity full', p.table_name) as statement
-from published as p
-where p.part = 'sessions'
-    and p.kind = 'r'
-    and p.publishes_updates
-    and (
-        p.replica_identity = 'n'
-        or (p.replica_identity = 'd' and not p.has_primary_key)
-        or (
-            p.replica_identity = 'i'
-            and not exists (
-                select 1
-                from pg_catalog.pg_index as i
-                where i.indrelid = p.table_oid
-                    and i.indisreplident
-                    and i.indisvalid
-            )
-        )
-    )
-union all
 select distinct
     'published_table' as finding,
     format('%s is published by %I', p.table_name, p.publication) as found,

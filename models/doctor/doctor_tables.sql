@@ -1,8 +1,4 @@
 -- One row per finding about the application's tables themselves. $1: ROLLCALL_MIGRATE_ROLE. $2: ROLLCALL_CLEAN_ROLE.
-{%- set sessions = app_columns('agent_sessions') -%}
-{%- set labels = sessions.get(var('sessions_status_column'), {}).get('labels') -%}
-{%- set written = [var('closed_status'), var('available_status'), var('break_status')] %}
-
 -- whom row-level security binds: neither superusers nor owners, unless it is forced
 with bound as (
     select
@@ -58,18 +54,6 @@ select
 from {{ ref('watched_tables') }} as t
 where t.is_root
     and not t.has_primary_key
-union all
-select
-    'status_not_in_enum' as finding,
-    format('the enum of %s.%I has no label %s', t.table_name, {{ literal(var('sessions_status_column')) }}, s.status)
-        as found,
-    null as statement
-from {{ ref('watched_tables') }} as t
-cross join unnest(array[{{ literals(written) }}]) as s (status)
-where t.is_root
-    and t.part = 'sessions'
-    and {{ 'true' if labels else 'false' }}
-    and s.status not in ({{ literals(labels or []) }})
 union all
 select
     'server_time_zone' as finding,

@@ -1,0 +1,62 @@
+{%- set columns = app_columns('agent_sessions') -%}
+{%- set labels = columns.get(var('sessions_status_column'), {}).get('labels') -%}
+{%- set written = [var('closed_status'), var('available_status'), var('break_status')] %}
+-- One row per thing that makes PostgreSQL refuse what a repair writes into the sessions, whichever session it is; from
+-- the catalogue alone. Each is a rule of `data_trustworthy` and a finding of `doctor`.
+with published as (
+    select distinct
+        t.table_oid,
+        t.table_name,
+        t.replica_identity,
+        t.has_primary_key,
+        p.pubname as publication
+    from {{ ref('watched_tables') }} as t
+    -- a partition is published with the table that it belongs to
+    join {{ ref('watched_tables') }} as family on family.root_oid = t.root_oid
+    join pg_catalog.pg_publication_tables as m on format('%I.%I', m.schemaname, m.tablename) = family.table_name
+    join pg_catalog.pg_publication as p on p.pubname = m.pubname
+    where t.part = 'sessions'
+        and t.kind = 'r'
+        and p.pubupdate
+)
+
+select
+    'missing_replica_identity' as finding,
+    format('%s is published by %I without a replica identity', p.table_name, p.publication) as found,
+    format('alter table %s replica identity full', p.table_name) as statement
+from published as p
+where p.replica_identity = 'n'
+    or (p.replica_identity = 'd' and not p.has_primary_key)
+    or (
+        p.replica_identity = 'i'
+        and not exists (
+            select 1
+            from pg_catalog.pg_index as i
+            where i.indrelid = p.table_oid
+                and i.indisreplident
+                and i.indisvalid
+        )
+    )
+union all
+select
+    'session_update_rule' as finding,
+    format('%I on %s, on update', r.rulename, t.table_name) as found,
+    null as statement
+from {{ ref('watched_tables') }} as t
+join pg_catalog.pg_rewrite as r on r.ev_class = t.table_oid
+where t.part = 'sessions'
+    and r.ev_enabled in ('O', 'A')
+    and r.ev_type = '2'
+union all
+select
+    'status_not_in_enum' as finding,
+    format('the enum of %s.%I has no label %s', t.table_name, {{ literal(var('sessions_status_column')) }}, s.status)
+        as found,
+    null as statement
+from {{ ref('watched_tables') }} as t
+cross join unnest(array[{{ literals(written) }}]) as s (status)
+where t.is_root
+    and t.part = 'sessions'
+    and {{ 'true' if labels else 'false' }}
+    and s.status not in ({{ literals(labels or []) }})
+order by finding, found
