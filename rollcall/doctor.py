@@ -27,19 +27,8 @@ from rollcall.workspace import Workspace
 __all__ = ["KINDS", "Diagnosis", "Finding", "Grant", "Kind", "examine", "grants", "refuse_pooler"]
 
 NEWEST_TESTED_VERSION = 18
-LAG_SECONDS = 30
-LAG_BYTES = 64 * 2**20
-SHORTEST_TIMEOUT_SECONDS = 600
-LONG_TRANSACTION_SECONDS = 300
-OLD_SNAPSHOT_TRANSACTIONS = 100_000
-OLD_TRANSACTION_ID = 1_000_000_000  # of about 2 billion
-INDEX_BYTES_PER_ROW = 128
-CLOCK_DIFFERENCE_SECONDS = 2.0
-FRESH_SECONDS = 300
-SUSPICIOUS_SECONDS = 900
 
 DEFAULT_ROLES = {"read": "rollcall_read", "migrate": "rollcall_migrate", "clean": "rollcall_clean"}
-PATIENCE = {"lock_timeout": "2s", "statement_timeout": "60s"}
 POOLER_ROUNDS = 5
 POOLER_SECONDS = 3.0
 
@@ -133,23 +122,40 @@ def examine(workspace: Workspace, clock: Callable[[], float] = time.time) -> Dia
         ConfigurationError: a configured table or column does not exist.
     """
     examination = _Examination(workspace)
+    variables = workspace.settings.variables
+    lag_seconds = variables["replica_lag_max_seconds"]
     with workspace.database.snapshot() as snapshot:
         examination.snapshot = snapshot
-        for name, value in PATIENCE.items():
+        for name in ("lock_timeout", "statement_timeout"):
+            value = f"{max(1, round(1000 * variables[f'doctor_{name}_seconds']))}ms"
             fetch(snapshot.connection, "select set_config($1, $2, true)", [name, value])
         roles = [workspace.settings.migrate_role, workspace.settings.clean_role]
         examination.ask(
-            "doctor_server", NEWEST_TESTED_VERSION, LAG_SECONDS, SHORTEST_TIMEOUT_SECONDS, OLD_TRANSACTION_ID
+            "doctor_server",
+            NEWEST_TESTED_VERSION,
+            lag_seconds,
+            variables["doctor_shortest_timeout_seconds"],
+            variables["doctor_old_transaction_id"],
         )
         examination.ask("doctor_roles", *roles)
         examination.ask("doctor_privileges", *roles)
         examination.ask("doctor_tables", *roles)
+        examination.ask("update_obstacles")
         examination.ask("doctor_triggers")
         examination.ask("doctor_views_and_rules")
-        examination.ask("doctor_replication", LAG_SECONDS, LAG_BYTES, OLD_SNAPSHOT_TRANSACTIONS)
-        examination.ask("doctor_transactions", LONG_TRANSACTION_SECONDS)
+        examination.ask(
+            "doctor_replication",
+            lag_seconds,
+            variables["doctor_lag_megabytes"] * 2**20,
+            variables["doctor_old_snapshot_transactions"],
+        )
+        examination.ask("doctor_transactions", variables["doctor_long_transaction_seconds"])
         examination.ask("doctor_indexes")
-        examination.ask("doctor_application_clock", FRESH_SECONDS, SUSPICIOUS_SECONDS)
+        examination.ask(
+            "doctor_application_clock",
+            60 * variables["presence_minutes"],
+            60 * variables["doctor_idle_minutes"],
+        )
         _compare_clocks(examination, clock)
         _compare_disk(examination)
     pooler = _pooler(workspace)
@@ -235,7 +241,7 @@ def _compare_clocks(examination: _Examination, clock: Callable[[], float]) -> No
         return
     server = rows[0]["server_epoch"]
     difference = max(asked - server, server - answered, 0.0)
-    if difference > CLOCK_DIFFERENCE_SECONDS:
+    if difference > examination.workspace.settings.variables["doctor_clock_difference_seconds"]:
         direction = "behind" if server < asked else "ahead of"
         examination.note(
             "clock_difference",
@@ -244,7 +250,8 @@ def _compare_clocks(examination: _Examination, clock: Callable[[], float]) -> No
 
 
 def _compare_disk(examination: _Examination) -> None:
-    for row in examination.read("doctor_disk", INDEX_BYTES_PER_ROW):
+    bytes_per_row = examination.workspace.settings.variables["doctor_index_bytes_per_row"]
+    for row in examination.read("doctor_disk", bytes_per_row):
         if not row["indexes"]:
             return
         needed = (

@@ -89,6 +89,11 @@ def workspace_on(
     return workspace
 
 
+def set_var(monkeypatch: pytest.MonkeyPatch, owner: Clinic | CallCentre, name: str, value: float) -> None:
+    """Another threshold for the rest of the test."""
+    monkeypatch.setitem(owner.workspace.settings.variables, name, value)
+
+
 def by_name(diagnosis: Diagnosis) -> dict[str, Finding]:
     return {finding.name: finding for finding in diagnosis.findings}
 
@@ -543,7 +548,7 @@ def test_long_transaction(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> No
         pid = other.info.backend_pid
         other.execute("select 'secret' from public.agents")
         assert clinic.found() == {}
-        monkeypatch.setattr(doctor, "LONG_TRANSACTION_SECONDS", 0)
+        set_var(monkeypatch, clinic, "doctor_long_transaction_seconds", 0)
         found = clinic.found()
     assert found.keys() == {"long_transaction"}
     (line,) = found["long_transaction"].found
@@ -632,7 +637,7 @@ def test_index_being_built_and_the_invalid_one_it_leaves(
 
 
 def test_what_cannot_be_read_is_said(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(doctor.PATIENCE, "lock_timeout", "50ms")
+    set_var(monkeypatch, clinic, "doctor_lock_timeout_seconds", 0.05)
     with clinic.connect() as other:
         other.execute(f"lock table {SESSIONS} in access exclusive mode")
         found = clinic.found()
@@ -661,7 +666,7 @@ def test_untested_server_version(clinic: Clinic, monkeypatch: pytest.MonkeyPatch
 
 
 def test_wraparound_risk(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "OLD_TRANSACTION_ID", 1)
+    set_var(monkeypatch, clinic, "doctor_old_transaction_id", 1)
     assert clinic.found().keys() == {"wraparound_risk"}
 
 
@@ -742,7 +747,7 @@ def test_enum_without_the_closed_status_and_space_for_indexes(
     )
     assert re.search(r"they need \d+ MB at most, and [\d,]+ MB are free", found["index_disk_space"].found[0])
 
-    monkeypatch.setattr(doctor, "INDEX_BYTES_PER_ROW", 10**14)
+    set_var(monkeypatch, unmigrated, "doctor_index_bytes_per_row", 10**14)
     assert "low_disk_space" in by_name(examine(unmigrated.workspace))
 
 
@@ -763,7 +768,7 @@ def test_subscriber_without_the_new_columns(unmigrated: CallCentre) -> None:
 
 def test_standby_and_replica(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     with standby_of(clinic.server) as standby:
-        monkeypatch.setattr(doctor, "LAG_BYTES", 10**12)
+        set_var(monkeypatch, clinic, "doctor_lag_megabytes", 10**6)
         assert clinic.found() == {}
 
         replica = dataclasses.replace(clinic.centre, url=standby.conninfo("clinic"))
@@ -774,8 +779,8 @@ def test_standby_and_replica(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) ->
 
         replica.rows("select pg_wal_replay_pause()")
         clinic.do("create table public.x ()", "drop table public.x")
-        monkeypatch.setattr(doctor, "LAG_BYTES", 0)
-        monkeypatch.setattr(doctor, "LAG_SECONDS", 0)
+        set_var(monkeypatch, clinic, "doctor_lag_megabytes", 0)
+        set_var(monkeypatch, clinic, "replica_lag_max_seconds", 0)
         found = clinic.found()
         assert found.keys() == {"replica_lag"}
         assert "replica walreceiver is behind by" in found["replica_lag"].found[0]
@@ -789,7 +794,7 @@ def test_standby_and_replica(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) ->
             query.execute("set transaction isolation level repeatable read")
             query.execute("select from public.agents")
             replica.rows("select pg_reload_conf()")
-            monkeypatch.setattr(doctor, "OLD_SNAPSHOT_TRANSACTIONS", -1)
+            set_var(monkeypatch, clinic, "doctor_old_snapshot_transactions", -1)
             found = eventually(clinic, "replica_snapshot")
         assert "replica walreceiver holds a snapshot that is" in found["replica_snapshot"].found[0]
 
