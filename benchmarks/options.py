@@ -14,6 +14,7 @@ class Options:
     sessions: of the `assess` call centre, with twice as many calls.
     changes: rows that `clean` and `memory` repair.
     agents: who send heartbeats in `hot`.
+    rows: sessions of the table that `migrate` migrates.
     pairs: how often each pair is measured.
     explain: a folder for the plans of `assess`, or none.
     """
@@ -21,5 +22,6 @@ class Options:
     sessions: int = 1_000_000
     changes: int = 100_000
     agents: int = 10_000
+    rows: int = 5_000_000
     pairs: int = 3
     explain: Path | None = None

@@ -1,0 +1,107 @@
+"""Migrate beside traffic: the application's p50 and p99 while a large table is migrated, and without.
+
+One traffic goes on all the time, in a process of its own: before the migration, while it works (columns,
+concurrent index builds, the proof), and after it. The migration is taken back before it is measured again.
+"""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import time
+from collections.abc import Iterable, Iterator
+
+from benchmarks import call_centres
+from benchmarks.measure import Line, at_most, ratio_line, seconds, shown_only
+from benchmarks.options import Options
+from benchmarks.server import Databases, connect, settle
+from benchmarks.traffic import Sample, traffic
+from rollcall.demo import DefectCounts, Scale
+from rollcall.ledger import open_run
+from rollcall.migration import migrate
+from rollcall.plan import make_plan
+from rollcall.workspace import Workspace
+
+CONNECTIONS = 4
+REPEATED = 100  # the history of the demo's call centre is repeated this often
+QUIET_SECONDS = 20.0  # traffic alone, before and after each migration
+WARMING_SECONDS = 3.0
+TAKE_BACK = """
+drop schema if exists rollcall, rollcall_ops cascade;
+drop index if exists rollcall_open_sessions, rollcall_unfinished_calls, rollcall_calls_of_agent;
+alter table agent_sessions
+    drop column if exists last_heartbeat,
+    drop column if exists device_connected,
+    drop column if exists max_concurrent_calls;
+"""
+
+
+def measure(databases: Databases, options: Options) -> Iterator[Line]:
+    url = databases.create("migrate")
+    sessions = max(1_000, options.rows // REPEATED)
+    scale = Scale(agents=max(200, sessions // 50), sessions=sessions, calls=sessions // 2)
+    call_centres.load(url, scale, DefectCounts.sound(scale))
+    call_centres.repeat_history(url, REPEATED, scale.days)
+    workspace = databases.workspace(url)
+    workspace.project.sql("declared_changes")  # compiled before anything is timed
+    with connect(url) as connection:
+        (rows,) = connection.execute("select count(*) from agent_sessions").fetchone()
+    alone: list[list[Sample]] = []
+    beside: list[list[Sample]] = []
+    took: list[float] = []
+    for _ in range(options.pairs):
+        with connect(url) as connection:
+            connection.execute(TAKE_BACK)
+        settle(url)
+        before, during, after, lasted = _migrate_beside_traffic(workspace)
+        alone.append(before + after)
+        beside.append(during)
+        took.append(lasted)
+    middle = statistics.median(took)
+    yield shown_only(f"migrate, {rows:,} sessions, beside traffic", middle, seconds(middle))
+    for kind, share in itertools.product(("update", "select"), (50, 99)):
+        goal = at_most(1.5) if share == 99 else None
+        ours, other = ([percentile(run, kind, share) for run in runs] for runs in (beside, alone))
+        yield ratio_line(
+            f"p{share} of {kind}, while it migrates, against without", ours, other, goal, seconds
+        )
+    longest = max(sample.seconds for sample in itertools.chain(*beside))
+    yield shown_only("the longest statement while it migrates", longest, seconds(longest), at_most(1, " s"))
+    longest = max(sample.seconds for sample in itertools.chain(*alone))
+    yield shown_only("the longest statement without", longest, seconds(longest))
+
+
+def _migrate_beside_traffic(
+    workspace: Workspace,
+) -> tuple[list[Sample], list[Sample], list[Sample], float]:
+    """What the application noticed before, while and after we migrated, and how long that took in seconds."""
+    plan = make_plan(workspace)
+    with traffic(workspace.settings.conninfo, CONNECTIONS) as samples:
+        time.sleep(WARMING_SECONDS)
+        begin = time.time()
+        time.sleep(QUIET_SECONDS)
+        started = time.time()
+        with open_run(workspace, "migrate") as run:
+            result = migrate(workspace, run, plan.statements)
+        ended = time.time()
+        time.sleep(QUIET_SECONDS)
+        end = time.time()
+    if result.skipped or result.proof is None or not result.proof.holds:
+        raise RuntimeError(f"the migration is incomplete: {result.to_json()}")
+    return (
+        _between(samples, begin, started),
+        _between(samples, started, ended),
+        _between(samples, ended, end),
+        ended - started,
+    )
+
+
+def _between(samples: Iterable[Sample], begin: float, end: float) -> list[Sample]:
+    """Those that began in this time."""
+    return [sample for sample in samples if begin <= sample.started < end]
+
+
+def percentile(samples: Iterable[Sample], kind: str, share: int) -> float:
+    """Seconds that this many of a hundred statements of one kind did not exceed."""
+    taken = sorted(sample.seconds for sample in samples if sample.kind == kind)
+    return taken[min(len(taken) - 1, len(taken) * share // 100)]
