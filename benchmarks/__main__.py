@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.measure import Line
 from benchmarks.options import Options
 
-NAMES = ("start", "run", "assess", "migrate", "clean", "memory", "hot")
+NAMES = ("start", "run", "assess", "migrate", "clean", "memory", "hot", "report")
 COLUMNS = ("", "ours", "the other", "ratio", "goal", "")
 
 
@@ -28,7 +28,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown:
         parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(NAMES)}")
     _forget_environment()
-    options = Options(given.sessions, given.changes, given.agents, given.rows, given.pairs, given.explain)
+    options = Options(
+        sessions=given.sessions,
+        changes=given.changes,
+        agents=given.agents,
+        rows=given.rows,
+        failures=given.failures,
+        pairs=given.pairs,
+        explain=given.explain,
+    )
     lines: list[Line] = []
     for name in given.names or NAMES:
         lines += run(name, options)
@@ -93,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--changes", type=_count, default=usual.changes, help="of clean and memory")
     parser.add_argument("--agents", type=_count, default=usual.agents, help="of hot")
     parser.add_argument("--rows", type=_count, default=usual.rows, help="sessions of migrate")
+    parser.add_argument("--failures", type=_count, default=usual.failures, help="of report, at most")
     parser.add_argument("--pairs", type=_count, default=usual.pairs, help="how often each pair is measured")
     parser.add_argument("--explain", type=Path, metavar="DIR", help="save the plans of assess here")
     return parser

@@ -15,6 +15,7 @@ class Options:
     changes: rows that `clean` and `memory` repair.
     agents: who send heartbeats in `hot`.
     rows: sessions of the table that `migrate` migrates.
+    failures: failing sessions of `report`, at most.
     pairs: how often each pair is measured.
     explain: a folder for the plans of `assess`, or none.
     """
@@ -23,5 +24,6 @@ class Options:
     changes: int = 100_000
     agents: int = 10_000
     rows: int = 5_000_000
+    failures: int = 1_000_000
     pairs: int = 3
     explain: Path | None = None

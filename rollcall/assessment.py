@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,7 +15,8 @@ from rollcall.errors import EvaluationError
 from rollcall.flags import ROUTE_BY_HEARTBEAT, is_on
 from rollcall.own_rules import with_own_query
 from rollcall.project import Project
-from rollcall.results import Assessment, RuleResult, Severity
+from rollcall.results import Assessment, PendingWork, RuleResult, Severity
+from rollcall.samples import with_samples
 from rollcall.schema import Statement, declared_changes, own_conflicts, pending_statements
 from rollcall.trend import past_results, read_floor, with_trends
 from rollcall.verdict import checks_of, verdict_of
@@ -44,13 +45,15 @@ def assess(
     *,
     history: bool = False,
     details: bool = False,
+    samples: int = 0,
 ) -> Assessment:
     """Judge the database.
 
     Args:
         judged_at: judge as of this instant; by default the snapshot's own.
         history: judge closed sessions, all calls and the deployed views too, which reads them whole.
-        details: read what the report's charts show as well: past counts and who is really there.
+        details: read what the report shows as well: past counts, who is really there, the pending work.
+        samples: read the values of the rows of this many keys of each rule that fails.
 
     Raises:
         ConfigurationError: a configured table or column does not exist.
@@ -79,7 +82,9 @@ def assess(
             judgements += [_judge_own(workspace, snapshot, suite, waived) for suite in waived.own.values()]
         judged = tuple(rule for judgement in judgements for rule in judgement)
         rules = with_trends(snapshot, project, judged, clock["current_at"])
-        shown = _details(snapshot, project, rules, is_readable) if details else {}
+        if samples:
+            rules = with_samples(snapshot, project, rules, _units(judgements), samples)
+        shown = _details(snapshot, project, rules, statements, is_readable) if details else {}
     checks = checks_of(rules)
     return Assessment(
         verdict=verdict_of(checks),
@@ -219,12 +224,38 @@ def _judge_views(
     return results
 
 
+def _units(judgements: Iterable[Judgement]) -> dict[str, str]:
+    """What the rules over the application's own rows count."""
+    return {
+        rule.name: rule.unit
+        for judgement in judgements
+        if judgement.suite.name in KEYS
+        for rule in judgement.suite.rules
+    }
+
+
 def _details(
-    snapshot: Snapshot, project: Project, rules: Sequence[RuleResult], is_readable: bool
+    snapshot: Snapshot,
+    project: Project,
+    rules: Sequence[RuleResult],
+    statements: Sequence[Statement],
+    is_readable: bool,
 ) -> dict[str, Any]:
-    """What the report's charts show."""
-    floor = read_floor(snapshot, project) if is_readable else None
-    return {"past": past_results(snapshot, project, rules), "floor": floor}
+    """What the report shows beside the judgement."""
+    return {
+        "past": past_results(snapshot, project, rules),
+        "floor": read_floor(snapshot, project) if is_readable else None,
+        "pending": _pending_work(snapshot, project, statements) if is_readable else None,
+    }
+
+
+def _pending_work(snapshot: Snapshot, project: Project, statements: Sequence[Statement]) -> PendingWork:
+    by_remedy: Counter[str] = Counter()
+    by_rule: Counter[str] = Counter()
+    for row in snapshot.rows(project.sql("pending_work")):
+        by_remedy[row["remedy"]] += row["changes"]
+        by_rule.update(dict.fromkeys(row["rules"], row["changes"]))
+    return PendingWork(tuple(statements), by_remedy.total(), by_remedy, by_rule)
 
 
 def _routes_by_heartbeat(snapshot: Snapshot, project: Project) -> tuple[bool, list[str]]:

@@ -40,6 +40,16 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+Samples = Annotated[
+    int,
+    typer.Option(
+        "--samples",
+        metavar="N",
+        min=0,
+        max=100,
+        help="Show values of the application's data too: of the first N rows that violate each rule.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 Vars = Annotated[str | None, typer.Option("--vars", metavar="YAML", help="Override vars of dbt_project.yml.")]
 PlanSource = Annotated[
@@ -118,6 +128,7 @@ def assess(
     markdown: Markdown = None,
     report: Report = None,
     fail_on: FailOnOption = FailOn.CRITICAL,
+    samples: Samples = 0,
     variables: Vars = None,
 ) -> None:
     """Judge the database: verdict, rules, failing sessions. Read-only."""
@@ -125,7 +136,7 @@ def assess(
     from rollcall.assessment import assess as judge
 
     workspace = _workspace(variables, as_json)
-    assessment = judge(workspace, history=history, details=report is not None)
+    assessment = judge(workspace, history=history, details=report is not None, samples=samples)
     if as_json:
         _print_json(assessment.to_json())
     else:

@@ -19,7 +19,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from rollcall.batches import Watcher
-from rollcall.report.words import rule_page, table_sentence
+from rollcall.report.text import printable
+from rollcall.report.words import rule_page, sample_columns, sample_title, sample_value, table_sentence
 from rollcall.results import Assessment, Check, RuleResult, Severity
 from rollcall.verdict import HEADLINES, PASS
 
@@ -160,27 +161,46 @@ def _show_rules(assessment: Assessment, before: Assessment | None) -> None:
         if before is not None:
             table.add_column("before", justify="right")
         table.add_column("now" if before else "violations", justify="right")
-        table.add_column("since the last run" if any(_since_last(rule) for rule in shown) else "")
+        notes = {rule.name: _since_last(rule, with_resolved=before is None) for rule in shown}
+        table.add_column("since the last run" if any(notes.values()) and before is None else "")
         for rule in shown:
             colour = COLOURS[rule.severity] if rule.violations else "dim"
             cells = [f"[{colour}]{rule.name}", rule.severity.value]
             if before is not None:
                 cells.append(f"[dim]{counts_before.get(rule.name, '')}")
-            table.add_row(*cells, f"[{colour}]{rule.violations}", f"[dim]{_since_last(rule)}")
+            table.add_row(*cells, f"[{colour}]{rule.violations}", f"[dim]{notes[rule.name]}")
         _out.print(table)
         if any(rule_page(rule) for rule in shown):
             _out.print("[dim]each rule is explained in docs/rules/[/]")
+        for rule in shown:
+            _show_samples(rule)
     clean = [rule.name for rule in assessment.rules if rule not in shown]
     if clean:
         _out.print(f"\n[dim]no violation of: {', '.join(clean)}[/]\n")
 
 
-def _since_last(rule: RuleResult) -> str:
+def _show_samples(rule: RuleResult) -> None:
+    """What the application's tables say of some keys, where it was asked for."""
+    if not rule.samples:
+        return
+    columns = sample_columns(rule)
+    _out.print(f"\n[bold]{rule.name}[/], {len(rule.samples)} of {rule.failing}; times are UTC")
+    for sample in rule.samples:
+        values = (
+            f"{sample_title(column).lower()} {printable(sample_value(column, sample.values[column]))}"
+            for column in columns
+            if sample.values[column] is not None
+        )
+        _out.print(f"  {escape(printable(sample.key))}", soft_wrap=True)
+        _out.print(Padding(f"[dim]{escape(', '.join(values))}", (0, 0, 0, 4)))
+
+
+def _since_last(rule: RuleResult, *, with_resolved: bool) -> str:
     """Like “3 new, 2 resolved, 1 waived”; nothing where nothing moved."""
     trend = rule.trend
     counts = (
         (trend.new if trend else 0, "new"),
-        (trend.resolved if trend else 0, "resolved"),
+        (trend.resolved if trend and with_resolved else 0, "resolved"),
         (rule.waived, "waived"),
     )
     return ", ".join(f"{count} {word}" for count, word in counts if count)

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rollcall.expectations import Judgement, write_pages
+from rollcall.results import Severity
 
 __all__ = ["build_data_docs"]
 
@@ -24,6 +25,7 @@ def build_data_docs(
     judgements: Iterable[Judgement],
     run_name: str = "rollcall",
     run_time: datetime | None = None,
+    report: str | None = None,
 ) -> Path:
     """Build GX's data docs of one run as static pages that load nothing from the network.
 
@@ -32,6 +34,7 @@ def build_data_docs(
         judgements: the suites that were judged.
         run_name: shown on the pages and part of their paths; a run's id.
         run_time: when it was judged, aware; now if not given.
+        report: where the readiness report is, seen from the index; linked from there.
 
     Returns:
         The path of the site's index.html.
@@ -42,7 +45,7 @@ def build_data_docs(
         write_pages(Path(scratch), judged, run_name, moment)
         pages = _copy_pages(Path(scratch), directory)
     index = directory / "index.html"
-    index.write_text(_index_page(judged, pages, run_name, moment), encoding="utf-8")
+    index.write_text(_index_page(judged, pages, run_name, moment, report), encoding="utf-8")
     return index
 
 
@@ -67,14 +70,20 @@ def _offline(page: str) -> str:
     page = re.sub(r"<img\b[^>]*>", "Rollcall: data docs", page, flags=re.IGNORECASE)
     page = re.sub(r"url\([^)]*\)", "none", page)
     page = re.sub(r"\s(onclick|onload)=\"[^\"]*\"", "", page)
+    page = re.sub(r"`([^`<>]+)`", r"<code>\1</code>", page)  # a command, in the rules' own words
     return page.replace("</head>", f"<style>{_STYLE}</style></head>", 1)
 
 
 def _index_page(
-    judged: Sequence[Judgement], pages: Mapping[str, Path], run_name: str, moment: datetime
+    judged: Sequence[Judgement],
+    pages: Mapping[str, Path],
+    run_name: str,
+    moment: datetime,
+    report: str | None,
 ) -> str:
     """GX's own index is a script that needs the network; this one is a table."""
     rows = "\n".join(_index_row(judgement, pages[judgement.suite.name]) for judgement in judged)
+    back = f'<a href="{html.escape(report)}">The readiness report of this run</a>' if report else ""
     title = f"Run {html.escape(run_name)}, {moment:%Y-%m-%d %H:%M:%S %Z}"
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -87,13 +96,17 @@ def _index_page(
 <body>
 <nav class="navbar"><strong>Rollcall: data docs</strong></nav>
 <div class="container-fluid">
-<h4>{title}</h4>
+<h1>{title}</h1>
+<p>How Great Expectations judged each rule: exact counts, no value of a row. {back}</p>
+<div class="table-responsive">
 <table class="table table-bordered">
-<thead><tr><th>Status</th><th>Judged</th><th>Rules</th><th>Failed</th><th>Pages</th></tr></thead>
+<thead><tr><th scope="col">Result</th><th scope="col">Judged</th><th scope="col">Rules</th>\
+<th scope="col">Violated</th><th scope="col">Pages</th></tr></thead>
 <tbody>
 {rows}
 </tbody>
 </table>
+</div>
 </div>
 </body>
 </html>
@@ -102,13 +115,18 @@ def _index_page(
 
 def _index_row(judgement: Judgement, page: Path) -> str:
     suite = judgement.suite
-    failed = sum(not rule.passed for rule in judgement)
-    icon = "fa-times text-danger" if failed else "fa-check-circle text-success"
+    violated = [rule for rule in judgement if not rule.passed]
+    if any(rule.severity in (Severity.BLOCKING, Severity.CRITICAL) for rule in violated):
+        icon, result = "fa-times text-danger", "fails"
+    elif violated:
+        icon, result = "fa-exclamation-triangle text-warning", "passes, with warnings"
+    else:
+        icon, result = "fa-check-circle text-success", "passes"
     over = html.escape(str(suite.document.get("meta", {}).get("over", suite.name)))
     name = html.escape(suite.name)
     return (
-        f'<tr><td><i class="fas {icon}"></i> {"Failed" if failed else "Succeeded"}</td>'
-        f"<td>{over}</td><td>{len(judgement)}</td><td>{failed}</td>"
+        f'<tr><td><i class="fas {icon}" aria-hidden="true"></i> {result}</td>'
+        f"<td>{over}</td><td>{len(judgement)}</td><td>{len(violated)}</td>"
         f'<td><a href="{html.escape(page.as_posix())}">{name}: results</a>, '
         f'<a href="expectations/{name}.html">expectations</a></td></tr>'
     )
@@ -119,9 +137,10 @@ _STYLE = """
 *{box-sizing:border-box}
 body{margin:0;font:16px/1.5 system-ui,sans-serif;color:#212529;background:#fff}
 a{color:#0062cc;text-decoration:none}a:hover{text-decoration:underline}
-h4,h5,h6{margin:0 0 .5rem;line-height:1.2}p{margin:0 0 .5rem}
+h1{font-size:1.4rem}h1,h4,h5,h6{margin:0 0 .5rem;line-height:1.2}h5,h6{font-size:1rem}
+code{font:.9em ui-monospace,Menlo,Consolas,monospace}p{margin:0 0 .5rem}
 .navbar{display:flex;align-items:center;padding:.5rem 1.5rem;border-bottom:1px solid #dee2e6}
-.navbar .navbar{border:0;padding:0}.navbar-brand{font-weight:600}
+.navbar .navbar{border:0;padding:0}.navbar{height:auto!important;flex-wrap:wrap}.navbar-brand{font-weight:600}
 .breadcrumb{display:flex;list-style:none;margin:0 0 0 1.5rem;padding:0}
 .breadcrumb-item+.breadcrumb-item::before{content:"/";padding:0 .5rem;color:#6c757d}
 .container-fluid{padding:1rem 1.5rem}.row{display:flex;flex-wrap:wrap}
@@ -139,15 +158,20 @@ h4,h5,h6{margin:0 0 .5rem;line-height:1.2}p{margin:0 0 .5rem}
 .table{width:100%;border-collapse:collapse}
 .table td,.table th{padding:.4rem .6rem;border-top:1px solid #dee2e6;text-align:left}
 .table td,.table th{vertical-align:top}
+.ge-section .table th:first-child,.ge-section .table td:first-child{width:5rem}
+.ge-section .table th:last-child,.ge-section .table td:last-child{width:9rem}
 .table-bordered td,.table-bordered th{border:1px solid #dee2e6}
 .badge{padding:.1rem .4rem;border-radius:.25rem;background:#e9ecef;font-weight:600}
-.text-success{color:#28a745}.text-danger{color:#dc3545}.text-warning{color:#b8860b}
+.text-success{color:#1a7f37}.text-danger{color:#c01c28}.text-warning{color:#8a5d00}
 .ge-section{margin-bottom:.25rem!important;padding-bottom:.25rem!important}
 .ge-section hr{display:none}
 .m-0{margin:0}.p-0{padding:0}[hidden]{display:none}
 .fas{font-style:normal;font-weight:700}
 .fa-check-circle::before{content:"\\2714"}.fa-times::before{content:"\\2718"}
 .fa-exclamation-triangle::before,.fa-exclamation-circle::before{content:"\\26A0"}
-@media(prefers-color-scheme:dark){body{color:#f1f1f1;background:#16191c}a{color:#6db3ff}
+@media(max-width:767px){.row>.col-6{flex-basis:100%;max-width:100%}.container-fluid{padding:.5rem}}
+@media(prefers-color-scheme:dark){.text-success{color:#5ccf7a}.text-danger{color:#ff8b84}.text-warning{color:#e3b341}
+.table td,.table th,.table-bordered td,.table-bordered th,.navbar,.card{border-color:#343a40}
+body{color:#f1f1f1;background:#16191c}a{color:#6db3ff}
 .alert-secondary,.card-header,.badge{background:#2b3035}.alert-secondary a{color:#6db3ff}}
 """

@@ -341,7 +341,10 @@ def _gx_expectation(where: str, expectation: Mapping[str, Any], rule: Rule) -> A
 
 def _description(rule: Rule) -> str:
     """What the data docs say of the rule, whether it passed or not."""
-    return f"At most {rule.tolerance} {rule.unit} with this defect: {rule.reason}"
+    return (
+        f"{rule.severity.value.capitalize()}: at most {rule.tolerance} {rule.unit} with this defect."
+        f" {rule.reason}"
+    )
 
 
 # --- judging ----------------------------------------------------------------------------------

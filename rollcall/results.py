@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from rollcall.schema import Statement
 from rollcall.waiver import WaiverResult
 
 TREND_KEYS = 20  # of what was resolved, where nothing fails any more
@@ -85,6 +87,21 @@ class Trend:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """What the application's tables say of one key that fails; read only where it was asked for.
+
+    Attributes:
+        values: JSON's own types, by what Rollcall calls the columns; instants as text, in UTC.
+    """
+
+    key: str
+    values: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"key": self.key, **self.values}
+
+
+@dataclass(frozen=True)
 class RuleResult:
     """One rule judged: an exact count, and whether the suite tolerates it.
 
@@ -94,6 +111,7 @@ class RuleResult:
             from run to run and never shown.
         waived_keys: the first of those that are waived.
         trend: none where nothing was recorded before, or the record cannot be read.
+        samples: values of the rows of the first keys; none unless asked for, and never kept.
     """
 
     name: str
@@ -110,6 +128,7 @@ class RuleResult:
     waived_keys: tuple[str, ...] = ()
     keys: tuple[str, ...] = field(default=(), repr=False)
     trend: Trend | None = None
+    samples: tuple[Sample, ...] = field(default=(), repr=False)
 
     @property
     def failing(self) -> int:
@@ -117,7 +136,7 @@ class RuleResult:
         return self.violations - self.waived
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        document = {
             "name": self.name,
             "suite": self.suite,
             "check": self.check.value,
@@ -132,6 +151,8 @@ class RuleResult:
             "waived_keys": list(self.waived_keys),
             "trend": self.trend.to_json(len(self.sample_keys) or TREND_KEYS) if self.trend else None,
         }
+        samples = {"samples": [sample.to_json() for sample in self.samples]} if self.samples else {}
+        return document | samples
 
 
 @dataclass(frozen=True)
@@ -164,6 +185,20 @@ class Floor:
 
 
 @dataclass(frozen=True)
+class PendingWork:
+    """What a run would do, counted: the statements, and the changes of sessions."""
+
+    statements: tuple[Statement, ...]
+    change_count: int
+    by_remedy: Counter[str]
+    by_rule: Counter[str]
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.statements and not self.change_count
+
+
+@dataclass(frozen=True)
 class Assessment:
     """A database judged on one snapshot. Instants are aware datetimes, in UTC.
 
@@ -172,6 +207,7 @@ class Assessment:
         waivers: what has become of each waiver that was judged.
         past: how often each rule was violated in the last recorded judgements, oldest first.
         floor: the open sessions for the report's timeline; none unless asked for.
+        pending: what a run would do, for the report; none unless asked for.
         judgements: one `rollcall.expectations.Judgement` per suite, for the data docs.
     """
 
@@ -191,6 +227,7 @@ class Assessment:
     waivers: tuple[WaiverResult, ...] = ()
     past: tuple[PastResult, ...] = field(default=(), repr=False)
     floor: Floor | None = field(default=None, repr=False)
+    pending: PendingWork | None = field(default=None, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -42,7 +42,7 @@ from rollcall.report.junit import junit_xml
 from rollcall.report.markdown import markdown_summary
 from rollcall.report.outcome import RunOutcome
 from rollcall.report.text import in_words, printable
-from rollcall.results import Assessment, Floor, OpenSession, PastResult, RuleResult, Trend
+from rollcall.results import Assessment, Floor, OpenSession, PastResult, RuleResult, Sample, Trend
 from rollcall.schema import Statement
 from rollcall.verdict import checks_of, verdict_of
 from rollcall.verification import Proof, Verification
@@ -128,6 +128,11 @@ def assessment(
     return Assessment(**(values | other))
 
 
+def values_of(key: str) -> dict[str, Any]:
+    """What `--samples` might have read of a row whose every text is like its key."""
+    return {"agent_id": "7", "status": f"status of {key}", "login_at": None, "idle_seconds": 7_200.0}
+
+
 def with_history(judged: Assessment, keys: tuple[str, ...] = (), text: str = "") -> Assessment:
     """The same with a past: trends, charts, a floor and waivers, all of which may say `text`."""
     since = (NOON - timedelta(minutes=9), None, *[NOON - timedelta(days=2, hours=4)] * 10_000)
@@ -136,6 +141,7 @@ def with_history(judged: Assessment, keys: tuple[str, ...] = (), text: str = "")
             rule,
             waived=min(2, rule.violations),
             waived_keys=keys[: min(2, rule.violations)],
+            samples=tuple(Sample(key, values_of(key)) for key in keys[: min(3, rule.violations)]),
             trend=Trend(
                 run_id=RUN_ID + text,
                 stage="after",

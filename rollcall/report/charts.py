@@ -13,10 +13,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rollcall.report.text import in_words, moment, number, printable
-from rollcall.results import Assessment, Floor, OpenSession, PastResult
+from rollcall.results import Assessment, Floor, OpenSession, PastResult, Severity
 
 __all__ = ["STATES", "Chart", "charts_of_rules", "timeline"]
 
+COUNT_WIDTH = 34  # of a chart's labels, so that all charts stand in line
 SHOWN_HOURS = 12
 SESSIONS_SHOWN = 60
 ROW_HEIGHT = 15
@@ -48,23 +49,30 @@ _CONFIG: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawing and the sentence that says the same. The drawing is markup of ours, with no script."""
+    """A drawing and the sentence that says the same. The drawing is markup of ours, with no script.
+
+    `is_level` is a chart of one and the same count throughout.
+    """
 
     name: str
     svg: str
     says: str
+    is_level: bool = False
 
 
 # --- a rule over the last runs ----------------------------------------------------------------
 
 
 def charts_of_rules(latest: Assessment) -> list[Chart]:
-    """A chart for each rule that was violated at any time shown; none before the second judgement."""
+    """A chart for each rule that was violated at any time shown, those that decide first.
+
+    None before the second judgement.
+    """
     past: dict[str, list[PastResult]] = {}
     for result in latest.past:
         past.setdefault(result.rule, []).append(result)
     charts = []
-    for rule in latest.rules:
+    for rule in sorted(latest.rules, key=lambda rule: list(Severity).index(rule.severity)):
         points = past.get(rule.name, [])
         if points and (rule.violations or any(point.violations for point in points)):
             now = PastResult(rule.name, latest.snapshot_at, rule.violations, rule.waived)
@@ -75,13 +83,22 @@ def charts_of_rules(latest: Assessment) -> list[Chart]:
 def _chart_of_rule(points: Sequence[PastResult]) -> Chart:
     values = [{"at": _iso(point.recorded_at), "count": point.violations} for point in points]
     line = {"line": {"color": "var(--link)", "strokeWidth": 1.5}, "color": "var(--link)", "opacity": 0.15}
+    counts = [point.violations for point in points]
+    most = max(1, *counts)
     encoding = {
-        "x": {"field": "at", "type": "temporal", "scale": {"type": "utc"}, "axis": _time_axis(4, points)},
+        "x": {"field": "at", "type": "temporal", "scale": {"type": "utc"}, "axis": _first_and_last(points)},
         "y": {
             "field": "count",
             "type": "quantitative",
-            "scale": {"domainMin": 0, "domainMax": max(1, *(point.violations for point in points))},
-            "axis": {"tickCount": 2, "format": ",.0f", "tickMinStep": 1, "grid": False, "domain": False},
+            "scale": {"domainMin": 0, "domainMax": most},
+            "axis": {
+                "values": [0, most],
+                "format": ",.0f",
+                "grid": False,
+                "domain": False,
+                "ticks": False,
+                "minExtent": COUNT_WIDTH,
+            },
         },
     }
     layers: list[dict[str, Any]] = [
@@ -91,19 +108,23 @@ def _chart_of_rule(points: Sequence[PastResult]) -> Chart:
             "data": {"values": values[-1:]},
         },
     ]
-    spec = {"width": 310, "height": 56, "data": {"values": values}, "encoding": encoding, "layer": layers}
-    counts = [point.violations for point in points]
+    spec = {"width": 300, "height": 56, "data": {"values": values}, "encoding": encoding, "layer": layers}
     says = (
         f"{number(len(points))} judgements from {moment(points[0].recorded_at)}:"
         f" {number(counts[0])} at first, at most {number(max(counts))}, now {number(counts[-1])}."
     )
-    return Chart(points[0].rule, _drawn(spec), says)
+    return Chart(points[0].rule, _drawn(spec), says, is_level=len(set(counts)) == 1)
 
 
-def _time_axis(ticks: int, points: Sequence[PastResult]) -> dict[str, Any]:
-    """Days where it is about days, else hours; always UTC, as everything in the report."""
-    long = points[-1].recorded_at - points[0].recorded_at > timedelta(days=2)
-    return {"tickCount": ticks, "format": "%-d %b" if long else "%H:%M", "grid": False, "labelOverlap": True}
+def _first_and_last(points: Sequence[PastResult]) -> dict[str, Any]:
+    """From when to when: days where it is about days, else times; always UTC, as everything in the report."""
+    first, last = points[0].recorded_at, points[-1].recorded_at
+    if last - first > timedelta(days=2):
+        format_ = "%-d %b"
+    else:
+        format_ = "%-d %b %H:%M" if last - first > timedelta(hours=1) else "%H:%M:%S"
+    ends = [moment.timestamp() * 1_000 for moment in (first, last)]
+    return {"values": ends, "format": format_, "grid": False, "labelFlush": True}
 
 
 # --- who is really there ----------------------------------------------------------------------
@@ -114,7 +135,7 @@ def timeline(floor: Floor, judged_at: datetime, cutoff: datetime) -> Chart | Non
     shown = shown_sessions(floor)
     if not shown:
         return None
-    begin = min(judged_at - timedelta(hours=SHOWN_HOURS), cutoff - timedelta(hours=1))
+    begin = _begin(shown, judged_at, cutoff)
     rows = [_bar(position, session, begin) for position, session in enumerate(shown)]
     states = [state for state in STATES if floor.counts.get(state)]
     colour = {
@@ -132,14 +153,28 @@ def timeline(floor: Floor, judged_at: datetime, cutoff: datetime) -> Chart | Non
             "domain": False,
             "ticks": False,
             "labelLimit": 110,
+            "title": "Agent",
+            "titleAngle": 0,
+            "titleAlign": "right",
+            "titleX": -4,
+            "titleY": -8,
+            "titleColor": "var(--soft)",
+            "titleFontSize": 11,
+            "titleFontWeight": "normal",
         },
     }
-    x = {**time, "field": "from", "axis": {"format": "%H:%M", "tickCount": 8, "grid": True}}
+    axis = {"format": "%H:%M", "tickCount": 8, "grid": True, "orient": "top", "domain": False}
+    x = {**time, "field": "from", "axis": axis}
     layers: list[dict[str, Any]] = [
         {
             "mark": {"type": "bar", "height": 8, "cornerRadius": 2},
             "transform": [{"filter": "!datum.earlier"}],
             "encoding": {"x": x, "x2": {"field": "to"}, "y": y, "color": colour},
+        },
+        {
+            "mark": {"type": "point", "filled": True, "size": 64, "opacity": 1},
+            "transform": [{"filter": "!datum.earlier"}],
+            "encoding": {"x": {**x, "field": "to"}, "y": y, "color": colour},
         },
         {
             "mark": {"type": "point", "shape": "triangle-left", "filled": True, "size": 45, "opacity": 1},
@@ -159,6 +194,14 @@ def timeline(floor: Floor, judged_at: datetime, cutoff: datetime) -> Chart | Non
         "layer": layers,
     }
     return Chart("timeline", _drawn(spec), _who_is_there(floor, judged_at, cutoff))
+
+
+def _begin(shown: Sequence[OpenSession], judged_at: datetime, cutoff: datetime) -> datetime:
+    """Where the timeline begins: at the first login of those seen since then, SHOWN_HOURS ago at most."""
+    earliest = min(judged_at - timedelta(hours=SHOWN_HOURS), cutoff - timedelta(hours=1))
+    logins = [session.login_at for session in shown if session.last_seen_at >= earliest]
+    first = min([cutoff - timedelta(hours=1), *logins]) - timedelta(minutes=15)
+    return max(earliest, first)
 
 
 def shown_sessions(floor: Floor, most: int = SESSIONS_SHOWN) -> list[OpenSession]:

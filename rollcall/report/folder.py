@@ -91,7 +91,7 @@ def _write_all(folder: Path, outcome: RunOutcome) -> None:
         from rollcall.data_docs import build_data_docs
 
         name = outcome.run_id or outcome.command
-        build_data_docs(folder / DATA_DOCS.parent, latest.judgements, name, latest.judged_at)
+        build_data_docs(folder / DATA_DOCS.parent, latest.judgements, name, latest.judged_at, "../index.html")
     if latest is not None:
         _write(folder / "junit.xml", junit_xml(latest))
     _write(folder / "summary.md", markdown_summary(outcome))

@@ -111,7 +111,13 @@ def _template() -> Template:
         skipped_sessions=lambda rows: words.grouped(rows, "session_id", REASONS_SHOWN, KEYS_SHOWN),
     )
     environment.filters.update(
-        number=text.number, moment=_moment, prose=_prose, key=_key, duration=text.in_words, drawn=Markup
+        number=text.number,
+        moment=_moment,
+        prose=_prose,
+        key=_key,
+        value=_value,
+        duration=text.in_words,
+        drawn=Markup,
     )
     return environment.get_template("template.html.j2")
 
@@ -134,6 +140,11 @@ def _prose(prose: str) -> Markup:
 def _key(key: object) -> Markup:
     """A key or a name from the database: as code, and never turning the text around it around."""
     return Markup("<bdi><code>{}</code></bdi>").format(text.printable(str(key), LONGEST_KEY))
+
+
+def _value(value: str) -> Markup:
+    """A value from the database, likewise."""
+    return Markup("<bdi>{}</bdi>").format(text.printable(value, LONGEST_KEY))
 
 
 def _facts(latest: Assessment | None) -> Sequence[tuple[str, int]]:

@@ -39,6 +39,9 @@ __all__ = [
     "remedy_title",
     "rule_page",
     "rule_title",
+    "sample_columns",
+    "sample_title",
+    "sample_value",
     "symbol",
     "table_sentence",
     "trend_sentence",
@@ -219,6 +222,33 @@ def ages(rule: RuleResult, now: datetime) -> dict[str, str]:
         for key, since in pairs
         if since is not None
     }
+
+
+# --- values that were asked for -----------------------------------------------------------------
+
+
+def sample_columns(rule: RuleResult) -> list[str]:
+    """The columns of which any sample of the rule has a value."""
+    columns = rule.samples[0].values if rule.samples else {}
+    return [name for name in columns if any(sample.values[name] is not None for sample in rule.samples)]
+
+
+def sample_title(column: str) -> str:
+    """Like “Last seen at”, or “Idle” for `idle_seconds`, which are shown in words."""
+    return _sentence_case(column.removesuffix("_seconds"))
+
+
+def sample_value(column: str, value: object) -> str:
+    """One of them as a person reads it."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if column.endswith("_seconds") and isinstance(value, int | float):
+        return in_words(value)
+    if column.endswith("_at") and isinstance(value, str):
+        return value.replace("T", " ")[:19]
+    return str(value)
 
 
 # --- what was done ----------------------------------------------------------------------------

@@ -1,0 +1,8 @@
+-- One row per remedy and set of rules: how many sessions are still to be repaired.
+select
+    remedy,
+    rules,
+    count(*) as changes
+from {{ ref('cleanup_plan') }}
+group by remedy, rules
+order by remedy, rules
