@@ -6,10 +6,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rollcall.schema import Statement
 from rollcall.waiver import WaiverResult
+
+if TYPE_CHECKING:
+    from rollcall.schema import Statement
 
 TREND_KEYS = 20  # of what was resolved, where nothing fails any more
 
