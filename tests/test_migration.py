@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 import time
 from collections.abc import Iterator
@@ -16,11 +17,11 @@ from rollcall.assessment import assess
 from rollcall.contents import Contents, compare_contents
 from rollcall.demo import Variant
 from rollcall.errors import LeaseHeld, Refused
-from rollcall.ledger import open_run
+from rollcall.ledger import Run, open_run
 from rollcall.migration import migrate
 from rollcall.postgres_server import PostgresServer
 from rollcall.results import Check, Verdict
-from rollcall.schema import Statement
+from rollcall.schema import Statement, pending_statements
 from rollcall.verification import verify
 from tests.live_migration import Live, Original, Victim
 
@@ -434,6 +435,30 @@ def test_the_connection_that_holds_the_lease_is_terminated(live: Live) -> None:
         live.until("select 1 from pg_stat_activity where query ~ '^alter table' and state = 'active'")
         live.rows("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and granted")
         assert victim.wait() == 1
+    assert live.migrate().skipped == []
+    live.assert_complete()
+
+
+def test_a_run_whose_lease_another_took_sends_nothing_more(live: Live) -> None:
+    """It hangs for a while, say, and its lock is gone when it wakes up; its fencing token tells."""
+    with live.workspace.database.snapshot() as snapshot:
+        statements = pending_statements(snapshot, live.workspace.project)
+
+    def hang(one: Run, text: str) -> None:
+        if text == COLUMNS[1]:
+            # the lock alone goes, the connection stays: only the token is left to tell
+            one.connection.execute("select pg_advisory_unlock_all()")
+            with open_run(live.workspace, "another"):
+                pass
+
+    with (
+        open_run(live.workspace, "one") as one,
+        pytest.raises(Refused, match="lost its lease to another run"),
+    ):
+        migrate(live.workspace, one, statements, functools.partial(hang, one))
+    states = live.states()
+    assert (states[COLUMNS[0]], states[COLUMNS[1]]) == ("present", "missing")
+    assert {states[name] for name in INDEXES} == {"missing"}
     assert live.migrate().skipped == []
     live.assert_complete()
 
