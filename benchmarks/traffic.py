@@ -1,7 +1,7 @@
 """The application's traffic in a process of its own: `python -m benchmarks.traffic URL CONNECTIONS`.
 
-Each connection updates the heartbeat of an open session and selects its agent's open sessions, in turns,
-with a short pause. It goes on until its standard input ends, and then prints one JSON line: of each statement
+Each connection updates the heartbeat of an open session and selects a session, in turns, with a short pause.
+Both find it by its key, so that what is measured has the same plan before the migration and after it. It goes on until its standard input ends, and then prints one JSON line: of each statement
 what it was, when it began (seconds since 1970) and how long it took (seconds).
 """
 
@@ -23,7 +23,7 @@ __all__ = ["Sample", "traffic"]
 PAUSE_SECONDS = 0.01
 STATEMENTS = {
     "update": "update agent_sessions set last_activity = clock_timestamp() at time zone 'utc' where id = %s",
-    "select": "select id, status from agent_sessions where agent_id = %s and logout_at is null",
+    "select": "select agent_id, status, logout_at from agent_sessions where id = %s",
 }
 
 
@@ -66,14 +66,13 @@ def main(url: str, connections: int) -> None:
         try:
             with contextlib.closing(psycopg.connect(url, autocommit=True)) as connection:
                 rows = connection.execute(
-                    "select id, agent_id from agent_sessions where logout_at is null order by md5(id::text)"
+                    "select id from agent_sessions where logout_at is null order by md5(id::text)"
                 ).fetchall()[place::connections]
                 turn = 0
                 while not done.wait(PAUSE_SECONDS):
-                    key, agent = rows[turn % len(rows)]
-                    for kind, given in (("update", key), ("select", agent)):
+                    for kind, statement in STATEMENTS.items():
                         started, began = time.time(), time.perf_counter()
-                        connection.execute(STATEMENTS[kind], [given])
+                        connection.execute(statement, rows[turn % len(rows)])
                         taken[place].append((kind, started, time.perf_counter() - began))
                     turn += 1
         except BaseException as failure:
