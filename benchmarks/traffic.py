@@ -1,8 +1,9 @@
 """The application's traffic in a process of its own: `python -m benchmarks.traffic URL CONNECTIONS`.
 
 Each connection updates the heartbeat of an open session and selects a session, in turns, with a short pause.
-Both find it by its key, so that what is measured has the same plan before the migration and after it. It goes on until its standard input ends, and then prints one JSON line: of each statement
-what it was, when it began (seconds since 1970) and how long it took (seconds).
+Both find it by its key, so that what is measured has the same plan before the migration and after it. It goes
+on until its standard input ends, and then prints one JSON line: of each statement what it was, when it began
+(seconds since 1970) and how long it took (seconds).
 """
 
 from __future__ import annotations
