@@ -37,6 +37,10 @@ class EvaluationError(RollcallError):
     """The state of the database could not be judged."""
 
 
+class LedgerHidden(EvaluationError):
+    """Our role may not read, or write, what a command needs of our own record."""
+
+
 class ConnectionFailed(RollcallError):
     """No connection to the database could be made, or it was lost."""
 

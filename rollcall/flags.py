@@ -11,16 +11,18 @@ from datetime import datetime
 
 from rollcall.database import Snapshot, fetch
 from rollcall.errors import ConfigurationError
-from rollcall.ledger import has_ledger
+from rollcall.ledger import has_ledger, ledger_needed
 from rollcall.project import Project
 from rollcall.workspace import Workspace
 
-__all__ = ["FLAGS", "ROUTE_BY_HEARTBEAT", "Flag", "is_on", "show", "switch"]
+__all__ = ["FLAGS", "PAUSE_CLEANING", "ROUTE_BY_HEARTBEAT", "Flag", "is_on", "show", "switch"]
 
 ROUTE_BY_HEARTBEAT = "route_by_heartbeat"
+PAUSE_CLEANING = "pause_cleaning"  # read by analyses/clean/holds.sql
 FLAGS = {
     ROUTE_BY_HEARTBEAT: "rollcall.routable_agents asks for a fresh heartbeat, a connected device and free "
     "capacity, not for the status alone",
+    PAUSE_CLEANING: "clean and undo wait between two batches, for up to hold_max_minutes",
 }
 
 
@@ -45,13 +47,21 @@ class Flag:
 
 
 def show(workspace: Workspace) -> list[Flag]:
-    """Every flag that there is."""
-    with workspace.database.snapshot() as snapshot:
+    """Every flag that there is.
+
+    Raises:
+        LedgerHidden: our role may not read them.
+    """
+    with workspace.database.snapshot() as snapshot, ledger_needed():
         return _flags(snapshot, workspace.project)
 
 
 def is_on(snapshot: Snapshot, project: Project, name: str) -> bool:
-    """Whether a flag is on; off where our ledger is not deployed."""
+    """Whether a flag is on; off where our ledger is not deployed.
+
+    Raises:
+        psycopg.errors.InsufficientPrivilege: our role may not read it.
+    """
     return any(flag.is_on for flag in _flags(snapshot, project) if flag.name == name)
 
 
@@ -60,6 +70,7 @@ def switch(workspace: Workspace, name: str, *, on: bool) -> None:
 
     Raises:
         ConfigurationError: there is no such flag, or nowhere to keep it yet.
+        LedgerHidden: our role may not switch it.
     """
     if name not in FLAGS:
         raise ConfigurationError(f"there is no flag {name}", f"the flags are: {', '.join(FLAGS)}")
@@ -68,7 +79,7 @@ def switch(workspace: Workspace, name: str, *, on: bool) -> None:
             raise ConfigurationError(
                 "the flags' table is not deployed, so every flag is off", "run `rollcall run` first"
             )
-    with contextlib.closing(workspace.database.connect()) as connection:
+    with contextlib.closing(workspace.database.connect()) as connection, ledger_needed():
         fetch(connection, workspace.project.sql("switch_flag"), [name, on])
 
 

@@ -24,7 +24,7 @@ from rollcall import __version__
 from rollcall.additive import LEDGER_SCHEMA, check_migrating
 from rollcall.database import Connection, Snapshot, fetch, reason_of, take_role
 from rollcall.doctor import refuse_pooler
-from rollcall.errors import ConfigurationError, EvaluationError, LeaseHeld, Refused
+from rollcall.errors import ConfigurationError, EvaluationError, LeaseHeld, LedgerHidden, Refused
 from rollcall.gentle import GentleSender
 from rollcall.project import Project
 from rollcall.results import Assessment
@@ -32,7 +32,7 @@ from rollcall.schema import Statement, ledger_tables, own_conflicts, pending_sta
 from rollcall.trend import rows_to_record
 from rollcall.workspace import Workspace
 
-__all__ = ["Run", "has_ledger", "history", "open_run", "refuse_older_ledger"]
+__all__ = ["Run", "has_ledger", "history", "ledger_needed", "open_run", "refuse_older_ledger"]
 
 LOCK_KEYS = (0x726F6C6C, 0x63616C6C)  # "roll", "call"
 FREE_SECONDS = 2.0  # how long the lock of a killed run may stay held
@@ -146,7 +146,25 @@ def history(workspace: Workspace, limit: int = 20) -> list[dict[str, Any]]:
         refuse_older_ledger(snapshot, workspace.project)
         if not has_ledger(snapshot, workspace.project, "runs"):
             return []
-        return snapshot.rows(workspace.project.sql("history"), [limit])
+        with ledger_needed():
+            return snapshot.rows(workspace.project.sql("history"), [limit])
+
+
+@contextlib.contextmanager
+def ledger_needed() -> Iterator[None]:
+    """What is done with the ledger here needs rights that a role for reading the application may lack.
+
+    Raises:
+        LedgerHidden: the rights are missing.
+    """
+    try:
+        yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise LedgerHidden(
+            f"this role has no right to what Rollcall recorded: {reason_of(error)}",
+            "use the role that runs Rollcall, or grant this one usage on schema rollcall_ops and select on "
+            "all tables in it",
+        ) from None
 
 
 def has_ledger(snapshot: Snapshot, project: Project, *tables: str) -> bool:

@@ -19,7 +19,7 @@ from typing import Any
 
 from rollcall.database import Snapshot, fetch
 from rollcall.errors import ConfigurationError, Refused
-from rollcall.ledger import Run, has_ledger, refuse_older_ledger
+from rollcall.ledger import Run, has_ledger, ledger_needed, refuse_older_ledger
 from rollcall.plan import FORMAT, Body, Plan, identity_of, line_of, schema_fingerprint
 from rollcall.schema import Statement, pending_statements
 from rollcall.workspace import Workspace
@@ -122,7 +122,7 @@ def _read(lines: Iterable[bytes], name: str) -> tuple[dict[str, Any], Body]:
 
 def _stored_lines(workspace: Workspace, prefix: str) -> Iterator[bytes]:
     project = workspace.project
-    with workspace.database.snapshot() as snapshot:
+    with workspace.database.snapshot() as snapshot, ledger_needed():
         refuse_older_ledger(snapshot, project)
         found = (
             snapshot.rows(project.sql("stored_plans"), [prefix])

@@ -16,7 +16,7 @@ from rollcall.batches import Batches, BatchResult, Item, Watcher
 from rollcall.cleaning import refuse_what_cannot_work
 from rollcall.database import Connection, Row, Snapshot, fetch
 from rollcall.errors import ConfigurationError
-from rollcall.ledger import Run, has_ledger, open_run, refuse_older_ledger
+from rollcall.ledger import Run, has_ledger, ledger_needed, open_run, refuse_older_ledger
 from rollcall.workspace import Workspace
 
 __all__ = ["UndoResult", "undo"]
@@ -88,9 +88,9 @@ def undo(
 def _target(workspace: Workspace, snapshot: Snapshot, run_id: str) -> Row:
     project = workspace.project
     refuse_older_ledger(snapshot, project)
-    rows = (
-        snapshot.rows(project.sql("undo_target"), [run_id]) if has_ledger(snapshot, project, *LEDGER) else []
-    )
+    is_recorded = has_ledger(snapshot, project, *LEDGER)
+    with ledger_needed():
+        rows = snapshot.rows(project.sql("undo_target"), [run_id]) if is_recorded else []
     if not rows:
         raise ConfigurationError(f"no run {run_id} is recorded", "`rollcall history` lists the runs")
     return rows[0]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from rollcall.assessment import assess
-from rollcall.errors import ConfigurationError
-from rollcall.ledger import has_ledger, refuse_older_ledger
+from rollcall.errors import ConfigurationError, LedgerHidden
+from rollcall.ledger import has_ledger, ledger_needed, refuse_older_ledger
 from rollcall.migration_proof import MigrationProof, prove_migration
 from rollcall.results import Assessment
 from rollcall.workspace import Workspace
@@ -17,6 +17,7 @@ from rollcall.workspace import Workspace
 __all__ = ["Proof", "Regret", "Verification", "verify"]
 
 NEW_KEYS_SHOWN = 20
+UNREADABLE_LEDGER = "this role may not read rollcall_ops: nothing is said of past migrations and regrets"
 LEDGER = ("runs", "changes", "skips")
 
 
@@ -152,9 +153,20 @@ def verify(
 
     Raises:
         ConfigurationError: no such run, or one that has nothing to prove.
+        LedgerHidden: our role may not read what was recorded of it.
     """
-    proof = _prove(workspace, run_id) if run_id is not None else None
-    migration = prove_migration(workspace, run_id)
+    warnings: tuple[str, ...] = ()
+    proof, migration = None, None
+    regrets: tuple[Regret, ...] = ()
+    try:
+        with ledger_needed():
+            proof = _prove(workspace, run_id) if run_id is not None else None
+            migration = prove_migration(workspace, run_id)
+            regrets = _regrets(workspace, run_id)
+    except LedgerHidden:
+        if run_id is not None:
+            raise
+        warnings = (UNREADABLE_LEDGER,)
     if run_id is not None and proof is None and migration is None:
         raise ConfigurationError(
             f"run {run_id} neither migrated nor cleaned anything, so there is nothing to prove",
@@ -163,11 +175,11 @@ def verify(
     assessment = assess(workspace, judged_at, history=history, details=details)
     newly_due, keys = _newly_due(workspace) if judged_at is not None else (0, ())
     return Verification(
-        assessment=assessment,
+        assessment=replace(assessment, warnings=(*assessment.warnings, *warnings)),
         proof=proof,
         newly_due=newly_due,
         newly_due_keys=keys,
-        regrets=_regrets(workspace, run_id),
+        regrets=regrets,
         migration=migration,
     )
 

@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from rollcall import flags
 from rollcall.batches import Batches, Watcher
 from rollcall.cleaning import _Repair, clean
 from rollcall.database import fetch
@@ -653,9 +654,7 @@ class Listener(Watcher):
 
 def test_a_pause_flag_holds_the_work_until_it_is_off_and_says_so(floor: Floor) -> None:
     session = floor.session()
-    floor.rows(
-        "insert into rollcall_ops.flags (name, is_on, changed_by) values ('pause_cleaning', true, 'me')"
-    )
+    flags.switch(floor.workspace, "pause_cleaning", on=True)
     listener, plan = Listener(), floor.plan()
     results: list[Any] = []
 
@@ -666,9 +665,9 @@ def test_a_pause_flag_holds_the_work_until_it_is_off_and_says_so(floor: Floor) -
     thread = threading.Thread(target=work)
     thread.start()
     assert listener.waits.wait(20)
-    assert listener.reasons[0] == "paused: flag pause_cleaning is on, set by me"
+    assert listener.reasons[0] == "paused: flag pause_cleaning is on, set by postgres"
     assert floor.row(session)["status"] == "available"
-    floor.rows("update rollcall_ops.flags set is_on = false")
+    flags.switch(floor.workspace, "pause_cleaning", on=False)
     thread.join()
     assert listener.went_on.is_set()
     assert results[0].changed == 1

@@ -114,6 +114,46 @@ def test_plan_migrate_clean_undo_verify(database: str, tmp_path: Path, rollcall:
     assert "is not as it was made" in refused.errors
 
 
+def test_whoever_may_read_the_application_only_is_told_what_is_missing(
+    floor: Floor, rollcall: Command
+) -> None:
+    floor.session()
+    run_id = floor.clean().run_id
+    floor.rows("create role reader login")
+    try:
+        floor.rows("grant select on agents, agent_sessions, call_sessions to reader")
+        url = floor.url.replace("postgres@", "reader@", 1)
+        for command in ("assess", "verify"):
+            judged = rollcall(url, command)
+            assert judged.code in (0, 11), judged.errors
+            assert any("may not read rollcall_ops.flags" in text for text in judged.document["warnings"])
+        assert any("nothing is said of past migrations" in text for text in judged.document["warnings"])
+        assert judged.document["regret"] == []
+        for arguments in (
+            ("flags",),
+            ("flags", "pause_cleaning", "on"),
+            ("history",),
+            ("verify", "--run", run_id),
+            ("undo", run_id, "--dry-run"),
+            ("clean", "--plan", "0123456789abcdef"),
+        ):
+            refused = rollcall(url, *arguments)
+            assert (refused.code, refused.document) == (1, None), arguments
+            assert "permission denied for schema rollcall_ops" in refused.errors
+            assert "grant this one usage on schema rollcall_ops" in refused.errors
+        floor.rows("grant usage on schema rollcall_ops to reader")
+        floor.rows("grant select on all tables in schema rollcall_ops to reader")
+        assert rollcall(url, "verify", "--run", run_id).document["proof"]["holds"]
+        assert [flag["name"] for flag in rollcall(url, "flags").document] == [
+            "route_by_heartbeat",
+            "pause_cleaning",
+        ]
+        assert "permission denied for table flags" in rollcall(url, "flags", "pause_cleaning", "on").errors
+    finally:
+        floor.rows("drop owned by reader")
+        floor.rows("drop role reader")
+
+
 def heartbeat_outage(floor: Floor) -> None:
     """30 of 31 sessions fell silent within minutes of each other, while calls go on."""
     for _ in range(30):

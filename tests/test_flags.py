@@ -26,7 +26,8 @@ def ready(database: str, tmp_path: Path) -> CallCentre:
 def test_before_anything_is_deployed_every_flag_is_off(database: str, tmp_path: Path) -> None:
     centre = call_centre(database, tmp_path)
     assert [(flag.name, flag.is_on) for flag in flags.show(centre.workspace)] == [
-        ("route_by_heartbeat", False)
+        ("route_by_heartbeat", False),
+        ("pause_cleaning", False),
     ]
     with pytest.raises(ConfigurationError, match="not deployed"):
         flags.switch(centre.workspace, "route_by_heartbeat", on=True)
