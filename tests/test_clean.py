@@ -259,6 +259,31 @@ def test_a_row_that_is_locked_for_long_does_not_stop_the_others(floor: Floor) ->
     assert floor.clean().changed == 1
 
 
+def test_whoever_queues_for_a_locked_row_does_not_stop_the_others(floor: Floor) -> None:
+    """The application's own heartbeats wait for that row, too: that is no reason to wait with the rest."""
+    agent = floor.agent()
+    locked, *others = [floor.session(agent), *(floor.session() for _ in range(5))]
+    plan = floor.plan()
+
+    def heartbeat() -> None:
+        with floor.connect() as connection:
+            connection.execute(HEARTBEAT, [agent])
+
+    with floor.connect(autocommit=False) as application:
+        application.execute("select 1 from agent_sessions where id = %s for update", [locked])
+        waiting = [threading.Thread(target=heartbeat) for _ in range(3)]
+        for thread in waiting:
+            thread.start()
+        while floor.rows("select count(*) from pg_locks where not granted")[0][0] < len(waiting):
+            time.sleep(0.01)
+        result = floor.clean(plan, floor.with_settings(hold_max_minutes=0.01))
+        application.rollback()
+    for thread in waiting:
+        thread.join()
+    assert result.changed == len(others)
+    assert reasons(result) == {locked: "locked by another transaction until the end"}
+
+
 def test_a_locked_table_is_not_waited_for_longer_than_the_lock_time_out(floor: Floor) -> None:
     session = floor.session()
     workspace = floor.with_settings(lock_timeout_ms=50)
@@ -706,6 +731,31 @@ def test_whoever_waits_for_the_table_goes_first(floor: Floor, statement: str, re
         holder.rollback()
         thread.join()
     assert found == [reason]
+
+
+def test_a_floor_that_waits_for_locks_is_left_in_peace(floor: Floor) -> None:
+    """Twenty of the application's sessions wait for each other, wherever that is."""
+    found: dict[int, list[str]] = {}
+    query = floor.workspace.project.sql("holds")
+
+    def wait_for_agents() -> None:
+        with floor.connect() as waiter:
+            waiter.execute("select count(*) from agents")
+
+    with floor.connect(autocommit=False) as holder, floor.workspace.database.connect() as connection:
+        holder.execute("lock table agents in access exclusive mode")
+        waiting: list[threading.Thread] = []
+        for count in (19, 20):
+            while len(waiting) < count:
+                waiting.append(threading.Thread(target=wait_for_agents))
+                waiting[-1].start()
+            while floor.rows("select count(*) from pg_locks where not granted")[0][0] < count:
+                time.sleep(0.01)
+            found[count] = [row["reason"] for row in fetch(connection, query)]
+        holder.rollback()
+    for thread in waiting:
+        thread.join()
+    assert found == {19: [], 20: ["20 sessions wait for locks"]}
 
 
 def test_plan_and_clean_agree_whatever_the_session_s_time_zone(floor: Floor) -> None:

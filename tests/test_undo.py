@@ -208,6 +208,61 @@ def test_whose_undo_was_undone_is_no_longer_held_back(floor: Floor) -> None:
     assert floor.rows("select released_at is not null from rollcall_ops.held_sessions") == [(True,)]
 
 
+# --- the proof -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("damage", "found"),
+    [
+        ("delete from agent_sessions where status = 'offline'", {"rows_missing": 1}),
+        ("delete from rollcall_ops.changes where remedy = 'close'", {"unreached": 1}),
+        (
+            "update rollcall_ops.changes set after_image = after_image || '{\"agent_id\": 0}'"
+            " where remedy = 'close'",
+            {"other_columns_changed": 1},
+        ),
+        ("delete from rollcall_ops.skips", {"unreached": 1}),
+        ("delete from agent_sessions where status = 'available'", {"rows_missing": 1}),
+    ],
+    ids=[
+        "a row is gone",
+        "a change without its image",
+        "another column",
+        "a lost skip",
+        "a skipped row is gone",
+    ],
+)
+def test_a_proof_that_does_not_hold_says_what_differs(
+    floor: Floor, damage: str, found: dict[str, int]
+) -> None:
+    three_kinds(floor)
+    came_back = floor.session()
+    plan = floor.plan()
+    floor.rows(f"update agent_sessions set last_activity = {NOW} where id = %s", came_back)
+    run_id = floor.clean(plan).run_id
+    sound = verify(floor.workspace, run_id).proof
+    assert sound is not None
+    assert sound.holds
+    assert (sound.planned, sound.changed, sound.skipped) == (4, 3, 1)
+    floor.rows(damage)
+    proof = verify(floor.workspace, run_id).proof
+    assert proof is not None
+    assert not proof.holds
+    differences = ("rows_missing", "unreached", "other_columns_changed")
+    assert {name: getattr(proof, name) for name in differences if getattr(proof, name)} == found
+
+
+def test_what_the_application_does_after_us_is_no_flaw_of_the_proof(floor: Floor) -> None:
+    closed, *_ = three_kinds(floor)
+    run_id = floor.clean().run_id
+    floor.session()
+    floor.rows("update agent_sessions set status = 'ended' where id = %s", closed)
+    proof = verify(floor.workspace, run_id).proof
+    assert proof is not None
+    assert proof.holds
+    assert (proof.changed_since, proof.changed_since_keys) == (1, (closed,))
+
+
 # --- regret ------------------------------------------------------------------------------------------------
 
 

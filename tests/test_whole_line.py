@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,9 +12,13 @@ from typing import Any
 import pytest
 
 from rollcall.assessment import assess
+from rollcall.cleaning import CleaningResult, clean
 from rollcall.demo import DefectCounts, Scale, Variant
+from rollcall.ledger import open_run
+from rollcall.migration import migrate
 from rollcall.postgres_server import PostgresServer
 from rollcall.results import Check, Verdict
+from rollcall.undo import undo
 from tests.call_centre import SMALL, CallCentre, call_centre
 from tests.conftest import NOT_DURABLE, SYSTEM_PG_BIN, temporary_folder
 
@@ -121,6 +128,27 @@ def test_a_damaged_call_centre_becomes_ready(damaged: CallCentre) -> None:
     assert damaged.images("calls_table", "calls_id_column") == calls
 
 
+@pytest.fixture(
+    params=[
+        pytest.param(None, id="the embedded server"),
+        pytest.param(
+            SYSTEM_PG_BIN,
+            id="PostgreSQL 15 of the system",
+            marks=pytest.mark.skipif(not SYSTEM_PG_BIN.exists(), reason="no postgresql-15 of Debian's"),
+        ),
+    ]
+)
+def each_server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
+    """A server of every supported kind that is here."""
+    with temporary_folder() as folder:
+        server = PostgresServer(folder / "data", request.param, NOT_DURABLE)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
 @pytest.mark.skipif(not SYSTEM_PG_BIN.exists(), reason="no PostgreSQL of the system (Debian's postgresql-15)")
 def test_the_same_on_a_postgresql_of_the_system(tmp_path: Path) -> None:
     with temporary_folder() as folder:
@@ -138,6 +166,46 @@ def test_the_same_on_a_postgresql_of_the_system(tmp_path: Path) -> None:
             assert_repaired(centre, sessions)
         finally:
             server.stop()
+
+
+def digest(centre: CallCentre, *, declared: bool = True) -> str:
+    """Of every row of the application's tables; declared: with the columns that we declare."""
+    rows = [
+        centre.images(f"{table}_table", f"{table}_id_column") for table in ("agents", "sessions", "calls")
+    ]
+    if not declared:
+        rows[1] = {key: without_declared(centre, image) for key, image in rows[1].items()}
+    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
+
+
+def test_migrate_clean_undo_clean_digests_are_equal_at_each_stage(
+    each_server: PostgresServer, tmp_path: Path
+) -> None:
+    centre = call_centre(each_server.conninfo(), tmp_path)
+    centre.now = datetime.now(UTC)  # both plans are judged at this instant
+
+    def cleaned() -> CleaningResult:
+        plan = centre.plan()
+        with open_run(centre.workspace, "clean") as run:
+            result = clean(centre.workspace, run, plan)
+        assert (result.changed, result.skipped) == (centre.planted.pending_changes, [])
+        return result
+
+    original = digest(centre)
+    with open_run(centre.workspace, "migrate") as run:
+        assert not migrate(centre.workspace, run, centre.plan().statements).skipped
+    migrated = digest(centre)
+    assert migrated != original
+    assert digest(centre, declared=False) == original, "no existing value is modified by migrate"
+
+    first = cleaned()
+    repaired = digest(centre)
+    assert repaired != migrated
+    back = undo(centre.workspace, first.run_id)
+    assert (back.changed, back.conflicts) == (first.changed, [])
+    assert digest(centre) == migrated
+    cleaned()
+    assert digest(centre) == repaired
 
 
 def test_a_second_run_finds_nothing_and_writes_nothing_to_the_application(damaged: CallCentre) -> None:

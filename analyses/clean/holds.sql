@@ -23,7 +23,10 @@ waiting as (
         count(*) filter (where t.oid is not null and l.mode = 'ShareUpdateExclusiveLock') as vacuums,
         count(*) filter (where t.oid is not null and l.mode <> 'ShareUpdateExclusiveLock') as on_the_table
     from pg_catalog.pg_locks as l
-    left join sessions_tables as t on t.oid = l.relation
+    -- the whole table, that is: who queues for one row is in no way of the others
+    left join sessions_tables as t
+        on t.oid = l.relation
+            and l.locktype = 'relation'
     where not l.granted
         and l.locktype <> 'advisory'
         and (l.database is null or l.database = (
