@@ -451,7 +451,7 @@ def test_the_command_says_what_it_saw(database: str, tmp_path: Path) -> None:
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("seed", range(1, 21))
 def test_five_hundred_agents(database: str, tmp_path: Path, seed: int) -> None:
-    options = Options(agents=500, seconds=120, speed=30, seed=seed, create=True, migrate=True, clean_every=3)
+    options = Options(agents=500, seconds=60, speed=30, seed=seed, create=True, migrate=True, clean_every=3)
     report = run(settings_of(database, tmp_path, **ROOMY), options)
     assert_holds(report)
     assert report.failures == []
