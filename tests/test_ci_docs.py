@@ -94,6 +94,67 @@ def test_a_warning_has_a_code_of_its_own_and_the_page_knows_it() -> None:
     assert f'"$code" = {WARNED}' in steps_of("staging")["Judge"]
 
 
+# --- the files as their readers take them -------------------------------------------------------
+
+# What GitHub and GitLab document for these places, as much of it as a page like this may use. Both
+# refuse a file with another key, or worse, take it for a job.
+GITHUB_KEYS = {
+    "workflow": {"name", "on", "permissions", "env", "defaults", "concurrency", "jobs"},
+    "job": {
+        *("name", "needs", "if", "runs-on", "permissions", "environment", "concurrency", "env"),
+        *("defaults", "steps", "timeout-minutes", "strategy", "continue-on-error", "container", "services"),
+    },
+    "service": {"image", "credentials", "env", "ports", "volumes", "options"},
+    "step": {
+        *("id", "if", "name", "uses", "run", "working-directory", "shell", "with", "env"),
+        *("continue-on-error", "timeout-minutes"),
+    },
+}
+GITLAB_KEYS = {
+    *("image", "services", "variables", "before_script", "script", "after_script", "allow_failure"),
+    *("artifacts", "rules", "stage", "needs", "tags", "timeout", "interruptible", "cache", "retry"),
+}
+GITLAB_ARTIFACTS = {"when", "paths", "reports", "expire_in", "name", "exclude", "untracked", "access"}
+
+
+def test_githubs_workflow_has_the_keys_that_github_knows() -> None:
+    workflow = {"on" if key is True else key: value for key, value in GITHUB.items()}  # YAML 1.1: on is true
+    assert set(workflow) <= GITHUB_KEYS["workflow"]
+    assert set(workflow["on"]) == {"pull_request", "schedule"}
+    for moment in workflow["on"]["schedule"]:
+        assert re.fullmatch(r"(?:[\d*/,-]+ ){4}[\d*/,-]+", moment["cron"])
+    for name, job in workflow["jobs"].items():
+        assert set(job) <= GITHUB_KEYS["job"], name
+        assert {"runs-on", "steps"} <= set(job)
+        assert all(isinstance(value, str) for value in job.get("env", {}).values())
+        for service in job.get("services", {}).values():
+            assert set(service) <= GITHUB_KEYS["service"]
+            assert all(re.fullmatch(r"\d+:\d+", port) for port in service["ports"])
+        for step in job["steps"]:
+            assert set(step) <= GITHUB_KEYS["step"], step
+            assert ("uses" in step) != ("run" in step), "a step either uses an action or runs lines"
+            assert "with" not in step or "uses" in step
+            assert re.fullmatch(r"[\w.-]+/[\w.-]+@v\d+", step.get("uses", "a/b@v1"))
+
+
+def test_gitlabs_file_has_the_keys_that_gitlab_knows() -> None:
+    assert set(GITLAB) == {"rollcall"}
+    job = GITLAB["rollcall"]
+    assert set(job) <= GITLAB_KEYS
+    assert set(job["artifacts"]) <= GITLAB_ARTIFACTS
+    assert set(job["artifacts"]["reports"]) == {"junit"}
+    assert set(job["allow_failure"]) == {"exit_codes"}
+    assert all(set(service) <= {"name", "alias", "variables", "command"} for service in job["services"])
+    assert all(isinstance(value, str) for value in job["variables"].values())
+    assert all(isinstance(line, str) for line in [*job["before_script"], *job["script"]])
+
+
+def test_every_line_is_a_line_that_a_shell_takes() -> None:
+    lines = [step["run"] for job in GITHUB["jobs"].values() for step in job["steps"] if "run" in step]
+    for text in [*lines, *GITLAB["rollcall"]["before_script"], *GITLAB["rollcall"]["script"]]:
+        subprocess.run(["bash", "-n", "-c", text], check=True)
+
+
 # --- the lines of the page --------------------------------------------------------------------
 
 
@@ -120,6 +181,12 @@ def test_the_github_job_fails_before_and_passes_after_the_repair(
     failed = ElementTree.parse(tmp_path / "rollcall.xml").getroot().get("failures")
     assert int(failed or 0) > 0
 
+    assert shell(steps_of("staging")["Judge"]).returncode == before.returncode, "red, and not yellow"
+    nowhere = "export ROLLCALL_DATABASE_URL=postgresql://nobody@127.0.0.1:1/nothing\n"
+    *_, gitlabs = GITLAB["rollcall"]["script"]
+    for judge in (steps["Judge"], steps_of("staging")["Judge"], gitlabs):
+        assert shell(nowhere + judge).returncode == 1, "nobody knows"
+
     repaired = shell(steps["Migrate and clean"])
     assert repaired.returncode == 0, repaired.stderr
     after = shell(steps["Judge"])
@@ -131,8 +198,8 @@ def test_the_github_job_fails_before_and_passes_after_the_repair(
     staging = shell(steps_of("staging")["Judge"])
     assert staging.returncode == 0, staging.stderr
     assert "::warning title=Rollcall::" in staging.stdout
-    *_, judge = GITLAB["rollcall"]["script"]
-    assert shell(judge).returncode == WARNED
+    assert shell(gitlabs).returncode == WARNED
+    assert shell(gitlabs.replace("warn ", "blocking ")).returncode == 0
 
     centre.rows("alter table agent_sessions rename column status to state")
     assert shell(steps["Judge"]).returncode == 2, "no judgement at all is no fail of the data"

@@ -46,3 +46,11 @@ def test_every_promise_names_its_test() -> None:
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#h][^)]*)\)", README))))
 def test_links_lead_somewhere(target: str) -> None:
     assert (ROOT / target).exists()
+
+
+def test_the_picture_of_the_report_is_there_and_small() -> None:
+    """`scripts/report_picture.py` takes it anew."""
+    (name,) = re.findall(r"!\[[^\]]{20,}\]\((docs/images/[\w.]+)\)", README)
+    picture = (ROOT / name).read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) < 200_000
