@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
@@ -34,9 +35,11 @@ SECRETS = {
     "url": "Url-s3cret/ü&%#@:x",
     "environment": "Env-s3cret-9f$1",
     "pgpass": "Pgpass-s3cret-77",
+    "service": "Service-s3cret-55",
     "bystander": "Cloud-s3cret-abcdef",  # not ours: somebody's key in the environment of the job
     "malformed": "Malf0rmed-s3cret",
 }
+GIVEN = (".pgpass", ".pg_service.conf")  # where we put secrets ourselves
 VALUE = "Zyxwvut-personal"  # what the application knows of people; keys and counts alone may leave
 
 GUARD = """
@@ -141,7 +144,7 @@ class Sealed:
         for command in self.commands:
             yield "command line", command.encode()
         for path in self.folder.rglob("*"):
-            if path.is_file() and path.parent.name != "site" and path.name != ".pgpass":
+            if path.is_file() and path.parent.name != "site" and path.name not in GIVEN:
                 yield str(path.relative_to(self.folder)), path.read_bytes()
 
     def assert_nowhere(self, *texts: str) -> None:
@@ -198,7 +201,14 @@ def test_what_only_reads_talks_to_the_database_alone_and_tells_no_secret(sealed:
     assert sealed("assess", "--history", *reports, ROLLCALL_DATABASE_URL=url) == 11
     assert sealed("assess", "--json", PGPASSWORD=SECRETS["environment"], **by_variables) == 11
     assert sealed("assess", **by_variables) == 11  # by ~/.pgpass
-    assert sealed("plan", "--json", ROLLCALL_DATABASE_URL=url) == 0
+    service = "".join(f"{name}={parameters[name]}\n" for name in ("host", "port", "user", "dbname"))
+    (sealed.folder / "home" / ".pg_service.conf").write_text(
+        f"[floor]\n{service}password={SECRETS['service']}\n"
+    )
+    assert (
+        sealed("plan", "--json", "--out", "plan.jsonl", "--sql", "plan.sql", ROLLCALL_DATABASE_URL=url) == 0
+    )
+    assert sealed("plan", ROLLCALL_DATABASE_URL="", PGSERVICE="floor") == 0
     assert sealed("doctor", ROLLCALL_DATABASE_URL=url) in (0, 12)
     assert sealed("history", ROLLCALL_DATABASE_URL=url) == 0
     assert sealed.log.read_text() == ""
@@ -213,6 +223,34 @@ def test_a_whole_run_talks_to_this_machine_alone_and_tells_no_secret(sealed: Sea
     assert sealed.log.read_text() == ""
     assert list((sealed.folder / "state").rglob("*.db")), "Prefect's database was searched too"
     sealed.assert_nowhere(*SECRETS.values(), VALUE)
+    with psycopg.connect(sealed.url) as connection:
+        tables = connection.execute(
+            "select format('%I.%I', schemaname, tablename) from pg_tables where schemaname = 'rollcall_ops'"
+        ).fetchall()
+        kept = [row for (table,) in tables for row in connection.execute(f"select t::text from {table} as t")]
+    assert len(tables) > 5
+    assert len(kept) > 100
+    for secret in SECRETS.values():
+        assert secret not in str(kept), "the ledger keeps images, and no secret"
+
+
+def test_the_guard_refuses_and_notes_whatever_a_part_of_us_would_call(tmp_path: Path) -> None:
+    """Otherwise an empty log would prove nothing: this is what telemetry looks like to it."""
+    sealed = Sealed(tmp_path, "")
+    calls = "import urllib.request as u; u.urlopen('http://telemetry.example/track', timeout=1)"
+    done = subprocess.run(
+        [sys.executable, "-c", calls],
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(tmp_path / "site"),
+            "TEST_ALLOWED_SOCKETS": "unix,loopback",
+            "TEST_SOCKET_LOG": str(sealed.log),
+        },
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "telemetry.example" in sealed.log.read_text()
 
 
 @pytest.mark.parametrize(
@@ -237,8 +275,6 @@ def test_an_error_text_tells_no_secret(tmp_path: Path, url: str) -> None:
 
 def test_an_error_of_the_server_tells_no_statement_with_values(sealed: Sealed) -> None:
     """What a trigger of the application says is shown; the row that it was given is not."""
-    import psycopg
-
     with psycopg.connect(sealed.url, autocommit=True) as connection:
         connection.execute(
             "create function refuse() returns trigger language plpgsql as $$ begin"

@@ -404,6 +404,35 @@ def test_a_page_is_sound_and_accessible(any_outcome: RunOutcome) -> None:
     assert all(region["tabindex"] == "0" and region["aria-label"] for region in regions)
 
 
+def luminance(colour: str) -> float:
+    """WCAG 2's relative luminance of a colour like #1c2127 or #fff."""
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+    parts = [int(digits[start : start + 2], 16) / 255 for start in (0, 2, 4)]
+    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, another: str) -> float:
+    lighter, darker = sorted((luminance(one), luminance(another)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize("look", ["light", "dark", "print"])
+def test_every_text_has_the_contrast_that_wcag_asks_for(look: str) -> None:
+    light, dark, printed = re.findall(r":root \{(.*?)\}", render(OUTCOMES["ready"]()), re.DOTALL)
+    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]+)", light))
+    colours |= dict(re.findall(r"--([\w-]+): (#[0-9a-f]+)", {"dark": dark, "print": printed}.get(look, "")))
+    tones = ("good", "fair", "bad", "none")
+    pairs = [
+        *((text, ground) for text in ("ink", "soft", "link", *tones) for ground in ("page", "sheet")),
+        *((text, f"{tone}-tint") for tone in tones for text in ("ink", "soft", tone)),
+        ("bad", "good-tint"),  # the verdict before the run, in the box of the one after
+        ("bad", "fair-tint"),
+    ]
+    poor = {pair: round(contrast(*map(colours.__getitem__, pair)), 2) for pair in pairs}
+    assert {pair: ratio for pair, ratio in poor.items() if ratio < 4.5} == {}
+
+
 def test_hostile_text_is_shown_as_it_is_and_does_nothing() -> None:
     source = render(hostile())
     source.encode()
