@@ -704,6 +704,31 @@ def test_every_chart_has_words_that_say_the_same() -> None:
     assert not re.search(r'(?:fill|stroke)="#', "".join(colours)), "colours follow the theme"
 
 
+def test_a_run_says_what_it_did_before_what_it_found_and_what_never_changed_is_folded_away() -> None:
+    before = with_history(assessment(BEFORE, keys_of(20)), keys_of(4))
+    after = with_history(assessment(AFTER, keys_of(7)), keys_of(2))
+    level = tuple(replace(past, violations=7) if past.rule == "zombie_call" else past for past in after.past)
+    run = completed(before=before, verification=Verification(replace(after, past=level), None, 0, ()))
+    text = Page(render(run)).text
+    order = [
+        "What this run did",
+        "Abandoned session critical 1,203 0",
+        "Which are resolved",
+        "New, persisting, resolved, as this run found it",
+        "Abandoned session critical 1 1,202 4",
+        "Who is really there",
+        "Over the last runs",
+        "The same every time (1)",
+    ]
+    found = [text.find(words) for words in order]
+    assert -1 not in found, dict(zip(order, found, strict=True))
+    assert found == sorted(found)
+    moving, same = text.split("Over the last runs")[1].split("The same every time (1)")
+    assert "Live call not on call" in moving
+    assert "Zombie call" not in moving
+    assert "Zombie call" in same
+
+
 def test_junit_of_hostile_text_parses_and_keeps_it() -> None:
     latest = hostile().latest
     assert latest is not None

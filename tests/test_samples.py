@@ -70,6 +70,7 @@ def test_no_value_is_anywhere_unless_asked_for(centre: CallCentre, tmp_path: Pat
     assert len(said) > 8
     for where, text in said.items():
         assert "Zyxwvut" not in html.unescape(text), where
+    assert "What a run would do" in said["index.html"]
     assert "samples" not in json.dumps(assess(centre.workspace).to_json())
 
 
