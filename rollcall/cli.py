@@ -246,6 +246,8 @@ def clean(
     with open_run(workspace, "clean", approver) as run:
         if unattended:
             check_breaker(workspace, pending)
+        if pending.change_count:
+            console.show_clean_role(workspace.settings.clean_role)
         with console.progress("sessions") as watcher:
             result = execute(workspace, run, pending, watcher, unattended=unattended)
     if as_json:

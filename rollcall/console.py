@@ -40,6 +40,7 @@ __all__ = [
     "confirm",
     "progress",
     "show_assessment",
+    "show_clean_role",
     "show_cleaning",
     "show_detachment",
     "show_diagnosis",
@@ -277,6 +278,16 @@ def show_detachment(result: Detachment) -> None:
         _out.print("Others had these privileges; grant them again once the views are back:")
         for grant in result.grants:
             _out.print(f"  {escape(grant)};", soft_wrap=True)
+
+
+def show_clean_role(role: str | None) -> None:
+    """Say so where nothing but Rollcall itself keeps a clean-up from doing more than it may."""
+    if role is None:
+        _out.print(
+            "No ROLLCALL_CLEAN_ROLE is set: this works with all rights of the login role "
+            "(`rollcall doctor --grants` prints the statements that make one with just enough).",
+            soft_wrap=True,
+        )
 
 
 def show_cleaning(result: CleaningResult) -> None:

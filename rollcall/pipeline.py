@@ -172,6 +172,8 @@ class Pipeline:
     def clean(self) -> CleaningResult:
         """Execute the plan's changes."""
         console.step("Clean")
+        if self._plan.change_count:
+            console.show_clean_role(self.workspace.settings.clean_role)
         with console.progress("sessions") as watcher:
             self.cleaning = clean(
                 self.workspace,

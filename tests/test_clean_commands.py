@@ -176,6 +176,28 @@ def test_clean_unattended_through_an_outage_exits_with_4_and_says_why(
     assert rollcall(floor.url, "clean").code == 0
 
 
+def test_without_a_role_of_its_own_a_clean_up_says_so_and_goes_on(
+    floor: Floor, rollcall: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    floor.session()
+    without = rollcall(floor.url, "clean")
+    assert (without.code, without.document["changed"]) == (0, 1)
+    assert "No ROLLCALL_CLEAN_ROLE is set" in without.errors
+    assert "No ROLLCALL_CLEAN_ROLE" not in rollcall(floor.url, "clean").errors, "there is nothing to do"
+    floor.session()
+    floor.rows("create role cleaner")
+    try:
+        floor.rows("grant select on agents, agent_sessions, call_sessions to cleaner")
+        floor.rows("grant update (status, logout_at, current_call_session_id) on agent_sessions to cleaner")
+        monkeypatch.setenv("ROLLCALL_CLEAN_ROLE", "cleaner")
+        under_role = rollcall(floor.url, "clean")
+        assert (under_role.code, under_role.document["changed"]) == (0, 1)
+        assert "No ROLLCALL_CLEAN_ROLE" not in under_role.errors
+    finally:
+        floor.rows("drop owned by cleaner")
+        floor.rows("drop role cleaner")
+
+
 def test_a_stored_plan_is_executed_by_its_hash(floor: Floor, rollcall: Command) -> None:
     floor.session()
     stored = rollcall(floor.url, "plan", "--store")

@@ -27,6 +27,7 @@ from rollcall.doctor import examine, refuse_pooler
 from rollcall.errors import Refused
 from rollcall.ledger import open_run
 from rollcall.migration import migrate
+from rollcall.pipeline import Approval, Pipeline
 from rollcall.plan import make_plan
 from rollcall.postgres_server import PostgresServer
 from rollcall.verification import verify
@@ -241,6 +242,16 @@ def test_the_commands_are_refused(
     done = CliRunner().invoke(app, [command])
     assert isinstance(done.exception, Refused), done.output
     assert behind.images() == sessions
+
+
+def test_nobody_reads_a_plan_that_could_not_be_executed(
+    in_transaction_mode: tuple[Pooler, Workspace],
+) -> None:
+    _, pooled = in_transaction_mode
+    line = Pipeline(pooled, approval=Approval.YES)
+    with pytest.raises(Refused, match="pooler in transaction mode"):
+        line.plan()
+    assert line.pending is None
 
 
 @pytest.mark.slow

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from rollcall.assessment import assess
+from rollcall.batches import Watcher
+from rollcall.cleaning import clean
+from rollcall.ledger import open_run
 from rollcall.plan import make_plan
 from rollcall.postgres_server import PostgresServer
 from rollcall.settings import load_settings
@@ -17,7 +22,7 @@ from tests.call_centre import call_centre
 from tests.conftest import NOT_DURABLE, temporary_folder
 
 
-def standby_of(primary: PostgresServer, data: Path) -> PostgresServer:
+def standby_of(primary: PostgresServer, data: Path, **settings: str) -> PostgresServer:
     """A hot standby of the primary, with everything that the primary has committed."""
     hba = primary.data_directory / "pg_hba.conf"
     hba.write_text(hba.read_text() + "\nlocal replication all trust\n")
@@ -37,7 +42,7 @@ def standby_of(primary: PostgresServer, data: Path) -> PostgresServer:
     owner = primary.data_directory.stat()
     for path in (data, *data.rglob("*")):
         shutil.chown(path, owner.st_uid, owner.st_gid)
-    standby = PostgresServer(data, primary.bin_directory, {**NOT_DURABLE, "hot_standby": "on"})
+    standby = PostgresServer(data, primary.bin_directory, {**NOT_DURABLE, "hot_standby": "on", **settings})
     standby.start()
     return standby
 
@@ -66,3 +71,39 @@ def test_assess_works_on_a_replica(tmp_path: Path) -> None:
                 standby.stop()
         finally:
             primary.stop()
+
+
+@pytest.mark.slow
+def test_a_clean_up_waits_for_a_replica_that_is_behind_and_goes_on_when_it_has_caught_up(
+    tmp_path: Path,
+) -> None:
+    reasons: list[str | None] = []
+
+    class Listener(Watcher):
+        def held(self, reason: str | None) -> None:
+            reasons.append(reason)
+
+    with temporary_folder() as folder:
+        primary = PostgresServer(folder / "primary", settings=NOT_DURABLE)
+        primary.start()
+        try:
+            centre = call_centre(primary.conninfo(), tmp_path, {"replica_lag_max_seconds": 1})
+            plan = centre.plan()
+            with open_run(centre.workspace, "clean") as run:
+                standby = standby_of(primary, folder / "standby", recovery_min_apply_delay="3s")
+                try:
+                    with psycopg.connect(primary.conninfo(), autocommit=True) as application:
+                        application.execute("create table noise (n integer)")
+                        lag = "select max(replay_lag) > interval '1.5 s' from pg_stat_replication"
+                        while (application.execute(lag).fetchone() or ())[0] is not True:
+                            application.execute("insert into noise values (1)")
+                            time.sleep(0.1)
+                        result = clean(centre.workspace, run, plan, Listener())
+                finally:
+                    standby.stop()
+        finally:
+            primary.stop()
+    assert (result.changed, result.skipped) == (centre.planted.pending_changes, [])
+    assert reasons[0] is not None
+    assert reasons[0].startswith("a replica is ")
+    assert reasons[-1] is None
