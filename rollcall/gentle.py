@@ -106,9 +106,9 @@ class GentleSender:
         """
         with contextlib.closing(self._workspace.database.connect()) as self._watcher:
             attempt = 0
+            self._blockers = []  # of the last attempt in which anybody was seen: a look may come too late
             while True:
                 self.attempts = attempt = attempt + 1
-                self._blockers = []
                 started = time.monotonic()
                 try:
                     with contextlib.closing(self._workspace.database.connect()) as connection:

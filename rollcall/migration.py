@@ -155,9 +155,9 @@ class _Executor(GentleSender):
     def _try(self, statement: Statement) -> tuple[int, str | None]:
         """Send it, again while a lock is not to be had. Gives the attempts, and why it failed."""
         attempt = 0
+        self._blockers = []
         while True:
             attempt += 1
-            self._blockers = []
             started = time.monotonic()
             try:
                 self._send(statement)

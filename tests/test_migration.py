@@ -6,7 +6,7 @@ import contextlib
 import functools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,13 @@ def rules(live: Live) -> dict[str, tuple[int, tuple[str, ...]]]:
         for r in assessment.rules
         if r.suite == "schema" and not r.passed
     }
+
+
+def until(happened: Callable[[], bool], seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.02)
 
 
 # --- what it does ---------------------------------------------------------------------------------
@@ -304,19 +311,28 @@ def test_an_old_snapshot_elsewhere_is_waited_for_or_named_and_leaves_no_invalid_
         assert {live.states()[name] for name in INDEXES} == {"missing"}
 
         patient = live.impatient(index_lock_timeout_seconds=20)
-        threading.Timer(1.5, other.rollback).start()
         shown: list[str] = []
+
+        def release() -> None:
+            until(lambda: any("waiting for old snapshots" in text for text in shown))
+            other.rollback()
+
+        releasing = threading.Thread(target=release)
+        releasing.start()
         assert patient.migrate(shown.append).skipped == []
+        releasing.join()
     live.assert_complete()
-    assert any("waiting for old snapshots" in text for text in shown)
 
 
+NOT_HASTY = {"migrate_lock_timeout_ms": 200, "migrate_budget_seconds": 2}
 SLOWLY = "set vacuum_cost_delay = 100; set vacuum_cost_limit = 1"
 
 
 @contextlib.contextmanager
 def vacuumed(live: Live, until: str, name: str = "maintenance") -> Iterator[int]:
-    """A VACUUM of the sessions that does not end; gives its pid."""
+    """A VACUUM of the sessions that takes much longer than a migration; gives its pid."""
+    for _ in range(8):  # pages to sleep after
+        live.rows("update agent_sessions set last_activity = last_activity")
     with contextlib.closing(live.connect(name)) as worker:
         worker.autocommit = True
         worker.execute(SLOWLY)
@@ -338,7 +354,7 @@ def vacuumed(live: Live, until: str, name: str = "maintenance") -> Iterator[int]
 
 def test_a_vacuum_that_holds_it_up_is_named(live: Live) -> None:
     with vacuumed(live, "select 1 from pg_stat_progress_vacuum where pid = %s") as pid:
-        result = live.impatient().migrate()
+        result = live.impatient(**NOT_HASTY).migrate()
     assert result.skipped[0]["object"] == COLUMNS[0]
     reason = result.skipped[0]["reason"]
     assert f"server process {pid} (user postgres, maintenance, running VACUUM, active" in reason
@@ -352,7 +368,7 @@ def test_a_vacuum_that_waits_itself_is_named_with_whom_it_waits_for(live: Live) 
         live.reader("lock table agent_sessions in share update exclusive mode") as holder,
         vacuumed(live, waits) as pid,
     ):
-        reason = live.impatient().migrate().skipped[0]["reason"]
+        reason = live.impatient(**NOT_HASTY).migrate().skipped[0]["reason"]
     assert f"server process {holder} (user postgres, patient reader" in reason
     assert f"server process {pid} (user postgres, maintenance" in reason
     assert f"which waits itself for server process {holder}" in reason
@@ -371,7 +387,7 @@ def test_an_autovacuum_that_holds_it_up_is_named(live: Live) -> None:
         live.until(
             "select 1 from pg_stat_progress_vacuum where relid = 'agent_sessions'::regclass", seconds=60
         )
-        reason = live.impatient().migrate().skipped[0]["reason"]
+        reason = live.impatient(**NOT_HASTY).migrate().skipped[0]["reason"]
         assert "(autovacuum worker, running VACUUM, active, in a transaction for " in reason
         assert "autovacuum: VACUUM" in reason
     finally:
@@ -475,13 +491,12 @@ def test_a_build_that_goes_on_after_a_kill_is_waited_for(live: Live) -> None:
         results: list[Any] = []
         run = threading.Thread(target=lambda: results.append(live.migrate(shown.append)))
         run.start()
-        time.sleep(1.5)
+        until(lambda: any(text.startswith(f"{INDEXES[0]}: waiting for") for text in shown))
         assert run.is_alive()
         writer.rollback()
         run.join()
     assert results[0].skipped == []
     assert INDEXES[0] not in results[0].executed or "drop" not in str(live.outcomes())
-    assert any(text.startswith(f"{INDEXES[0]}: waiting for") for text in shown)
     live.assert_complete()
 
 
