@@ -13,9 +13,10 @@ import psycopg
 from rollcall.database import Snapshot, reason_of
 from rollcall.errors import EvaluationError
 from rollcall.flags import ROUTE_BY_HEARTBEAT, is_on
+from rollcall.history import begin_reading
 from rollcall.own_rules import with_own_query
 from rollcall.project import Project
-from rollcall.results import Assessment, PendingWork, RuleResult, Severity
+from rollcall.results import Assessment, HistoryReading, PendingWork, RuleResult, Severity
 from rollcall.samples import with_samples
 from rollcall.schema import Statement, declared_changes, own_conflicts, pending_statements
 from rollcall.trend import past_results, read_floor, with_trends
@@ -36,7 +37,8 @@ UNREADABLE_BY = ("missing_select_privilege", "hidden_rows", "conflicting_column"
 UNREADABLE = "not all rows can be read as declared, so no rule about them was evaluated"
 UNREADABLE_FLAGS = "this role may not read rollcall_ops.flags: judged as if routing by heartbeat were off"
 KEYS = {"readiness": "failing_keys", "history": "history_failing_keys"}
-VIEW_SUITES = {"cleaned_sessions": "agent_sessions", "routable_agents": "routable_agents"}
+CHEAP_VIEW_SUITES = {"routable_agents": "routable_agents"}  # a row per agent who is there
+VIEW_SUITES = {"cleaned_sessions": "agent_sessions"} | CHEAP_VIEW_SUITES
 
 
 def assess(
@@ -44,6 +46,7 @@ def assess(
     judged_at: datetime | None = None,
     *,
     history: bool = False,
+    full_history: bool = False,
     details: bool = False,
     samples: int = 0,
 ) -> Assessment:
@@ -51,7 +54,9 @@ def assess(
 
     Args:
         judged_at: judge as of this instant; by default the snapshot's own.
-        history: judge closed sessions, all calls and the deployed views too, which reads them whole.
+        history: judge closed sessions, calls and the deployed views too: what changed since they were last
+            read and recorded, or all of it; `rollcall.history` says when.
+        full_history: judge all of it, whatever was read before.
         details: read what the report shows as well: past counts, who is really there, the pending work.
         samples: read the values of the rows of this many keys of each rule that fails.
 
@@ -67,6 +72,7 @@ def assess(
         schema, is_readable = _judge_schema(workspace, snapshot, statements)
         judgements = [schema]
         facts: dict[str, int] = {}
+        reading: HistoryReading | None = None
         warnings = [] if is_readable else [UNREADABLE]
         waived.begin(clock["current_at"])
         if is_readable:
@@ -76,9 +82,11 @@ def assess(
             if routes_by_heartbeat:
                 live = _with_severity(live, HEARTBEAT_FEED, Severity.BLOCKING)
             judgements.append(live)
-            if history:
+            if history or full_history:
+                reading = begin_reading(snapshot, project, full=full_history)
                 past, _ = _judge_data(workspace, snapshot, "history", waived)
-                judgements += [past, *_judge_views(workspace, snapshot, statements, judged_at)]
+                views = VIEW_SUITES if reading.is_full else CHEAP_VIEW_SUITES
+                judgements += [past, *_judge_views(workspace, snapshot, statements, judged_at, views)]
             judgements += [_judge_own(workspace, snapshot, suite, waived) for suite in waived.own.values()]
         judged = tuple(rule for judgement in judgements for rule in judgement)
         rules = with_trends(snapshot, project, judged, clock["current_at"])
@@ -101,6 +109,7 @@ def assess(
         facts=facts,
         judgements=tuple(judgements),
         waivers=tuple(waived.results),
+        history=reading,
         **shown,
     )
 
@@ -202,13 +211,14 @@ def _judge_views(
     snapshot: Snapshot,
     statements: Sequence[Statement],
     judged_at: datetime | None,
+    suites: Mapping[str, str],
 ) -> list[Judgement]:
     """The suites of the cleaned views, of those that are deployed as declared."""
     from rollcall.expectations import judge_table
 
     pending = {item.object_name for item in statements if item.kind == "view"}
     results: list[Judgement] = []
-    for suite, view in VIEW_SUITES.items():
+    for suite, view in suites.items():
         relation = next(own for own in workspace.project.own_relations if own.name == view)
         if f"{relation.schema}.{relation.name}" not in pending:
             results.append(

@@ -57,7 +57,11 @@ PlanSource = Annotated[
     typer.Option("--plan", metavar="FILE", help="Execute just this plan: a file, or a stored plan's hash."),
 ]
 History = Annotated[
-    bool, typer.Option("--history", help="Judge closed sessions, all calls and the views too.")
+    bool,
+    typer.Option("--history", help="Judge closed sessions, calls and the views too: what has changed."),
+]
+FullHistory = Annotated[
+    bool, typer.Option("--full-history", help="The same, all of it, whatever was judged before.")
 ]
 Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML.")]
 Markdown = Annotated[
@@ -124,6 +128,7 @@ def demo(
 def assess(
     as_json: Json = False,
     history: History = False,
+    full_history: FullHistory = False,
     junit: Junit = None,
     markdown: Markdown = None,
     report: Report = None,
@@ -136,7 +141,13 @@ def assess(
     from rollcall.assessment import assess as judge
 
     workspace = _workspace(variables, as_json)
-    assessment = judge(workspace, history=history, details=report is not None, samples=samples)
+    assessment = judge(
+        workspace,
+        history=history,
+        full_history=full_history,
+        details=report is not None,
+        samples=samples,
+    )
     if as_json:
         _print_json(assessment.to_json())
     else:
@@ -262,6 +273,7 @@ def verify(
     run_id: Annotated[str | None, typer.Option("--run", metavar="RUN_ID", help="Prove this run.")] = None,
     as_json: Json = False,
     history: History = False,
+    full_history: FullHistory = False,
     junit: Junit = None,
     markdown: Markdown = None,
     report: Report = None,
@@ -273,7 +285,9 @@ def verify(
     from rollcall.verification import verify as prove
 
     workspace = _workspace(variables, as_json)
-    verification = prove(workspace, run_id, history=history, details=report is not None)
+    verification = prove(
+        workspace, run_id, history=history, full_history=full_history, details=report is not None
+    )
     if as_json:
         _print_json(verification.to_json())
     else:
@@ -292,11 +306,19 @@ def run(
     plan: PlanSource = None,
     as_json: Json = False,
     history: History = False,
+    full_history: FullHistory = False,
     variables: Vars = None,
 ) -> None:
     """Assess, plan, migrate, clean and verify, as one Prefect flow."""
     _quieten(as_json)
-    _pipeline(variables, "yes" if yes else "ask", history=history, as_json=as_json, plan=plan)
+    _pipeline(
+        variables,
+        "yes" if yes else "ask",
+        history=history,
+        full_history=full_history,
+        as_json=as_json,
+        plan=plan,
+    )
 
 
 @app.command()
@@ -459,11 +481,17 @@ def serve() -> None:
 
 
 def _pipeline(
-    variables: str | None, approval: str, *, history: bool, as_json: bool, plan: str | None = None
+    variables: str | None,
+    approval: str,
+    *,
+    history: bool,
+    full_history: bool = False,
+    as_json: bool,
+    plan: str | None = None,
 ) -> None:
     from rollcall.scheduling import run_pipeline
 
-    done = run_pipeline(variables, approval, history=history, plan=plan)
+    done = run_pipeline(variables, approval, history=history, full_history=full_history, plan=plan)
     if as_json:
         _print_json(done.to_json())
     assert done.latest is not None, "a pipeline begins with assess"

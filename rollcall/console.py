@@ -20,7 +20,14 @@ from rich.table import Table
 
 from rollcall.batches import Watcher
 from rollcall.report.text import printable
-from rollcall.report.words import rule_page, sample_columns, sample_title, sample_value, table_sentence
+from rollcall.report.words import (
+    history_sentence,
+    rule_page,
+    sample_columns,
+    sample_title,
+    sample_value,
+    table_sentence,
+)
 from rollcall.results import Assessment, Check, RuleResult, Severity
 from rollcall.verdict import HEADLINES, PASS
 
@@ -144,6 +151,8 @@ def show_assessment(assessment: Assessment, before: Assessment | None = None) ->
         checks.add_row(f"[{colour}]{mark}", CHECK_WORDS[check], f"[{colour}]{value}")
     _out.print(checks)
     _show_rules(assessment, before)
+    if assessment.history is not None:
+        _out.print(f"[dim]{escape(history_sentence(assessment.history))}")
     for warning in assessment.warnings:
         _out.print(f"[yellow]warning:[/] {escape(warning)}")
     _out.print(

@@ -26,6 +26,7 @@ from rollcall.database import Connection, Snapshot, fetch, reason_of, take_role
 from rollcall.doctor import refuse_pooler
 from rollcall.errors import ConfigurationError, EvaluationError, LeaseHeld, LedgerHidden, Refused
 from rollcall.gentle import GentleSender
+from rollcall.history import record_reading
 from rollcall.project import Project
 from rollcall.results import Assessment
 from rollcall.schema import Statement, ledger_tables, own_conflicts, pending_statements
@@ -77,9 +78,10 @@ class Run:
             self.note(**values)
 
     def note_rules(self, stage: str, assessment: Assessment) -> None:
-        """Record every rule's count and first keys. stage: ``before`` or ``after``."""
+        """Record every rule's count and first keys, and what was read. stage: ``before`` or ``after``."""
         rules = json.dumps(rows_to_record(assessment))
         fetch(self.connection, self._sql("record_rule_results"), [self.id, stage, rules])
+        record_reading(self.connection, self.workspace.project, self.id, stage, assessment)
 
     def note_statement(self, position: int, statement: Statement, attempts: int, outcome: str) -> None:
         fetch(

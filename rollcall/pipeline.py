@@ -47,7 +47,8 @@ class Pipeline:
         workspace: the database and what is needed to work on it.
         command: what the run is recorded as.
         approval: how the plan is approved.
-        history: judge closed sessions, all calls and the deployed views too.
+        history: judge closed sessions, calls and the deployed views too.
+        full_history: all of them, and not only what changed since they were last read.
         plan: execute just this plan, which is approved: a file, or a stored plan's hash.
     """
 
@@ -58,12 +59,14 @@ class Pipeline:
         approval: Approval = Approval.ASK,
         *,
         history: bool = False,
+        full_history: bool = False,
         plan: str | None = None,
     ) -> None:
         self.workspace = workspace
         self.command = command
         self.approval = approval
-        self.history = history
+        self.history = history or full_history
+        self.full_history = full_history
         self.source = plan
         self.started_at = datetime.now(UTC)
         self.before: Assessment | None = None
@@ -84,6 +87,7 @@ class Pipeline:
         approval: str = Approval.ASK,
         *,
         history: bool = False,
+        full_history: bool = False,
         plan: str | None = None,
     ) -> Iterator[Pipeline]:
         """A pipeline on the configured database; its run ends with the block.
@@ -92,7 +96,9 @@ class Pipeline:
             ConfigurationError, ConnectionFailed: see `load_settings` and `Workspace`.
         """
         workspace = Workspace(load_settings(variables))
-        pipeline = cls(workspace, command, Approval(approval), history=history, plan=plan)
+        pipeline = cls(
+            workspace, command, Approval(approval), history=history, full_history=full_history, plan=plan
+        )
         with pipeline._stack:
             yield pipeline
 
@@ -120,7 +126,12 @@ class Pipeline:
     def assess(self) -> Assessment:
         """Judge the database as it is."""
         console.step("Assess")
-        self.before = assess(self.workspace, history=self.history, details=self._is_reported)
+        self.before = assess(
+            self.workspace,
+            history=self.history,
+            full_history=self.full_history,
+            details=self._is_reported,
+        )
         console.show_assessment(self.before)
         return self.before
 
@@ -193,6 +204,8 @@ class Pipeline:
             self._recorded.id,
             self._plan.judged_at,
             history=self.history,
+            # what was just read is not read again, but for views that were deployed only now
+            full_history=self.history and self._has_migrated,
             details=self._is_reported,
         )
         self._recorded.note(verdict=self.verification.assessment.verdict.value)
@@ -218,6 +231,10 @@ class Pipeline:
         self.report = publish(directory or self.workspace.settings.reports_directory, self.outcome)
         console.show_report(self.report)
         return self.report
+
+    @property
+    def _has_migrated(self) -> bool:
+        return self.migration is not None and bool(self.migration.executed)
 
     @property
     def _is_reported(self) -> bool:

@@ -201,6 +201,38 @@ class PendingWork:
 
 
 @dataclass(frozen=True)
+class HistoryReading:
+    """What was read of the history: closed sessions and calls.
+
+    Attributes:
+        since: what was closed or moved from this instant on; none if everything was read.
+        known: how many keys that failed before were judged again, whenever they changed.
+        full_at: when everything was read and recorded last.
+        why_full: why everything was read.
+        definition: digest of the rules that judged it.
+    """
+
+    since: datetime | None
+    known: int
+    full_at: datetime | None
+    why_full: str
+    definition: str = field(repr=False)
+
+    @property
+    def is_full(self) -> bool:
+        return self.since is None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "is_full": self.is_full,
+            "why_full": self.why_full or None,
+            "since": _iso(self.since),
+            "known": self.known,
+            "full_at": _iso(self.full_at),
+        }
+
+
+@dataclass(frozen=True)
 class Assessment:
     """A database judged on one snapshot. Instants are aware datetimes, in UTC.
 
@@ -210,6 +242,7 @@ class Assessment:
         past: how often each rule was violated in the last recorded judgements, oldest first.
         floor: the open sessions for the report's timeline; none unless asked for.
         pending: what a run would do, for the report; none unless asked for.
+        history: what was read of the history; none unless it was judged.
         judgements: one `rollcall.expectations.Judgement` per suite, for the data docs.
     """
 
@@ -230,6 +263,7 @@ class Assessment:
     past: tuple[PastResult, ...] = field(default=(), repr=False)
     floor: Floor | None = field(default=None, repr=False)
     pending: PendingWork | None = field(default=None, repr=False)
+    history: HistoryReading | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -245,6 +279,7 @@ class Assessment:
             "database": self.database,
             "warnings": list(self.warnings),
             "facts": self.facts,
+            "history": self.history.to_json() if self.history else None,
             "waivers": [waiver.to_json() for waiver in self.waivers],
         }
 

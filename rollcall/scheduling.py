@@ -65,7 +65,12 @@ def prepare_prefect(state_directory: Path) -> None:
 
 
 def run_pipeline(
-    variables: str | None, approval: str, *, history: bool, plan: str | None = None
+    variables: str | None,
+    approval: str,
+    *,
+    history: bool,
+    full_history: bool = False,
+    plan: str | None = None,
 ) -> RunOutcome:
     """Run the whole line as a Prefect flow in this process.
 
@@ -86,7 +91,12 @@ def run_pipeline(
 
         try:
             state = pipeline(
-                variables=variables, approval=approval, history=history, plan=plan, return_state=True
+                variables=variables,
+                approval=approval,
+                history=history,
+                full_history=full_history,
+                plan=plan,
+                return_state=True,
             )
         except TerminationSignal:
             raise SystemExit(TERMINATED) from None

@@ -21,10 +21,10 @@ from rollcall.project import Project
 from rollcall.results import Assessment, Floor, OpenSession, PastResult, RuleResult, Trend
 from rollcall.workspace import Workspace
 
-__all__ = ["past_results", "read_floor", "rows_to_record", "with_failures", "with_trends"]
+__all__ = ["NO_HISTORY", "past_results", "read_floor", "rows_to_record", "with_failures", "with_trends"]
 
 # No ledger yet, one of an older version, or none that this role may read.
-_NO_HISTORY = (
+NO_HISTORY = (
     psycopg.errors.UndefinedTable,
     psycopg.errors.UndefinedColumn,
     psycopg.errors.InvalidSchemaName,
@@ -137,7 +137,7 @@ def _history(snapshot: Snapshot, query: str, parameters: Sequence[Any]) -> list[
     try:
         with snapshot.connection.transaction():
             return snapshot.rows(query, parameters)
-    except _NO_HISTORY:
+    except NO_HISTORY:
         return []
 
 

@@ -142,13 +142,14 @@ def verify(
     judged_at: datetime | None = None,
     *,
     history: bool = False,
+    full_history: bool = False,
     details: bool = False,
 ) -> Verification:
     """Judge again at the plan's instant, and prove the run.
 
     Args:
         run_id: the run to prove; none: judge only.
-        history, details: as `assess` takes them.
+        history, full_history, details: as `assess` takes them.
         judged_at: the plan's instant; sessions that became due since then count as new.
 
     Raises:
@@ -172,7 +173,7 @@ def verify(
             f"run {run_id} neither migrated nor cleaned anything, so there is nothing to prove",
             "`rollcall history` lists the runs",
         )
-    assessment = assess(workspace, judged_at, history=history, details=details)
+    assessment = assess(workspace, judged_at, history=history, full_history=full_history, details=details)
     newly_due, keys = _newly_due(workspace) if judged_at is not None else (0, ())
     return Verification(
         assessment=replace(assessment, warnings=(*assessment.warnings, *warnings)),

@@ -33,6 +33,7 @@ def markdown_summary(outcome: RunOutcome) -> str:
     parts = [_verdict_line(outcome), _about(outcome), _prose(words.verdict_sentence(outcome))]
     if latest is not None:
         parts += [f"> **Mind:** {_escape(warning)}" for warning in latest.warnings]
+        parts += [_prose(words.history_sentence(latest.history))] if latest.history else []
         parts.append(_checks(latest, outcome.compared[0] if outcome.compared else None))
         parts += _rules("What is wrong", words.deciding(latest))
         parts += _rules("Good to know", words.noted(latest))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from rollcall.report.outcome import RunOutcome
 from rollcall.report.text import in_words, moment, number, printable
-from rollcall.results import Assessment, Check, RuleResult, Severity, Verdict
+from rollcall.results import Assessment, Check, HistoryReading, RuleResult, Severity, Verdict
 from rollcall.verdict import HEADLINES
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ __all__ = [
     "count_of",
     "deciding",
     "grouped",
+    "history_sentence",
     "migration_sentences",
     "moved",
     "next_steps",
@@ -143,6 +144,15 @@ def _meaning(latest: Assessment) -> str:
         missing = count_of(latest.pending_statements, "statements")
         return f"The schema comes first: {missing} to execute. Then {sessions} to repair."
     return "A person must act first. Until then `run` changes nothing."
+
+
+def history_sentence(reading: HistoryReading) -> str:
+    """What the counts of the history are of."""
+    last = f"; all of it was read {moment(reading.full_at)}" if reading.full_at else ""
+    if reading.since is None:
+        return f"All closed sessions and all calls were read: {reading.why_full}."
+    known = f", and {number(reading.known)} known to fail" if reading.known else ""
+    return f"Of closed sessions and calls those since {moment(reading.since)} were read{known}{last}."
 
 
 def deciding(assessment: Assessment) -> list[RuleResult]:
