@@ -27,7 +27,10 @@ from tests.live_migration import Live, Original, Victim
 
 DECLARED = ("device_connected", "last_heartbeat", "max_concurrent_calls")
 COLUMNS = [f"public.agent_sessions.{name}" for name in DECLARED]
-INDEXES = [f"public.rollcall_{name}" for name in ("calls_of_agent", "open_sessions", "unfinished_calls")]
+INDEXES = [
+    f"public.rollcall_{name}"
+    for name in ("calls_of_agent", "open_sessions", "unfinished_calls", "closed_sessions")
+]
 TABLES = ("agents", "agent_sessions", "call_sessions")
 OPEN = "on agent_sessions (agent_id, login_at, id) where logout_at is null"
 OPEN_INDEX = f"create index {{}} rollcall_open_sessions {OPEN}"
@@ -541,6 +544,8 @@ def test_half_applied_only_the_rest_is_missing(live: Live) -> None:
         " (status = any ('{initiated,connecting,ringing,connected,queued}'::text[]))",
         "create index rollcall_calls_of_agent on call_sessions using btree (agent_id asc,"
         f" (({MOVED_AT}) at time zone ('UTC'::varchar)::text) nulls last)",
+        "create index rollcall_closed_sessions on agent_sessions"
+        " ((logout_at at time zone ('UTC'::varchar)::text) asc) where not logout_at is null",
     ],
 )
 def test_an_index_that_is_the_same_in_other_words_is_present(live: Live, definition: str) -> None:
@@ -577,6 +582,8 @@ def test_a_column_that_differs_is_a_conflict(live: Live, column: str, name: str)
         ("on agent_sessions (agent_id, login_at, id) where logout_at is not null", INDEXES[1]),
         ("on agent_sessions (agent_id, login_at) include (id) where logout_at is null", INDEXES[1]),
         ("on agents (id)", INDEXES[1]),
+        ("on agent_sessions (logout_at) where logout_at is not null", INDEXES[3]),
+        ("on agent_sessions ((logout_at at time zone 'UTC'))", INDEXES[3]),
         ("on call_sessions using hash (agent_id)", INDEXES[0]),
         (f"on call_sessions (agent_id, ({MOVED_AT} at time zone 'Asia/Kolkata'))", INDEXES[0]),
         ("on call_sessions (agent_id) where ended_at is null or status in ('ringing')", INDEXES[2]),
