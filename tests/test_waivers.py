@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from rollcall.assessment import assess
+from rollcall.cleaning import clean as clean_up
 from rollcall.demo import Scale
 from rollcall.errors import ConfigurationError
 from rollcall.expectations import read_suites
 from rollcall.ledger import open_run
+from rollcall.plan import make_plan
 from rollcall.postgres_server import PostgresServer
 from rollcall.results import Assessment, Check, RuleResult, Verdict
 from rollcall.waiver import WaiverState
@@ -141,6 +143,36 @@ def test_a_check_whose_every_failure_is_waived_passes(clean: Floor) -> None:
     assert rule(clean.assess(), "abandoned_session").failing == 1
     for key in keys:
         clean.centre.rows("delete from agent_sessions where id::text = %s", key)
+
+
+def test_a_waiver_neither_stops_a_repair_nor_asks_for_one(database: str, tmp_path: Path) -> None:
+    """The plan is that of the rules alone, to the last byte; so is what is changed."""
+    floor = Floor(database, tmp_path)
+    centre = floor.centre
+    plan = centre.plan()
+    planned = {change["session_id"] for change in plan.changes()}
+    sound = next(
+        key
+        for (key,) in centre.rows("select id::text from agent_sessions where logout_at is null")
+        if key not in planned
+    )
+    floor.waive(
+        line("abandoned_session", condition="all"),
+        line("invalid_on_call", condition="all"),
+        line("orphaned_call_reference", condition="all"),
+        line("abandoned_session", sound, until=YESTERDAY),
+    )
+    waived = floor.assess()
+    assert waived.checks[Check.SESSIONS_CLEAN] == waived.checks[Check.CALL_REFS_CLEAN] == "PASS"
+    assert waived.pending_changes == len(planned) > 10
+
+    again = make_plan(centre.workspace, plan.judged_at)
+    assert again.body.digest == plan.body.digest
+    assert again.header | {"made_at": "", "expires_at": ""} == plan.header | {"made_at": "", "expires_at": ""}
+    with open_run(centre.workspace, "clean") as run:
+        cleaning = clean_up(centre.workspace, run, again)
+    assert cleaning.changed == len(planned)
+    assert all("matches nothing" in warning or "expired" in warning for warning in floor.assess().warnings)
 
 
 def test_an_expired_waiver_fails_again_and_says_so(floor: Floor) -> None:

@@ -7,26 +7,11 @@
     {% if not execute %}{{ return({}) }}{% endif %}
     {% set relation = source('application', table) %}
     {% call statement('app_columns', fetch_result=True) %}
-        select
-            a.attname as column_name,
-            format_type(a.atttypid, a.atttypmod) as column_type,
-            (
-                select json_agg(e.enumlabel order by e.enumsortorder)
-                from pg_catalog.pg_enum as e
-                where e.enumtypid = a.atttypid
-            )::text as enum_labels
-        from pg_catalog.pg_attribute as a
-        join pg_catalog.pg_class as c on c.oid = a.attrelid
-        join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-        where n.nspname = {{ literal(var('app_schema')) }}
-            and c.relname = {{ literal(app_table_name(table)) }}
-            and c.relkind in ('r', 'p')
-            and a.attnum > 0
-            and not a.attisdropped
+        {{ columns_of_tables([app_table_name(table)]) }}
     {% endcall %}
     {% set columns = {} %}
     {% for row in load_result('app_columns')['data'] %}
-        {% do columns.update({row[0]: {'type': row[1], 'labels': fromjson(row[2]) if row[2] else none}}) %}
+        {% do columns.update({row[1]: {'type': row[2], 'labels': fromjson(row[3]) if row[3] else none}}) %}
     {% endfor %}
     {% if not columns %}
         {% do exceptions.raise_compiler_error(
