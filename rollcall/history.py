@@ -23,7 +23,7 @@ from rollcall.trend import NO_HISTORY
 __all__ = ["begin_reading", "record_reading"]
 
 ON_REQUEST = "on request"
-NO_LEDGER = "no ledger that this role may read"
+NO_LEDGER = "there is no earlier reading that this role could see"
 
 
 def begin_reading(snapshot: Snapshot, project: Project, *, full: bool) -> HistoryReading:
