@@ -32,21 +32,42 @@ REPAIR = """
         current_call_session_id = null
 """
 BARE = f"update agent_sessions as s {REPAIR} from benchmark_keys as k where k.id = s.id"
-AUDITED = f"""
+IMAGES = f"""
 with chosen as (
-    select s.id, to_jsonb(s) as image from agent_sessions as s where s.id = any(%s::uuid[]) for no key update
+    select s.id, s.agent_id, s.last_activity, to_jsonb(s) as image
+    from agent_sessions as s
+    where s.id = any(%s::uuid[])
+    for no key update
 ),
 changed as (
     update agent_sessions as s {REPAIR} from chosen as c
     where c.id = s.id
-    returning s.id, c.image as before_image, to_jsonb(s) as after_image
+    returning s.id, c.agent_id, c.last_activity, c.image as before_image, to_jsonb(s) as after_image
 )
-insert into benchmark_audit (run, session_id, before_image, after_image)
+"""
+IMAGES_ONLY = f"""
+{IMAGES}
+insert into benchmark_images (run, session_id, before_image, after_image)
 select 'benchmark', id, before_image, after_image from changed
+"""
+AUDITED = f"""
+{IMAGES}
+insert into benchmark_changes (
+    run_id, session_id, agent_id, rules, remedy, evidence, before_image, after_image, as_planned
+)
+select
+    'benchmark', id, agent_id, array['abandoned_session'], 'close',
+    jsonb_build_object(
+        'last_seen_at', last_activity,
+        'idle_seconds', round(extract(epoch from localtimestamp - last_activity)),
+        'call_exists', null, 'call_status', null, 'call_started_at', null, 'call_ended_at', null
+    ),
+    before_image, after_image, true
+from changed
 """
 TABLES = """
 create table benchmark_keys (id uuid primary key);
-create table benchmark_audit (
+create table benchmark_images (
     run text not null,
     session_id uuid not null,
     before_image jsonb not null,
@@ -54,6 +75,7 @@ create table benchmark_audit (
     changed_at timestamptz not null default clock_timestamp(),
     primary key (run, session_id)
 );
+create table benchmark_changes (like rollcall_ops.changes including all);
 """
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import psycopg
 
-from rollcall.database import Connection, Row, fetch, reason_of, take_role
+from rollcall.database import Connection, Row, fetch, reason_of, take_role, text_array
 from rollcall.ledger import Run
 from rollcall.workspace import Workspace
 
@@ -26,12 +26,12 @@ __all__ = ["BatchResult", "Batches", "Item", "Watcher"]
 Item = dict[str, Any]
 
 HOLD_POLL_SECONDS = 0.5
+PLANS_SECONDS = 10  # a statement's plan is kept for so long: our own tables grow meanwhile
 RECONNECTIONS = 5  # in a row; a batch whose connection is lost is undone by the server, and tried again
 
 LOCKED = "locked by another transaction until the end"
 RINGING = "a live call of its agent kept it open until the end"
 TOO_SLOW = "judging it takes longer than anybody may wait for us (lock_timeout_ms); are the indexes there?"
-KEPT = "a trigger of the application kept the row as it was"
 GONE = "no longer in the table"
 
 FATAL_CLASSES = ("08", "53", "57", "58", "F0", "XX")
@@ -45,12 +45,14 @@ class BatchResult:
 
     Attributes:
         skipped: ``session_id`` and ``reason`` of each that was left alone.
+        paused_seconds: how long the run made room for others.
     """
 
     run_id: str
     planned: int = 0
     changed: int = 0
     skipped: list[dict[str, str]] = field(default_factory=list)
+    paused_seconds: float = 0.0
 
 
 class Watcher:
@@ -68,8 +70,8 @@ class Batches:
 
     Args:
         result: filled in; what is planned is there already.
-        judge_and_change: the second statement, for rows that are locked. Gives a row with ``session_id`` and
-            ``reason`` (none: changed; `RINGING`: try again) for each, and no row for one that a trigger kept.
+        judge_and_change: the second statement, for rows that are locked. Gives ``session_id`` and ``reason``
+            (`RINGING`: try again) of each that was left alone; the others are changed.
         look_around: what is read before a batch begins, while it holds nothing.
         prepare: what its transaction begins with, before it locks.
     """
@@ -101,6 +103,7 @@ class Batches:
         self._connections_lost = 0
         self._refusals = 0
         self._looked_at = 0.0
+        self._planned_at = 0.0
 
     def work(self, items: Iterable[Item]) -> None:
         """Change them all.
@@ -109,7 +112,7 @@ class Batches:
             Refused: the lease was lost.
             psycopg.Error: something that no other row would fare better with; what was committed stays.
         """
-        self._connection = self._workspace.database.connect()
+        self._connection = self._connect()
         try:
             self._pass(iter(items))
             for _ in self._passes_at_the_end():
@@ -118,6 +121,18 @@ class Batches:
             self._report_later()
         finally:
             self._connection.close()
+
+    def _connect(self) -> Connection:
+        """A connection that does not plan each statement for every batch: no pooler is in between."""
+        connection = self._workspace.database.connect()
+        connection.prepare_threshold = 0
+        self._planned_at = time.monotonic()
+        return connection
+
+    def _discard_old_plans(self) -> None:
+        if time.monotonic() - self._planned_at > PLANS_SECONDS:
+            self._connection.execute("discard plans")
+            self._planned_at = time.monotonic()
 
     def _passes_at_the_end(self) -> Iterator[None]:
         """One for each time that what could not be had is tried again, after a pause."""
@@ -128,7 +143,7 @@ class Batches:
                 break
             if ringing:
                 self._watcher.held(f"a call rings for {ringing} of the sessions")
-            time.sleep(self._vars["locked_row_pause_seconds"])
+            self._pause(self._vars["locked_row_pause_seconds"])
             if ringing:
                 self._watcher.held(None)
             yield
@@ -153,15 +168,14 @@ class Batches:
     def _attempt(self, batch: Sequence[Item]) -> list[Sequence[Item]]:
         """Try a batch; gives the parts to try instead, or none."""
         try:
-            outcome = self._transaction(batch)
+            locked, reasons = self._transaction(batch)
         except psycopg.Error as error:
             return self._after(error, batch)
         self._connections_lost = 0
-        reasons = {row["session_id"]: row["reason"] for row in outcome if row["reason"]}
         own = f"already repaired by run {self._run.id}"  # a commit that we did not hear of
         kept = {key: reason for key, reason in reasons.items() if reason != own}
-        self._result.changed += len(outcome) - len(kept)
-        if len(outcome) > len(kept):
+        self._result.changed += locked - len(kept)
+        if locked > len(kept):
             self._refusals = 0
         self._later += [(item, RINGING) for item in batch if kept.get(item["session_id"]) == RINGING]
         self._skip({key: reason for key, reason in kept.items() if reason != RINGING})
@@ -193,8 +207,10 @@ class Batches:
             self._skip({batch[0]["session_id"]: f"refused by the database: {reason_of(error)}"})
         return halves
 
-    def _transaction(self, batch: Sequence[Item]) -> list[Row]:
+    def _transaction(self, batch: Sequence[Item]) -> tuple[int, dict[str, str]]:
+        """How many sessions were locked, and why some of them were left alone."""
         connection = self._connection
+        self._discard_old_plans()
         self._look_around(connection)
         with connection.transaction():
             connection.execute("set transaction isolation level read committed, read write")
@@ -206,7 +222,8 @@ class Batches:
                     set_config('lock_timeout', $1, true),
                     set_config('statement_timeout', $1, true),
                     set_config('idle_in_transaction_session_timeout', $1, true),
-                    set_config('row_security', 'off', true)
+                    set_config('row_security', 'off', true),
+                    set_config('jit', 'off', true)
                 """,
                 [self._lock_timeout],
             )
@@ -214,16 +231,14 @@ class Batches:
             take_role(connection, self._workspace.settings.clean_role)
             self._prepare(connection)
             started = time.monotonic()
-            rows = fetch(connection, self._sql["lock_sessions"], [[item["session_id"] for item in batch]])
-            locked = {row["session_id"] for row in rows}
+            keys = text_array(item["session_id"] for item in batch)
+            locked = set(fetch(connection, self._sql["lock_sessions"], [keys])[0]["locked"])
             ours = [item for item in batch if item["session_id"] in locked]
-            outcome = self._judge_and_change(connection, ours) if ours else []
+            left_alone = self._judge_and_change(connection, ours) if ours else []
             waiting = fetch(connection, self._sql["waiting_for_us"])[0]["waiting"]
         self._later += [(item, LOCKED) for item in batch if item["session_id"] not in locked]
         self._adapt(time.monotonic() - started, len(batch), waiting)
-        reached = {row["session_id"] for row in outcome}
-        kept = [item["session_id"] for item in ours if item["session_id"] not in reached]
-        return outcome + [{"session_id": key, "reason": KEPT} for key in kept]
+        return len(ours), {row["session_id"]: row["reason"] for row in left_alone}
 
     def _adapt(self, seconds: float, rows: int, waiting: int) -> None:
         """Aim at a batch that holds its rows for batch_goal_ms; make room for who waited for this one."""
@@ -233,7 +248,11 @@ class Batches:
         self._rows = int(max(1, min(wanted, grown, self._vars["largest_batch_rows"])))
         if waiting:
             self._rows = max(1, self._rows // 2)
-            time.sleep(self._vars["batch_pause_ms"] / 1000)
+            self._pause(self._vars["batch_pause_ms"] / 1000)
+
+    def _pause(self, seconds: float) -> None:
+        time.sleep(seconds)
+        self._result.paused_seconds += seconds
 
     def _wait_while_held(self) -> str | None:
         """Wait while something says so; gives why nothing more is done, when it says so for too long."""
@@ -247,7 +266,7 @@ class Batches:
             was_held = True
             if time.monotonic() > deadline:
                 return f"held for {self._vars['hold_max_minutes']:g} minutes: {text}"
-            time.sleep(HOLD_POLL_SECONDS)
+            self._pause(HOLD_POLL_SECONDS)
         if was_held:
             self._watcher.held(None)
         self._looked_at = time.monotonic()
@@ -264,7 +283,7 @@ class Batches:
         if self._connections_lost > RECONNECTIONS:
             raise error
         self._run.check_lease(self._run.connection)
-        self._connection = self._workspace.database.connect()
+        self._connection = self._connect()
         self._rows = max(1, self._rows // 2)
 
     def _report_later(self) -> None:

@@ -7,14 +7,13 @@ back in between is left alone and reported. How batches are made, see `rollcall.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rollcall.batches import RINGING, Batches, BatchResult, Item, Watcher
-from rollcall.database import Connection, Row, fetch, take_role
+from rollcall.database import Connection, Row, fetch, take_role, text_array
 from rollcall.errors import Refused
 from rollcall.ledger import Run
 from rollcall.plan import Plan
@@ -92,7 +91,7 @@ def clean(
             watcher=watcher,
         )
         try:
-            batches.work(plan.changes())
+            batches.work(plan.items())
         finally:
             run.note_if_possible(changed=result.changed, skipped=len(result.skipped))
     else:
@@ -126,6 +125,7 @@ class _Repair:
     def __init__(self, workspace: Workspace, run: Run, plan: Plan, unattended: bool) -> None:
         self._run = run
         self._plan = plan
+        self._judged_at = plan.judged_at.isoformat()
         self._unattended = unattended
         self._lock_timeout = str(int(workspace.settings.variables["lock_timeout_ms"]))
         self._change_sql = workspace.project.sql("change_sessions")
@@ -141,40 +141,44 @@ class _Repair:
         with connection.transaction():
             connection.execute("set transaction read only")
             _set(connection, "lock_timeout", self._lock_timeout)
-            self._judge_at(connection)
+            _set(connection, "rollcall.judged_at", self._judged_at)
             self._feed = fetch(connection, self._feed_sql)[0]["contradicting_calls"]
         self._feed_read_at = time.monotonic()
 
     def prepare(self, connection: Connection) -> None:
         """The instant to judge at, and what the whole floor said."""
-        self._judge_at(connection)
-        _set(connection, "rollcall.contradicting_calls", str(self._feed))
+        fetch(
+            connection,
+            """
+            select
+                set_config('rollcall.judged_at', $1, true),
+                set_config('rollcall.contradicting_calls', $2, true)
+            """,
+            [self._judged_at, str(self._feed)],
+        )
 
     def judge_and_change(self, connection: Connection, items: Sequence[Item]) -> list[Row]:
-        agents = sorted({item["agent_id"] for item in items})
+        agents = text_array({item["agent_id"] for item in items})
         rows = fetch(
             connection,
             self._change_sql,
             [
                 self._run.id,
-                json.dumps(items),
-                [item["session_id"] for item in items],
+                f"[{','.join(item['json'] for item in items)}]",
+                text_array(item["session_id"] for item in items),
                 agents,
                 self._plan.made_at,
                 self._unattended,
                 self._plan.hash,
             ],
         )
-        back = [row for row in rows if row["reason"] and row["reason"].startswith(CAME_BACK)]
+        back = [row for row in rows if row["reason"].startswith(CAME_BACK)]
         if back:
-            asked = [[row["session_id"] for row in back], agents]
+            asked = [text_array(row["session_id"] for row in back), agents]
             rung = {row["session_id"] for row in fetch(connection, self._rung_sql, asked)}
             for row in back:
                 row["reason"] = RINGING if row["session_id"] in rung else row["reason"]
         return rows
-
-    def _judge_at(self, connection: Connection) -> None:
-        _set(connection, "rollcall.judged_at", self._plan.judged_at.isoformat())
 
 
 def _set(connection: Connection, name: str, value: str) -> None:

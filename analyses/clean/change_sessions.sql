@@ -3,8 +3,7 @@
 -- $1: run_id. $2: planned rows as a JSON array of {session_id, agent_id, rules, remedy, before, after, evidence}, all
 -- of them locked. $3: their keys, as text. $4: their agents, as text. $5: when the plan was made. $6: whether nobody
 -- watches this run. $7: the plan's hash.
--- One row per session: changed (no reason), or why it was left alone. A session without a row was kept as it was by a
--- trigger of the application.
+-- One row per session that was left alone, and why; the others are changed.
 {%- set columns = app_columns('agent_sessions') -%}
 {%- set sessions = source('application', 'agent_sessions') -%}
 {%- set session_id = app_column(columns, 'sessions_id_column') -%}
@@ -17,14 +16,16 @@
 {%- set logout_type = app_column_type(columns, 'sessions_logout_at_column') %}
 with planned as (
     select
-        p.session_id::{{ session_id_type }} as session_id,
+        locked.session_id,
         p.agent_id,
         p.rules,
         p.remedy,
         p.before,
         p.after,
         p.evidence
-    from
+    -- each locked row and no other, whatever the lines say
+    from unnest({{ keys('$3', session_id_type) }}) as locked (session_id)
+    left join
         jsonb_to_recordset($2::jsonb) as p (
             session_id text,
             agent_id text,
@@ -34,6 +35,7 @@ with planned as (
             after jsonb,
             evidence jsonb
         )
+        on p.session_id::{{ session_id_type }} = locked.session_id
 ),
 
 judged as (
@@ -44,10 +46,10 @@ judged as (
         logout_at_after,
         last_seen_at,
         judged_at,
-        before
+        status,
+        current_call_id
     from {{ ref('cleanup_plan') }}
     where agent_id = any({{ keys('$4', agent_id_type) }})
-        and session_id = any({{ keys('$3', session_id_type) }})
 ),
 
 verdicts as (
@@ -78,7 +80,11 @@ verdicts as (
                         ),
                         'came back: the session is no longer one to be repaired'
                     )
-            when (judged.before is distinct from planned.before) then 'changed since the plan was made'
+            -- as the plan has them; a session that is judged at all is open
+            when (judged.status is distinct from planned.before ->> 'status')
+                or (judged.current_call_id::text is distinct from planned.before ->> 'current_call_id')
+                or planned.before ->> 'logout_at' is not null
+                then 'changed since the plan was made'
             when judged.remedy <> planned.remedy
                 or (judged.status_after is distinct from planned.after ->> 'status')
                 or (judged.logout_at_after is distinct from (planned.after ->> 'logout_at')::{{ logout_type }})
@@ -172,12 +178,8 @@ released as (
 )
 
 select
-    session_id,
-    null as reason
-from recorded
-union all
-select
-    session_id::text as session_id,
-    reason
-from verdicts
-where reason is not null
+    v.session_id::text as session_id,
+    coalesce(v.reason, {{ kept_by_a_trigger() }}) as reason
+from verdicts as v
+where v.reason is not null
+    or v.session_id::text not in (select r.session_id from recorded as r)

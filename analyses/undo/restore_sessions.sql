@@ -88,3 +88,11 @@ select
     '{}'::text[] as not_restored
 from verdicts as v
 where v.reason is not null
+union all
+select
+    v.session_id::text as session_id,
+    {{ kept_by_a_trigger() }} as reason,
+    '{}'::text[] as not_restored
+from verdicts as v
+where v.reason is null
+    and v.session_id::text not in (select r.session_id from restored as r)

@@ -1,7 +1,9 @@
 -- One row per session that a run changed, with the whole row before and after, written with the change itself.
 -- `as_planned`: the planned columns hold what was planned; a trigger of the application may have written otherwise.
+-- `run_id` is no foreign key: a look-up per row would be a tenth of a clean-up. The lease, checked in the same
+-- transaction, belongs to a run that is recorded, and no run is ever deleted.
 create table {{ this.include(database=false) }} (
-    run_id text not null references {{ ref('runs') }},
+    run_id text not null,
     session_id text not null,
     agent_id text,
     rules text[] not null,

@@ -66,6 +66,8 @@ select
     session_id,
     agent_id,
     login_at,
+    status,
+    current_call_id,
     rules,
     remedy,
     status_after,
@@ -94,5 +96,3 @@ select
         'call_ended_at', call_ended_at at time zone 'UTC'
     ) as evidence
 from repaired
--- an agent's newest session last: while it is open the older ones take no evidence from the agent's calls
-order by agent_id, login_at, session_id
