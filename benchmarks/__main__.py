@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.measure import Line
 from benchmarks.options import Options
 
-NAMES = ("start", "run", "assess", "migrate", "clean", "memory", "hot", "report")
+NAMES = ("start", "run", "assess", "migrate", "clean", "beside", "memory", "steady", "hot", "report")
 COLUMNS = ("", "ours", "the other", "ratio", "goal", "")
 
 
@@ -96,9 +96,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(NAMES)}; all by default")
     parser.add_argument("--list", action="store_true", help="list the benchmarks")
     parser.add_argument(
-        "--sessions", type=_count, default=usual.sessions, help="of assess, up to 10000000 and more"
+        "--sessions",
+        type=_count,
+        default=usual.sessions,
+        help="of assess and steady, up to 10000000",
     )
-    parser.add_argument("--changes", type=_count, default=usual.changes, help="of clean and memory")
+    parser.add_argument("--changes", type=_count, default=usual.changes, help="of clean, beside and memory")
     parser.add_argument("--agents", type=_count, default=usual.agents, help="of hot")
     parser.add_argument("--rows", type=_count, default=usual.rows, help="sessions of migrate")
     parser.add_argument("--failures", type=_count, default=usual.failures, help="of report, at most")

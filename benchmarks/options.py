@@ -11,8 +11,8 @@ __all__ = ["Options"]
 @dataclass(frozen=True)
 class Options:
     """Attributes:
-    sessions: of the `assess` call centre, with twice as many calls.
-    changes: rows that `clean` and `memory` repair.
+    sessions: of the call centres of `assess` and `steady`, with twice as many calls.
+    changes: rows that `clean`, `beside` and `memory` repair.
     agents: who send heartbeats in `hot`.
     rows: sessions of the table that `migrate` migrates.
     failures: failing sessions of `report`, at most.

@@ -105,7 +105,7 @@ def test_a_ghost_that_is_rung_is_closed_when_the_call_is_over_and_not_before(
 
     monkeypatch.setattr(_Repair, "judge_and_change", watched)
     result = floor.clean(plan, floor.with_settings(ringing_wait_seconds=60))
-    assert while_it_rang == [["a live call of its agent kept it open until the end"]] * 4 + [[None]]
+    assert while_it_rang == [["a live call of its agent kept it open until the end"]] * 4 + [[]]
     assert (result.changed, result.skipped) == (2, [])
     assert floor.row(ghost)["logout_at"] == floor.row(ghost)["last_activity"]
     assert floor.row(other)["status"] == "offline"

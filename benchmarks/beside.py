@@ -1,0 +1,160 @@
+"""The application's statements while a clean-up runs: their 99th percentile against a quiet moment's.
+
+`python -m benchmarks.beside URL` is the application, a process of its own: agents who are there send
+heartbeats and change their status, calls begin and end, the router asks whom to ring.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from statistics import quantiles
+from typing import Any
+
+from benchmarks.clean import ENOUGH, prepare
+from benchmarks.measure import Line, at_most, ratio_line, seconds, shown_only
+from benchmarks.options import Options
+from benchmarks.server import Databases, connect
+from rollcall.cleaning import clean
+from rollcall.ledger import open_run
+from rollcall.plan import make_plan
+from rollcall.settings import PROJECT_DIRECTORY
+
+BASE, NAME = "beside_base", "beside"
+CLIENTS = 4
+PER_SECOND = 100  # statements of all clients together, at most
+QUIET_SECONDS = 15
+WARMING_SECONDS = 2
+PRESENT = """
+select id::text, agent_id
+from agent_sessions
+where logout_at is null
+    and status = 'available'
+    and current_call_session_id is null
+    and last_activity > (now() at time zone 'utc') - interval '2 hours'
+"""
+HEARTBEAT = """
+update agent_sessions
+set
+    last_heartbeat = now() at time zone 'utc',
+    last_activity = now() at time zone 'utc',
+    device_connected = true
+where id = %s
+"""
+STATUS = "update agent_sessions set status = %s, last_activity = now() at time zone 'utc' where id = %s"
+RING = """
+insert into call_sessions (id, agent_id, status, direction, started_at)
+values (gen_random_uuid(), %s, 'ringing', 'inbound', now() at time zone 'utc')
+returning id
+"""
+MISSED = "update call_sessions set status = 'missed_call', ended_at = now() at time zone 'utc' where id = %s"
+ROUTE = """
+select s.agent_id
+from agent_sessions as s
+join agents as a on a.id = s.agent_id
+where s.id = %s
+    and s.status = 'available'
+    and s.logout_at is null
+    and a.is_active
+"""
+Taken = list[tuple[float, float]]
+"""When each statement began, on the machine's monotonic clock, and how long it took."""
+
+
+def measure(databases: Databases, options: Options) -> Iterator[Line]:
+    prepare(databases, BASE, NAME, options.changes)
+    during: list[float] = []
+    quiet: list[float] = []
+    longest = 0.0
+    for _ in range(options.pairs):
+        beside, alone = _pair(databases)
+        during.append(_p99(beside))
+        quiet.append(_p99(alone))
+        longest = max(longest, *beside)
+    what = f"the application's p99 during a clean-up of {options.changes:,}, against without"
+    yield ratio_line(what, during, quiet, at_most(1.5), seconds)
+    yield shown_only("its longest statement meanwhile", longest, seconds(longest), at_most(1, " s"))
+
+
+def _pair(databases: Databases) -> tuple[list[float], list[float]]:
+    """Seconds of each statement during a clean-up, and of each in the quiet before it and after it."""
+    workspace = databases.workspace(databases.create(NAME, template=BASE))
+    plan = make_plan(workspace)
+    with subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.beside", workspace.settings.conninfo],
+        cwd=PROJECT_DIRECTORY,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as application:
+        time.sleep(QUIET_SECONDS)
+        with open_run(workspace, "clean") as run:
+            began = time.monotonic()
+            result = clean(workspace, run, plan)
+            ended = time.monotonic()
+        time.sleep(QUIET_SECONDS)
+        said, _ = application.communicate()
+    if result.changed < ENOUGH * plan.change_count:
+        raise RuntimeError(f"{result.changed} of {plan.change_count} rows were changed: {result.skipped[:3]}")
+    taken: Taken = json.loads(said)
+    warm = min(at for at, _ in taken) + WARMING_SECONDS
+    return (
+        [latency for at, latency in taken if began <= at <= ended],
+        [latency for at, latency in taken if warm <= at < began or at > ended],
+    )
+
+
+def _p99(latencies: list[float]) -> float:
+    return quantiles(latencies, n=100)[98]
+
+
+def _application(url: str) -> None:
+    """Work until the standard input ends; then say what was taken."""
+    with connect(url) as connection:
+        present = connection.execute(PRESENT).fetchall()
+    taken: Taken = []
+    over = threading.Event()
+    clients = [
+        threading.Thread(target=_client, args=(url, present, random.Random(seed), taken, over))
+        for seed in range(CLIENTS)
+    ]
+    for client in clients:
+        client.start()
+    sys.stdin.read()
+    over.set()
+    for client in clients:
+        client.join()
+    print(json.dumps(taken))
+
+
+def _client(url: str, present: list[Any], rng: random.Random, taken: Taken, over: threading.Event) -> None:
+    with connect(url) as connection:
+
+        def timed(statement: str, parameters: list[Any]) -> Any:
+            began = time.monotonic()
+            cursor = connection.execute(statement, parameters)
+            row = cursor.fetchone() if cursor.description else None
+            taken.append((began, time.monotonic() - began))
+            over.wait(rng.expovariate(PER_SECOND / CLIENTS))
+            return row
+
+        while not over.is_set():
+            session, agent = rng.choice(present)
+            timed(HEARTBEAT, [session])
+            timed(ROUTE, [session])
+            kind = rng.random()
+            if kind < 0.2:
+                timed(STATUS, ["break", session])
+                timed(STATUS, ["available", session])
+            elif kind < 0.4:
+                (call,) = timed(RING, [agent])
+                timed(MISSED, [call])
+
+
+if __name__ == "__main__":
+    _application(sys.argv[1])
