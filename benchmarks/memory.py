@@ -1,4 +1,4 @@
-"""Memory of plan and clean: the peak of a process of its own, with few and with many violations.
+"""Memory of assess, plan and clean: the peak of a process of its own, with few and with many violations.
 
 `python -m benchmarks.memory` is that process; the database comes in the environment.
 """
@@ -26,7 +26,7 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
     few = _megabytes(databases, FEW)
     many = _megabytes(databases, options.changes)
     yield Line(
-        f"peak memory of plan and clean: {options.changes:,} violations against {FEW:,}",
+        f"peak memory of assess, plan and clean: {options.changes:,} violations against {FEW:,}",
         f"{many:.0f} MB",
         f"{few:.0f} MB",
         many - few,
@@ -46,14 +46,15 @@ def _megabytes(databases: Databases, changes: int) -> float:
         check=False,
     )
     if done.returncode != 0:
-        raise RuntimeError(f"plan and clean failed: {done.stderr[-500:]}")
+        raise RuntimeError(f"assess, plan and clean failed: {done.stderr[-500:]}")
     report = json.loads(done.stdout)
     if report["changed"] < ENOUGH * changes:
         raise RuntimeError(f"only {report['changed']} of {changes} violations were repaired")
     return float(report["megabytes"])
 
 
-def _plan_and_clean() -> None:
+def _assess_plan_and_clean() -> None:
+    from rollcall.assessment import assess
     from rollcall.cleaning import clean
     from rollcall.ledger import open_run
     from rollcall.plan import make_plan
@@ -61,6 +62,7 @@ def _plan_and_clean() -> None:
     from rollcall.workspace import Workspace
 
     workspace = Workspace(load_settings())
+    assess(workspace)
     plan = make_plan(workspace)
     with open_run(workspace, "clean") as run:
         result = clean(workspace, run, plan)
@@ -70,4 +72,4 @@ def _plan_and_clean() -> None:
 
 
 if __name__ == "__main__":
-    _plan_and_clean()
+    _assess_plan_and_clean()
