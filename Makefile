@@ -18,10 +18,10 @@ run: setup ## do the main job: on ROLLCALL_DATABASE_URL if set, else on a demo c
 	@if [ -n "$$ROLLCALL_DATABASE_URL" ]; then exec $(bin)/rollcall run --history; else exec $(bin)/rollcall demo; fi
 
 test: setup ## check style and types and run the tests, but for the slow ones
-	@$(bin)/python -m pytest -n 2 --dist loadfile -m 'not slow' --durations=25
+	@$(bin)/python -m pytest -n 3 --dist loadfile -m 'not slow' --durations=25
 
 test-all: setup ## the same with the slow tests
-	@$(bin)/python -m pytest -n 2 --dist loadfile --durations=25
+	@$(bin)/python -m pytest -n 3 --dist loadfile --durations=25
 
 lint: setup lint-python lint-types lint-sql ## check style and types only
 
