@@ -20,8 +20,8 @@ run: setup ## do the main job: on ROLLCALL_DATABASE_URL if set, else on a demo c
 test: setup ## check style and types and run the tests, but for the slow ones
 	@$(bin)/python -m pytest -n 3 --dist loadfile -m 'not slow' --durations=25
 
-test-all: setup ## the same with the slow tests
-	@$(bin)/python -m pytest -n 3 --dist loadfile --durations=25
+test-all: test ## the same, and then the slow tests
+	@$(bin)/python -m pytest -n 3 --dist worksteal -m slow --durations=25
 
 lint: setup lint-python lint-types lint-sql ## check style and types only
 
