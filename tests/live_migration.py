@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 import yaml
 from psycopg import sql
 
@@ -248,3 +249,18 @@ class Victim:
                 os.kill(os.getpid(), signal.SIGKILL)
 
         return live.migrate(progress)
+
+
+@pytest.fixture(scope="module")
+def original(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Original]:
+    """A call centre for the tests of one file."""
+    original = Original(server, tmp_path_factory.mktemp("state"))
+    yield original
+    original.drop()
+
+
+@pytest.fixture
+def live(original: Original) -> Iterator[Live]:
+    """A fresh copy of it, not migrated."""
+    with original.live() as live:
+        yield live

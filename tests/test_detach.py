@@ -11,17 +11,11 @@ from rollcall.cleaning import clean
 from rollcall.detach import detach
 from rollcall.errors import LeaseHeld, Refused
 from rollcall.ledger import open_run
-from rollcall.postgres_server import PostgresServer
-from tests.live_migration import Live, Original
+from tests.live_migration import Live, Original, original
+
+__all__ = ["original"]
 
 VIEWS = ["agent_sessions", "readiness_history", "routable_agents"]
-
-
-@pytest.fixture(scope="module")
-def original(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Original]:
-    original = Original(server, tmp_path_factory.mktemp("state"))
-    yield original
-    original.drop()
 
 
 @pytest.fixture

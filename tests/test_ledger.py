@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -14,11 +13,12 @@ from rollcall.detach import detach
 from rollcall.errors import EvaluationError, Refused
 from rollcall.ledger import history, open_run
 from rollcall.own_tables import missing_columns
-from rollcall.postgres_server import PostgresServer
 from rollcall.project import OwnRelation
 from rollcall.trend import with_failures
 from rollcall.verification import verify
-from tests.live_migration import Live, Original
+from tests.live_migration import Live, live, original
+
+__all__ = ["live", "original"]
 
 OLDER = {
     "runs": ("unattended", "undoes", "verdict_before"),
@@ -26,19 +26,6 @@ OLDER = {
     "statements": ("started_at",),
     "rule_results": ("waived", "keys_since", "failing_since"),
 }
-
-
-@pytest.fixture(scope="module")
-def original(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Original]:
-    original = Original(server, tmp_path_factory.mktemp("state"))
-    yield original
-    original.drop()
-
-
-@pytest.fixture
-def live(original: Original) -> Iterator[Live]:
-    with original.live() as live:
-        yield live
 
 
 def clean_up(live: Live) -> str:

@@ -23,7 +23,9 @@ from rollcall.postgres_server import PostgresServer
 from rollcall.results import Check, Verdict
 from rollcall.schema import Statement, pending_statements
 from rollcall.verification import verify
-from tests.live_migration import Live, Original, Victim
+from tests.live_migration import Live, Original, Victim, live, original
+
+__all__ = ["live", "original"]
 
 DECLARED = ("device_connected", "last_heartbeat", "max_concurrent_calls")
 COLUMNS = [f"public.agent_sessions.{name}" for name in DECLARED]
@@ -35,19 +37,6 @@ TABLES = ("agents", "agent_sessions", "call_sessions")
 OPEN = "on agent_sessions (agent_id, login_at, id) where logout_at is null"
 OPEN_INDEX = f"create index {{}} rollcall_open_sessions {OPEN}"
 MOVED_AT = "greatest(started_at, connected_at, ended_at)"
-
-
-@pytest.fixture(scope="module")
-def original(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Original]:
-    original = Original(server, tmp_path_factory.mktemp("state"))
-    yield original
-    original.drop()
-
-
-@pytest.fixture
-def live(original: Original) -> Iterator[Live]:
-    with original.live() as live:
-        yield live
 
 
 def rules(live: Live) -> dict[str, tuple[int, tuple[str, ...]]]:
