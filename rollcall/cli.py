@@ -81,7 +81,7 @@ FailOnOption = Annotated[
 def main() -> None:
     """Run the command line; a user's mistake ends in one line and its exit code."""
     try:
-        exit_code = app(standalone_mode=False)
+        exit_code = app(prog_name="rollcall", standalone_mode=False)
         if exit_code == INTERRUPTED:  # typer keeps a Ctrl-C to itself
             raise KeyboardInterrupt
         sys.exit(exit_code)

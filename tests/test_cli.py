@@ -52,6 +52,22 @@ def assert_one_line(done: subprocess.CompletedProcess[str], exit_code: int, *par
     assert SECRET not in done.stderr
 
 
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["clean", "--help"], ["no-such-command"]])
+def test_as_a_module_it_is_the_same_command(arguments: list[str]) -> None:
+    script = Path(sys.executable).with_name("rollcall")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}  # this code, wherever the script was installed from
+    as_script, as_module = (
+        subprocess.run([*command, *arguments], env=environment, text=True, capture_output=True, check=False)
+        for command in ([str(script)], [sys.executable, "-m", "rollcall"])
+    )
+    assert as_script.stdout + as_script.stderr
+    assert (as_module.returncode, as_module.stdout, as_module.stderr) == (
+        as_script.returncode,
+        as_script.stdout,
+        as_script.stderr,
+    )
+
+
 @pytest.mark.parametrize(
     "command", ["assess", "plan", "migrate", "clean", "verify", "run", "history", "serve"]
 )
