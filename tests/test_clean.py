@@ -450,16 +450,37 @@ def test_a_table_without_primary_key_is_refused(floor: Floor) -> None:
     assert floor.digest() == before
 
 
-def test_a_publication_that_makes_every_update_fail_is_refused(floor: Floor) -> None:
-    floor.session()
-    floor.rows("alter table agent_sessions replica identity nothing")
+@pytest.mark.parametrize("identity", ["nothing", "an index that is gone"])
+def test_a_publication_that_makes_every_update_fail_is_refused(floor: Floor, identity: str) -> None:
+    session = floor.session()
+    if identity == "nothing":
+        floor.rows("alter table agent_sessions replica identity nothing")
+    else:
+        floor.rows("create unique index identifying on agent_sessions (id)")
+        floor.rows("alter table agent_sessions replica identity using index identifying")
+        floor.rows("drop index identifying")
     floor.rows("create publication feed for table agent_sessions")
     try:
-        with pytest.raises(Refused, match="publication feed publishes updates"):
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
+            floor.rows("update agent_sessions set status = 'offline'")
+        with pytest.raises(Refused, match="publication feed publishes updates") as refusal:
             floor.clean()
+        assert "alter table public.agent_sessions replica identity full" in str(refusal.value)
     finally:
         floor.rows("drop publication feed")
         floor.rows("alter table agent_sessions replica identity default")
+    assert floor.row(session)["status"] == "available"
+
+
+def test_a_rule_that_rewrites_every_update_is_refused(floor: Floor) -> None:
+    session = floor.session()
+    floor.rows("create rule quiet as on update to agent_sessions where new.status = 'x' do instead nothing")
+    try:
+        with pytest.raises(Refused, match="rule quiet rewrites every update of public.agent_sessions"):
+            floor.clean()
+    finally:
+        floor.rows("drop rule quiet on agent_sessions")
+    assert floor.row(session)["status"] == "available"
 
 
 # --- the role -----------------------------------------------------------------------------------------

@@ -206,23 +206,39 @@ def test_missed_inbound_calls_counted_as_activity_so_a_ghost_was_never_found(flo
     assert floor.row(ghost)["logout_at"] == floor.row(ghost)["last_activity"]
 
 
-def test_a_status_type_without_the_closed_status_is_refused_beforehand(database: str, tmp_path: Path) -> None:
-    workspace = unmigrated(
+def with_statuses(database: str, state: Path, *statuses: str) -> Workspace:
+    """One abandoned session, whose status can be one of these."""
+    labels = ", ".join(f"'{status}'" for status in statuses)
+    return unmigrated(
         database,
-        tmp_path,
-        "create type session_status as enum ('available', 'on_call', 'break', 'ended');"
+        state,
+        f"create type session_status as enum ({labels});"
         "alter table agent_sessions alter column status drop default;"
         "alter table agent_sessions alter column status type session_status using status::session_status;"
         "insert into agents (email) values ('a');"
         "insert into agent_sessions (agent_id, status, login_at, last_activity)"
         " values (1, 'available', now() - interval '2 days', now() - interval '2 days')",
     )
+
+
+def test_a_status_type_without_the_closed_status_is_refused_beforehand(database: str, tmp_path: Path) -> None:
+    workspace = with_statuses(database, tmp_path, "available", "on_call", "break", "ended")
     plan = make_plan(workspace)
     assert plan.change_count == 1
     with open_run(workspace, "clean") as run, pytest.raises(Refused, match="has no value offline") as refusal:
         clean(workspace, run, plan)
     assert refusal.value.exit_code == 4
     assert "set the var that names it (closed_status" in str(refusal.value)
+
+
+def test_a_status_that_the_type_lacks_and_this_plan_does_not_write_is_in_no_one_s_way(
+    database: str, tmp_path: Path
+) -> None:
+    workspace = with_statuses(database, tmp_path, "available", "on_call", "offline")
+    assert {rule.name: rule.violations for rule in assess(workspace).rules}["status_not_in_enum"] == 1
+    plan = make_plan(workspace)
+    with open_run(workspace, "clean") as run:
+        assert clean(workspace, run, plan).changed == 1
 
 
 def test_the_cleaned_view_shows_the_logout_that_cleaning_writes(database: str, tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ with published as (
 
 select
     'missing_replica_identity' as finding,
+    p.table_name,
+    p.publication::text as name,
     format('%s is published by %I without a replica identity', p.table_name, p.publication) as found,
     format('alter table %s replica identity full', p.table_name) as statement
 from published as p
@@ -40,6 +42,8 @@ where p.replica_identity = 'n'
 union all
 select
     'session_update_rule' as finding,
+    t.table_name,
+    r.rulename::text as name,
     format('%I on %s, on update', r.rulename, t.table_name) as found,
     null as statement
 from {{ ref('watched_tables') }} as t
@@ -50,6 +54,8 @@ where t.part = 'sessions'
 union all
 select
     'status_not_in_enum' as finding,
+    t.table_name,
+    s.status as name,
     format('the enum of %s.%I has no label %s', t.table_name, {{ literal(var('sessions_status_column')) }}, s.status)
         as found,
     null as statement
