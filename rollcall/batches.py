@@ -223,7 +223,8 @@ class Batches:
                     set_config('statement_timeout', $1, true),
                     set_config('idle_in_transaction_session_timeout', $1, true),
                     set_config('row_security', 'off', true),
-                    set_config('jit', 'off', true)
+                    set_config('jit', 'off', true),
+                    set_config('plan_cache_mode', 'force_generic_plan', true)
                 """,
                 [self._lock_timeout],
             )

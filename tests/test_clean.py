@@ -591,8 +591,8 @@ def test_a_killed_plan_can_be_executed_again_and_says_what_was_done_already(floo
         def __getattr__(self, name: str) -> Any:
             return getattr(plan, name)
 
-        def items(self) -> Any:
-            return (item for item in plan.items() if item["session_id"] in halves)
+        def changes(self) -> Any:
+            return (change for change in plan.changes() if change["session_id"] in halves)
 
     with open_run(floor.workspace, "clean") as run:
         clean(floor.workspace, run, Half())  # type: ignore[arg-type]
