@@ -302,6 +302,28 @@ def test_a_clean_up_leaves_at_once_when_another_run_holds_the_lease(
     assert centre.images() == before
 
 
+def test_the_nightly_run_reports_what_it_judged_though_another_run_holds_the_lease(
+    floor: Floor, state: Path, prefect: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from flows.nightly import nightly
+
+    floor.session()
+    before, reports = floor.digest(), set((state / "reports").glob("2*"))
+    with open_run(floor.workspace, "test"):
+        ended = run(nightly, floor, state)
+    assert (ended.is_cancelled(), ended.name) == (True, "LEASE_HELD")
+    assert "another run is at work" in ended.message
+    assert "another run is at work" in capsys.readouterr().err
+    assert floor.digest() == before
+    assert tasks_of(prefect, ended)[3:] == ["publish", "summarise"]
+    (report,) = set((state / "reports").glob("2*")) - reports
+    result = json.loads((report / "result.json").read_text())
+    assert (result["run_id"], result["plan"]["change_count"], result["cleaning"]) == (None, 1, None)
+    counts = {rule["name"]: rule["violations"] for rule in result["before"]["rules"]}
+    assert (counts["abandoned_session"], counts["reversed_session_times"]) == (1, 0)
+    assert (report / "index.html").exists()
+
+
 def test_what_a_person_must_look_at_fails_the_run_and_is_said_when_it_is_new(
     ready: Any, centre: CallCentre, state: Path, prefect: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
