@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -202,6 +202,11 @@ class Floor:
         """Run and session of every change in the ledger."""
         return list(self.rows("select run_id, session_id from rollcall_ops.changes order by 1, 2"))
 
+    def batches(self) -> list[int]:
+        """How many changes each transaction of ours recorded, the first one first."""
+        query = "select count(*) from rollcall_ops.changes group by xmin::text order by min(changed_at)"
+        return [count for (count,) in self.rows(query)]
+
 
 @pytest.fixture
 def floor(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Floor]:
@@ -255,19 +260,23 @@ def drop_trigger(floor: Floor) -> None:
 
 
 class Between:
-    """Runs something of the application's between the lock and the judgement of the first batch."""
+    """Runs something of the application's between the lock and the judgement of the first batch.
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, what: Any) -> None:
+    step: the part of a batch that it runs before, if another one: `look_around`, before the batch begins,
+    or `prepare`, before it locks.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, what: Any, step: str = "judge_and_change") -> None:
         self.calls = 0
-        original = cleaning._Repair.judge_and_change
+        original = getattr(cleaning._Repair, step)
 
-        def judge(repair: Any, connection: Connection, items: Sequence[Any]) -> Any:
+        def watched(repair: Any, connection: Connection, *items: Any) -> Any:
             self.calls += 1
             if self.calls == 1:
                 what()
-            return original(repair, connection, items)
+            return original(repair, connection, *items)
 
-        monkeypatch.setattr(cleaning._Repair, "judge_and_change", judge)
+        monkeypatch.setattr(cleaning._Repair, step, watched)
 
 
 __all__ = ["NOW", "Between", "Floor", "drop_trigger", "floor", "make_trigger"]

@@ -85,6 +85,28 @@ def test_a_call_that_rings_for_an_agent_saves_all_of_its_sessions(
     assert [floor.row(session) for session in sessions] == before
 
 
+@pytest.mark.parametrize(
+    ("remedy", "kind"),
+    [
+        ("close", {"seen": 180}),
+        ("reset_status", {"seen": 30, "status": "on_call"}),
+        ("clear_reference", {"seen": 30, "status": "break"}),
+    ],
+)
+def test_whatever_the_repair_a_call_that_appears_after_the_lock_saves_all_sessions_of_its_agent(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch, remedy: str, kind: dict[str, Any]
+) -> None:
+    """It began a while ago, so that nothing but the call itself says that its agent is not to be touched."""
+    agent, over = floor.agent(), floor.call(None, 90, ended=80) if remedy == "clear_reference" else None
+    sessions = [floor.session(agent, login=login, call=over, **kind) for login in (300, 200)]
+    before = [floor.row(session) for session in sessions]
+    plan = floor.plan()
+    assert plan.by_remedy == {remedy: 2}
+    Between(monkeypatch, lambda: floor.call(agent, started=15, status="ringing", direction="inbound"))
+    assert floor.clean(plan).changed == 0
+    assert [floor.row(session) for session in sessions] == before
+
+
 def test_a_ghost_that_is_rung_is_closed_when_the_call_is_over_and_not_before(
     floor: Floor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,7 +327,20 @@ def test_a_batch_that_takes_too_long_is_divided(floor: Floor) -> None:
     finally:
         drop_trigger(floor)
     assert (result.changed, result.skipped) == (16, [])
-    assert len(floor.changes()) == 16
+    assert sum(floor.batches()) == 16
+    assert max(floor.batches()) <= 8, "nobody waits for more of them than the lock time-out lets pass"
+
+
+def test_a_row_that_takes_too_long_by_itself_is_reported_and_stops_nobody_else(floor: Floor) -> None:
+    slow, *others = [floor.session() for _ in range(5)]
+    make_trigger(floor, f"if new.id = '{slow}' then perform pg_sleep(2); end if; return new;")
+    try:
+        result = floor.clean(workspace=floor.with_settings(lock_timeout_ms=300))
+    finally:
+        drop_trigger(floor)
+    assert result.changed == len(others)
+    assert reasons(result)[slow].startswith("judging it takes longer than anybody may wait for us")
+    assert floor.row(slow)["status"] == "available"
 
 
 def test_the_application_waits_for_no_batch_longer_than_the_lock_time_out(
@@ -316,22 +351,22 @@ def test_the_application_waits_for_no_batch_longer_than_the_lock_time_out(
     session = floor.session(agent)
     waited: list[float] = []
 
-    def stand_still() -> None:
-        time.sleep(1.5)
-
     def heartbeat() -> None:
-        time.sleep(0.2)
         started = time.monotonic()
-        with floor.connect() as application:
-            application.execute(HEARTBEAT, [agent])
+        with floor.connect() as connection:
+            connection.execute(HEARTBEAT, [agent])
         waited.append(time.monotonic() - started)
 
-    Between(monkeypatch, stand_still)
     application = threading.Thread(target=heartbeat)
-    application.start()
+
+    def stand_still() -> None:
+        application.start()
+        time.sleep(3)
+
+    Between(monkeypatch, stand_still)
     result = floor.clean(workspace=floor.with_settings(lock_timeout_ms=300))
     application.join()
-    assert waited[0] < 1.2
+    assert waited[0] < 2
     assert reasons(result)[session].startswith("came back")
 
 
@@ -340,6 +375,8 @@ def test_who_waits_for_a_batch_is_seen_and_gets_a_pause(
 ) -> None:
     agent = floor.agent()
     floor.session(agent)
+    for _ in range(19):
+        floor.session()
     seen: list[int] = []
     adapt = Batches._adapt
 
@@ -362,9 +399,40 @@ def test_who_waits_for_a_batch_is_seen_and_gets_a_pause(
             time.sleep(0.01)
 
     Between(monkeypatch, somebody_waits)
-    assert floor.clean().changed == 1
+    workspace = floor.with_settings(
+        first_batch_rows=8, batch_growth=1, batch_goal_ms=1_000_000, batch_pause_ms=300
+    )
+    result = floor.clean(workspace=workspace)
     application[0].join()
-    assert seen == [1]
+    assert seen == [1, 0, 0, 0]
+    assert floor.batches() == [8, 4, 5, 3], "half as many as would have been next"
+    assert (result.changed, result.paused_seconds) == (20, pytest.approx(0.3))
+
+
+# --- how large a batch is -----------------------------------------------------------------------------
+
+
+def test_a_batch_grows_step_by_step_and_no_further_than_it_may(floor: Floor) -> None:
+    for _ in range(40):
+        floor.session()
+    workspace = floor.with_settings(
+        first_batch_rows=2, batch_growth=1.5, largest_batch_rows=10, batch_goal_ms=1_000_000
+    )
+    assert floor.clean(workspace=workspace).changed == 40
+    assert floor.batches() == [2, 4, 7, 10, 10, 7], "half as many more each time, and one"
+
+
+def test_a_batch_is_no_larger_than_its_goal_allows(floor: Floor) -> None:
+    """Each row takes 50 ms, so that four fill the goal: no second batch may have more."""
+    for _ in range(12):
+        floor.session()
+    make_trigger(floor, "perform pg_sleep(0.05); return new;")
+    workspace = floor.with_settings(first_batch_rows=1, batch_growth=100, batch_goal_ms=200)
+    try:
+        assert floor.clean(workspace=workspace).changed == 12
+    finally:
+        drop_trigger(floor)
+    assert max(floor.batches()) <= 4
 
 
 # --- what the application's schema does ---------------------------------------------------------------
@@ -405,6 +473,21 @@ def test_when_the_database_refuses_every_row_we_give_up(floor: Floor) -> None:
     assert sum(reason.startswith("not tried") for reason in reasons(result).values()) >= 8
 
 
+def test_refusals_with_others_in_between_are_no_reason_to_give_up(floor: Floor) -> None:
+    """They are counted in a row: a few broken rows among many sound ones stop nobody."""
+    refused = [floor.session() for _ in range(12)][::2]
+    make_trigger(floor, f"if new.id = any('{{{','.join(refused)}}}') then raise 'never'; end if; return new;")
+    try:
+        workspace = floor.with_settings(
+            refusals_in_a_row_max=4, first_batch_rows=1, largest_batch_rows=1, batch_growth=1
+        )
+        result = floor.clean(workspace=workspace)
+    finally:
+        drop_trigger(floor)
+    assert result.changed == 6
+    assert reasons(result) == dict.fromkeys(refused, "refused by the database: never")
+
+
 def test_an_updated_at_trigger_is_named_and_not_hidden(floor: Floor) -> None:
     floor.rows("alter table agent_sessions add column updated_at timestamp(3)")
     try:
@@ -436,6 +519,33 @@ def test_row_level_security_is_refused_beforehand(floor: Floor) -> None:
         floor.rows("drop owned by cleaner")
         floor.rows("drop role cleaner")
     assert floor.digest() == before
+
+
+def test_calls_that_are_hidden_only_once_the_run_has_begun_are_not_taken_for_none(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever cannot see the calls must not conclude that there are none."""
+    agent = floor.agent()
+    session = floor.session(agent)
+    before = floor.images()
+    plan = floor.plan()
+    floor.rows("create role cleaner")
+
+    def hide() -> None:
+        floor.call(agent, started=0, status="connected")
+        floor.rows("alter table call_sessions enable row level security")
+
+    Between(monkeypatch, hide, "look_around")
+    try:
+        floor.rows("grant select, update on agent_sessions to cleaner")
+        floor.rows("grant select on agents, call_sessions to cleaner")
+        result = floor.clean(plan, floor.with_settings(clean_role="cleaner"))
+    finally:
+        floor.rows("alter table call_sessions disable row level security")
+        floor.rows("drop owned by cleaner")
+        floor.rows("drop role cleaner")
+    assert "affected by row-level security" in reasons(result)[session]
+    assert floor.images() == before
 
 
 def test_a_table_without_primary_key_is_refused(floor: Floor) -> None:
@@ -498,6 +608,7 @@ def test_the_clean_up_role_needs_select_and_update_of_three_columns(floor: Floor
             floor.clean(plan, workspace)
         assert "grant update (status) on" in str(refusal.value)
         floor.rows("grant update (status, logout_at, current_call_session_id) on agent_sessions to cleaner")
+        make_trigger(floor, "if current_user <> 'cleaner' then raise '%', current_user; end if; return new;")
         assert floor.clean(plan, workspace).changed == 2
         for statement in (
             "delete from agent_sessions",
@@ -513,6 +624,7 @@ def test_the_clean_up_role_needs_select_and_update_of_three_columns(floor: Floor
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
                     connection.execute(statement)
     finally:
+        drop_trigger(floor)
         floor.rows("drop owned by cleaner")
         floor.rows("drop role cleaner")
 
@@ -645,25 +757,32 @@ def test_the_lease_cannot_be_taken_while_a_batch_is_under_way(
     assert taken == ["refused"]
 
 
-def test_without_room_for_the_images_nothing_is_changed(floor: Floor) -> None:
-    """A full disk, simulated: the audit's insert fails, and with it the change."""
+@pytest.mark.parametrize(
+    ("state", "error"),
+    [("53100", psycopg.errors.DiskFull), ("25006", psycopg.errors.ReadOnlySqlTransaction)],
+    ids=["a full disk", "a server that only reads"],
+)
+def test_without_room_for_the_images_nothing_is_changed(
+    floor: Floor, state: str, error: type[psycopg.Error]
+) -> None:
+    """Simulated: the audit's insert fails, and with it the change. No other row would fare better."""
     for _ in range(5):
         floor.session()
     before = floor.digest()
     floor.rows(
         "create function full_disk() returns trigger language plpgsql as"
-        " $$ begin raise 'could not extend file: No space left' using errcode = '53100'; end $$"
+        f" $$ begin raise 'could not extend file: No space left' using errcode = '{state}'; end $$"
     )
     floor.rows(
         "create trigger full_disk before insert on rollcall_ops.changes"
         " for each statement execute function full_disk()"
     )
     try:
-        with pytest.raises(psycopg.errors.DiskFull):
+        with pytest.raises(error):
             floor.clean()
         assert floor.digest() == before
         assert floor.rows("select changed, failure from rollcall_ops.runs") == [
-            (0, "DiskFull: could not extend file: No space left")
+            (0, f"{error.__name__}: could not extend file: No space left")
         ]
     finally:
         floor.rows("drop function full_disk() cascade")
@@ -682,6 +801,28 @@ def test_a_lost_connection_is_taken_up_again(floor: Floor, monkeypatch: pytest.M
     Between(monkeypatch, lose)
     assert floor.clean().changed == 1
     assert len(floor.changes()) == 1
+
+
+def test_a_connection_that_is_lost_again_and_again_ends_the_run(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    floor.session()
+    before = floor.digest()
+    judge, lost = _Repair.judge_and_change, 0
+
+    def lose(repair: Any, connection: Any, items: Any) -> Any:
+        nonlocal lost
+        lost += 1
+        if lost <= 20:
+            floor.rows("select pg_terminate_backend(%s)", connection.info.backend_pid)
+        return judge(repair, connection, items)
+
+    monkeypatch.setattr(_Repair, "judge_and_change", lose)
+    with pytest.raises(psycopg.OperationalError):
+        floor.clean()
+    assert lost < 20
+    assert floor.digest() == before
+    assert floor.rows("select changed, failure is not null from rollcall_ops.runs") == [(0, True)]
 
 
 # --- holds ----------------------------------------------------------------------------------------------
@@ -735,9 +876,15 @@ def test_what_holds_for_too_long_ends_the_run_and_the_rest_is_reported(floor: Fl
             "lock table agent_sessions in access exclusive mode",
             "a statement waits for a lock on agent_sessions",
         ),
+        (
+            "lock table sessions_of_today in access exclusive mode",
+            "a statement waits for a lock on agent_sessions",
+        ),
     ],
+    ids=["vacuum", "table", "part of the table"],
 )
 def test_whoever_waits_for_the_table_goes_first(floor: Floor, statement: str, reason: str) -> None:
+    floor.rows("create table sessions_of_today () inherits (agent_sessions)")
     with floor.connect(autocommit=False) as holder, floor.connect() as waiter:
         holder.execute("lock table agent_sessions in share update exclusive mode")
         text = f"begin; {statement}; commit" if statement.startswith("lock") else statement
@@ -751,19 +898,24 @@ def test_whoever_waits_for_the_table_goes_first(floor: Floor, statement: str, re
                 found = [row["reason"] for row in fetch(connection, query)]
         holder.rollback()
         thread.join()
+    floor.rows("drop table sessions_of_today")
     assert found == [reason]
 
 
-def test_a_floor_that_waits_for_locks_is_left_in_peace(floor: Floor) -> None:
-    """Twenty of the application's sessions wait for each other, wherever that is."""
+@pytest.mark.parametrize("where", ["in our database", "in another database"])
+def test_a_floor_that_waits_for_locks_is_left_in_peace(floor: Floor, database: str, where: str) -> None:
+    """Twenty of the application's sessions wait for each other, wherever in its database that is."""
     found: dict[int, list[str]] = {}
     query = floor.workspace.project.sql("holds")
+    elsewhere = Floor(database, floor.workspace)
+    elsewhere.rows("create table agents ()")
+    theirs = floor if where == "in our database" else elsewhere
 
     def wait_for_agents() -> None:
-        with floor.connect() as waiter:
+        with theirs.connect() as waiter:
             waiter.execute("select count(*) from agents")
 
-    with floor.connect(autocommit=False) as holder, floor.workspace.database.connect() as connection:
+    with theirs.connect(autocommit=False) as holder, floor.workspace.database.connect() as connection:
         holder.execute("lock table agents in access exclusive mode")
         waiting: list[threading.Thread] = []
         for count in (19, 20):
@@ -776,7 +928,7 @@ def test_a_floor_that_waits_for_locks_is_left_in_peace(floor: Floor) -> None:
         holder.rollback()
     for thread in waiting:
         thread.join()
-    assert found == {19: [], 20: ["20 sessions wait for locks"]}
+    assert found == {19: [], 20: ["20 sessions wait for locks"] if theirs is floor else []}
 
 
 def test_plan_and_clean_agree_whatever_the_session_s_time_zone(floor: Floor) -> None:
