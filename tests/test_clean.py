@@ -902,21 +902,24 @@ def test_whoever_waits_for_the_table_goes_first(floor: Floor, statement: str, re
     assert found == [reason]
 
 
-@pytest.mark.parametrize("where", ["in our database", "in another database"])
+@pytest.mark.parametrize("where", ["in our database", "in another database", "for a lock of their own"])
 def test_a_floor_that_waits_for_locks_is_left_in_peace(floor: Floor, database: str, where: str) -> None:
-    """Twenty of the application's sessions wait for each other, wherever in its database that is."""
+    """Twenty of the application's sessions wait for each other, for whatever table of its database."""
     found: dict[int, list[str]] = {}
     query = floor.workspace.project.sql("holds")
     elsewhere = Floor(database, floor.workspace)
     elsewhere.rows("create table agents ()")
-    theirs = floor if where == "in our database" else elsewhere
+    theirs = elsewhere if where == "in another database" else floor
+    lock, wait = "lock table agents in access exclusive mode", "select count(*) from agents"
+    if where == "for a lock of their own":
+        lock = wait = "select pg_advisory_xact_lock(1)"
 
     def wait_for_agents() -> None:
         with theirs.connect() as waiter:
-            waiter.execute("select count(*) from agents")
+            waiter.execute(wait)  # type: ignore[arg-type]
 
     with theirs.connect(autocommit=False) as holder, floor.workspace.database.connect() as connection:
-        holder.execute("lock table agents in access exclusive mode")
+        holder.execute(lock)  # type: ignore[arg-type]
         waiting: list[threading.Thread] = []
         for count in (19, 20):
             while len(waiting) < count:
@@ -928,7 +931,7 @@ def test_a_floor_that_waits_for_locks_is_left_in_peace(floor: Floor, database: s
         holder.rollback()
     for thread in waiting:
         thread.join()
-    assert found == {19: [], 20: ["20 sessions wait for locks"] if theirs is floor else []}
+    assert found == {19: [], 20: ["20 sessions wait for locks"] if where == "in our database" else []}
 
 
 def test_plan_and_clean_agree_whatever_the_session_s_time_zone(floor: Floor) -> None:
