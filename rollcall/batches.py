@@ -26,6 +26,7 @@ __all__ = ["BatchResult", "Batches", "Item", "Watcher"]
 Item = dict[str, Any]
 
 HOLD_POLL_SECONDS = 0.5
+LOCK_SHARE = 0.5  # of the time that a statement may take: it would be cancelled as too slow otherwise
 PLANS_SECONDS = 10  # a statement's plan is kept for so long: our own tables grow meanwhile
 RECONNECTIONS = 5  # in a row; a batch whose connection is lost is undone by the server, and tried again
 
@@ -97,7 +98,9 @@ class Batches:
         # compiled beforehand: a transaction that stands still for long is ended by the server
         names = ("lock_sessions", "existing_sessions", "waiting_for_us", "holds")
         self._sql = {name: workspace.project.sql(name) for name in names}
-        self._lock_timeout = str(int(self._vars["lock_timeout_ms"]))
+        self._time_out = str(max(2, int(self._vars["lock_timeout_ms"])))
+        self._lock_timeout = str(max(1, int(self._vars["lock_timeout_ms"] * LOCK_SHARE)))
+        self._owed_pause = 0.0
         self._rows = int(self._vars["first_batch_rows"])
         self._later: list[tuple[Item, str]] = []
         self._connections_lost = 0
@@ -153,6 +156,7 @@ class Batches:
         """Work through the items; what cannot be had now is kept for later."""
         stack: list[Sequence[Item]] = []
         while batch := stack.pop() if stack else list(itertools.islice(items, self._rows)):
+            self._pay_pause()
             reason = self._wait_while_held() or self._too_many_refusals()
             if reason:
                 rest = itertools.chain(batch, *stack, items, (item for item, _ in self._later))
@@ -214,19 +218,19 @@ class Batches:
         self._look_around(connection)
         with connection.transaction():
             connection.execute("set transaction isolation level read committed, read write")
-            # a time-out of the statement, too: nobody waits for a batch longer than for a lock
+            # of the statement, too: nobody waits for a batch that takes long
             fetch(
                 connection,
                 """
                 select
                     set_config('lock_timeout', $1, true),
-                    set_config('statement_timeout', $1, true),
-                    set_config('idle_in_transaction_session_timeout', $1, true),
+                    set_config('statement_timeout', $2, true),
+                    set_config('idle_in_transaction_session_timeout', $2, true),
                     set_config('row_security', 'off', true),
                     set_config('jit', 'off', true),
                     set_config('plan_cache_mode', 'force_generic_plan', true)
                 """,
-                [self._lock_timeout],
+                [self._lock_timeout, self._time_out],
             )
             self._run.check_lease(connection)
             take_role(connection, self._workspace.settings.clean_role)
@@ -242,14 +246,21 @@ class Batches:
         return len(ours), {row["session_id"]: row["reason"] for row in left_alone}
 
     def _adapt(self, seconds: float, rows: int, waiting: int) -> None:
-        """Aim at a batch that holds its rows for batch_goal_ms; make room for who waited for this one."""
+        """Aim at a batch that holds its rows for batch_goal_ms; owe the others their share of the time."""
         goal = self._vars["batch_goal_ms"] / 1000
         wanted = rows * goal / max(seconds, 0.001)
         grown = self._rows * self._vars["batch_growth"] + 1
         self._rows = int(max(1, min(wanted, grown, self._vars["largest_batch_rows"])))
+        self._owed_pause = seconds * (1 / self._vars["work_share"] - 1)
         if waiting:
             self._rows = max(1, self._rows // 2)
-            self._pause(self._vars["batch_pause_ms"] / 1000)
+            self._owed_pause = max(self._owed_pause, self._vars["batch_pause_ms"] / 1000)
+
+    def _pay_pause(self) -> None:
+        """Before the next batch, so that nobody waits after the last one."""
+        if self._owed_pause > 0:
+            self._pause(self._owed_pause)
+            self._owed_pause = 0.0
 
     def _pause(self, seconds: float) -> None:
         time.sleep(seconds)

@@ -317,6 +317,19 @@ def test_a_locked_table_is_not_waited_for_longer_than_the_lock_time_out(floor: F
     assert reasons(result) == {session: "locked by another transaction until the end"}
 
 
+def test_a_table_that_is_locked_when_a_batch_locks_is_not_waited_for_either(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = floor.session()
+    workspace, plan = floor.with_settings(lock_timeout_ms=50), floor.plan()
+    with floor.connect(autocommit=False) as application:
+        lock = "lock table agent_sessions in access exclusive mode"
+        Between(monkeypatch, lambda: application.execute(lock), "prepare")  # type: ignore[arg-type]
+        result = floor.clean(plan, workspace)
+        application.rollback()
+    assert reasons(result) == {session: "locked by another transaction until the end"}
+
+
 def test_a_batch_that_takes_too_long_is_divided(floor: Floor) -> None:
     """The application has a slow trigger: together they would hold their rows for two seconds."""
     for _ in range(16):
@@ -433,6 +446,23 @@ def test_a_batch_is_no_larger_than_its_goal_allows(floor: Floor) -> None:
     finally:
         drop_trigger(floor)
     assert max(floor.batches()) <= 4
+
+
+def test_a_clean_up_leaves_the_others_their_share_of_the_time(floor: Floor) -> None:
+    """A trigger makes each batch of two last 100 ms, and two thirds of the time are the others'."""
+    for _ in range(6):
+        floor.session()
+    make_trigger(floor, "perform pg_sleep(0.05); return new;")
+    workspace = floor.with_settings(
+        first_batch_rows=2, largest_batch_rows=2, batch_goal_ms=1_000_000, work_share=1 / 3
+    )
+    try:
+        result = floor.clean(workspace=workspace)
+    finally:
+        drop_trigger(floor)
+    assert floor.batches() == [2, 2, 2]
+    assert result.paused_seconds >= 2 * 0.2, "two pauses of twice a batch's time, and none after the last"
+    assert floor.clean().paused_seconds == 0
 
 
 # --- what the application's schema does ---------------------------------------------------------------

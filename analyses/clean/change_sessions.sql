@@ -1,7 +1,7 @@
 -- Statement 2 of a batch: judge the locked sessions again, as they and their agents' calls are now; change those for
 -- which the judgement is still the planned one; keep both images.
 -- $1: run_id. $2: when the plan was made. $3: the plan's hash. $4: whether nobody watches this run. $5: the agents of
--- the planned rows, each once, as text. $6 to $15: the planned rows, all of them locked, as arrays in parallel, of text:
+-- the planned rows, each once, as text. $6 to $15: the planned rows, all of them locked, as parallel arrays of text:
 -- keys, agents, rules (an array each), remedies; status, call and logout before; status and logout after; evidence.
 -- Arrays: to read the same as JSON takes the server twice as long.
 -- One row per session that was left alone, and why; the others are changed.
