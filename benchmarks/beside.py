@@ -1,5 +1,8 @@
 """The application's statements while a clean-up runs: their 99th percentile against a quiet moment's.
 
+And against what they take beside the same UPDATE with an audit, in batches of the same sizes: who reads
+a ratio of two should know what part of it any such work costs.
+
 `python -m benchmarks.beside URL` is the application, a process of its own: agents who are there send
 heartbeats and change their status, calls begin and end, the router asks whom to ring.
 """
@@ -16,7 +19,7 @@ from collections.abc import Iterator
 from statistics import quantiles
 from typing import Any
 
-from benchmarks.clean import ENOUGH, prepare
+from benchmarks.clean import AUDITED, ENOUGH, TABLES, Sizes, in_batches, prepare
 from benchmarks.measure import Line, at_most, ratio_line, seconds, shown_only
 from benchmarks.options import Options
 from benchmarks.server import Databases, connect
@@ -68,39 +71,75 @@ Taken = list[tuple[float, float]]
 
 def measure(databases: Databases, options: Options) -> Iterator[Line]:
     prepare(databases, BASE, NAME, options.changes)
-    during: list[float] = []
-    quiet: list[float] = []
-    longest = 0.0
+    ours: list[list[float]] = []
+    quiet: list[list[float]] = []
+    others: list[list[float]] = []
     for _ in range(options.pairs):
-        beside, alone = _pair(databases)
-        during.append(_p99(beside))
-        quiet.append(_p99(alone))
-        longest = max(longest, *beside)
-    what = f"the application's p99 during a clean-up of {options.changes:,}, against without"
-    yield ratio_line(what, during, quiet, at_most(1.5), seconds)
+        work = _CleanUp(databases)
+        beside, alone = _beside(work)
+        ours.append(beside)
+        quiet.append(alone)
+        others.append(_beside(_Audited(databases, work))[0])
+    during, without, other = (list(map(_p99, runs)) for runs in (ours, quiet, others))
+    what = f"the application's p99 during a clean-up of {options.changes:,}"
+    yield ratio_line(f"{what}, against without", during, without, at_most(1.5), seconds)
+    yield ratio_line(f"{what}, against the same batches with an audit", during, other, None, seconds)
+    longest = max(max(run) for run in ours)
     yield shown_only("its longest statement meanwhile", longest, seconds(longest), at_most(1, " s"))
 
 
-def _pair(databases: Databases) -> tuple[list[float], list[float]]:
-    """Seconds of each statement during a clean-up, and of each in the quiet before it and after it."""
-    workspace = databases.workspace(databases.create(NAME, template=BASE))
-    plan = make_plan(workspace)
+class _CleanUp:
+    """A clean-up of a fresh copy; afterwards, the keys that it changed and the sizes of its batches."""
+
+    def __init__(self, databases: Databases) -> None:
+        self._workspace = databases.workspace(databases.create(NAME, template=BASE))
+        self._plan = make_plan(self._workspace)
+        self._watcher = Sizes()
+        self.url = self._workspace.settings.conninfo
+        self.keys = [change["session_id"] for change in self._plan.changes()]
+
+    @property
+    def sizes(self) -> list[int]:
+        return self._watcher.sizes
+
+    def __call__(self) -> None:
+        with open_run(self._workspace, "clean") as run:
+            result = clean(self._workspace, run, self._plan, self._watcher)
+        if result.changed < ENOUGH * self._plan.change_count:
+            raise RuntimeError(
+                f"{result.changed} of {self._plan.change_count} rows were changed: {result.skipped[:3]}"
+            )
+
+
+class _Audited:
+    """The same rows in the same batches, changed and recorded on a fresh copy and nothing else."""
+
+    def __init__(self, databases: Databases, like: _CleanUp) -> None:
+        self.url = databases.create(NAME, template=BASE)
+        self._keys = like.keys
+        self._work = in_batches(AUDITED, like.sizes)
+        with connect(self.url) as connection:
+            connection.execute(TABLES)
+
+    def __call__(self) -> None:
+        self._work(self.url, self._keys)
+
+
+def _beside(work: _CleanUp | _Audited) -> tuple[list[float], list[float]]:
+    """Seconds of each statement of the application during the work, and of each before and after it."""
     with subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.beside", workspace.settings.conninfo],
+        [sys.executable, "-m", "benchmarks.beside", work.url],
         cwd=PROJECT_DIRECTORY,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     ) as application:
         time.sleep(QUIET_SECONDS)
-        with open_run(workspace, "clean") as run:
-            began = time.monotonic()
-            result = clean(workspace, run, plan)
-            ended = time.monotonic()
+        began = time.monotonic()
+        work()
+        ended = time.monotonic()
         time.sleep(QUIET_SECONDS)
         said, _ = application.communicate()
-    if result.changed < ENOUGH * plan.change_count:
-        raise RuntimeError(f"{result.changed} of {plan.change_count} rows were changed: {result.skipped[:3]}")
     taken: Taken = json.loads(said)
     warm = min(at for at, _ in taken) + WARMING_SECONDS
     return (

@@ -86,8 +86,8 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
     for _ in range(options.pairs):
         ours, sizes, keys = _ours(databases, workspace)
         bare = _other(databases, keys, _bare)
-        audited = _other(databases, keys, _in_batches(AUDITED, sizes))
-        images = _other(databases, keys, _in_batches(IMAGES_ONLY, sizes))
+        audited = _other(databases, keys, in_batches(AUDITED, sizes))
+        images = _other(databases, keys, in_batches(IMAGES_ONLY, sizes))
         taken.append((ours, bare, audited, images))
     rates = [list(column) for column in zip(*taken, strict=True)]
     what = f"clean, {options.changes:,} changes, against"
@@ -108,7 +108,7 @@ def prepare(databases: Databases, base: str, name: str, changes: int) -> Workspa
     return databases.workspace(databases.create(name, template=base))
 
 
-class _Sizes(Watcher):
+class Sizes(Watcher):
     """How many rows each batch dealt with."""
 
     def __init__(self) -> None:
@@ -132,7 +132,7 @@ def _ours(databases: Databases, workspace: Workspace) -> tuple[float, list[int],
     """Rows per second, the sizes of the batches, and the keys in the order in which they were changed."""
     _fresh(databases)
     plan = make_plan(workspace)
-    watcher = _Sizes()
+    watcher = Sizes()
     with open_run(workspace, "clean") as run:
         started = time.perf_counter()
         result = clean(workspace, run, plan, watcher)
@@ -160,7 +160,7 @@ def _bare(url: str, keys: list[str]) -> float:
         return seconds_of(lambda: connection.execute(BARE))
 
 
-def _in_batches(statement: str, sizes: list[int]) -> Callable[[str, list[str]], float]:
+def in_batches(statement: str, sizes: list[int]) -> Callable[[str, list[str]], float]:
     def work(url: str, keys: list[str]) -> float:
         remaining = iter(keys)
         with connect(url) as connection:

@@ -39,6 +39,7 @@ class Limits:
     build_lock_timeout_ms: int
     build_timeout_ms: int
     client_check_ms: int
+    build_workers: int
 
     @classmethod
     def of(cls, variables: Mapping[str, Any]) -> Limits:
@@ -52,6 +53,7 @@ class Limits:
             build_lock_timeout_ms=max(1, round(variables["index_lock_timeout_seconds"] * 1000)),
             build_timeout_ms=max(1, round(variables["index_timeout_seconds"] * 1000)),
             client_check_ms=max(1, round(variables["index_client_check_seconds"] * 1000)),
+            build_workers=max(0, round(variables["index_build_processes"]) - 1),
         )
 
     @property
@@ -68,6 +70,7 @@ class Limits:
         return {
             "lock_timeout": f"{self.build_lock_timeout_ms}ms",
             "statement_timeout": f"{self.build_timeout_ms}ms",
+            "max_parallel_maintenance_workers": str(self.build_workers),
         }
 
     def pause(self, attempt: int) -> float:

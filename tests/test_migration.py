@@ -316,6 +316,27 @@ def test_an_old_snapshot_elsewhere_is_waited_for_or_named_and_leaves_no_invalid_
     live.assert_complete()
 
 
+@pytest.mark.parametrize(("processes", "workers"), [(None, "0"), (3, "2")])
+def test_an_index_is_built_by_as_many_processes_as_are_allowed(
+    live: Live, processes: int | None, workers: str
+) -> None:
+    live.rows("create table told (workers text)")
+    live.rows(
+        """
+        create function tell() returns event_trigger language plpgsql as $$
+        begin
+            insert into public.told select current_setting('max_parallel_maintenance_workers');
+        end $$
+        """
+    )
+    live.rows(
+        "create event trigger tell on ddl_command_start when tag in ('CREATE INDEX') execute function tell()"
+    )
+    variables = {} if processes is None else {"index_build_processes": processes}
+    assert live.impatient(**variables).migrate().skipped == []
+    assert live.rows("select distinct workers from told") == [(workers,)]
+
+
 NOT_HASTY = {"migrate_lock_timeout_ms": 200, "migrate_budget_seconds": 2}
 SLOWLY = "set vacuum_cost_delay = 100; set vacuum_cost_limit = 1"
 
