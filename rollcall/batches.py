@@ -100,7 +100,6 @@ class Batches:
         self._sql = {name: workspace.project.sql(name) for name in names}
         self._time_out = str(max(2, int(self._vars["lock_timeout_ms"])))
         self._lock_timeout = str(max(1, int(self._vars["lock_timeout_ms"] * LOCK_SHARE)))
-        self._owed_pause = 0.0
         self._rows = int(self._vars["first_batch_rows"])
         self._later: list[tuple[Item, str]] = []
         self._connections_lost = 0
@@ -156,7 +155,6 @@ class Batches:
         """Work through the items; what cannot be had now is kept for later."""
         stack: list[Sequence[Item]] = []
         while batch := stack.pop() if stack else list(itertools.islice(items, self._rows)):
-            self._pay_pause()
             reason = self._wait_while_held() or self._too_many_refusals()
             if reason:
                 rest = itertools.chain(batch, *stack, items, (item for item, _ in self._later))
@@ -246,21 +244,14 @@ class Batches:
         return len(ours), {row["session_id"]: row["reason"] for row in left_alone}
 
     def _adapt(self, seconds: float, rows: int, waiting: int) -> None:
-        """Aim at a batch that holds its rows for batch_goal_ms; owe the others their share of the time."""
+        """Aim at a batch that holds its rows for batch_goal_ms; make room for who waited for this one."""
         goal = self._vars["batch_goal_ms"] / 1000
         wanted = rows * goal / max(seconds, 0.001)
         grown = self._rows * self._vars["batch_growth"] + 1
         self._rows = int(max(1, min(wanted, grown, self._vars["largest_batch_rows"])))
-        self._owed_pause = seconds * (1 / self._vars["work_share"] - 1)
         if waiting:
             self._rows = max(1, self._rows // 2)
-            self._owed_pause = max(self._owed_pause, self._vars["batch_pause_ms"] / 1000)
-
-    def _pay_pause(self) -> None:
-        """Before the next batch, so that nobody waits after the last one."""
-        if self._owed_pause > 0:
-            self._pause(self._owed_pause)
-            self._owed_pause = 0.0
+            self._pause(self._vars["batch_pause_ms"] / 1000)
 
     def _pause(self, seconds: float) -> None:
         time.sleep(seconds)

@@ -7,25 +7,13 @@ back in between is left alone and reported. How batches are made, see `rollcall.
 
 from __future__ import annotations
 
-import itertools
-import json
 import time
-from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rollcall.batches import RINGING, Batches, BatchResult, Item, Watcher
-from rollcall.database import (
-    Connection,
-    Row,
-    array_element,
-    array_of,
-    fetch,
-    fetch_meanwhile,
-    take_role,
-    text_array,
-)
+from rollcall.database import Connection, Row, fetch, take_role, text_array
 from rollcall.errors import Refused
 from rollcall.ledger import Run
 from rollcall.plan import Plan
@@ -37,8 +25,6 @@ CAME_BACK = "came back:"  # how analyses/clean/change_sessions.sql begins some r
 HELD_BACK = "held back:"
 
 FEED_SECONDS = 1.0  # how old the answer may be whether the feed is silent
-
-_text_of = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass
@@ -105,7 +91,7 @@ def clean(
             watcher=watcher,
         )
         try:
-            batches.work(repair.items)
+            batches.work(plan.items())
         finally:
             run.note_if_possible(changed=result.changed, skipped=len(result.skipped))
     else:
@@ -133,56 +119,10 @@ def refuse_what_cannot_work(workspace: Workspace, statuses: Collection[str]) -> 
         )
 
 
-class _Items(Iterator[Item]):
-    """The plan's changes, which can be read before they are asked for.
-
-    Each has `columns`, as analyses/clean/change_sessions.sql takes them: every one an array's element.
-    """
-
-    def __init__(self, plan: Plan, most: int) -> None:
-        self._coming = map(_item, plan.changes())
-        self._most = most
-        self._read: deque[Item] = deque()
-
-    def __next__(self) -> Item:
-        return self._read.popleft() if self._read else next(self._coming)
-
-    def read_on(self) -> None:
-        """Read what the next batch may need."""
-        self._read.extend(itertools.islice(self._coming, self._most - len(self._read)))
-
-
-def _item(change: dict[str, Any]) -> Item:
-    before, after = change["before"], change["after"]
-    columns = (
-        change["session_id"],
-        change["agent_id"],
-        text_array(change["rules"]),
-        change["remedy"],
-        before["status"],
-        _text(before["current_call_id"]),
-        before["logout_at"],
-        after["status"],
-        after["logout_at"],
-        _text_of(change["evidence"]),
-    )
-    return {
-        "session_id": change["session_id"],
-        "agent_id": change["agent_id"],
-        "columns": tuple(array_element(column) for column in columns),
-    }
-
-
-def _text(value: Any) -> str | None:
-    """A key as PostgreSQL's ``->>`` gives it: one that is a number in the table is one in the plan."""
-    return value if value is None or isinstance(value, str) else _text_of(value)
-
-
 class _Repair:
     """The two halves of a batch's judgement: what is read before the locks, and the statement after them."""
 
     def __init__(self, workspace: Workspace, run: Run, plan: Plan, unattended: bool) -> None:
-        self.items = _Items(plan, int(workspace.settings.variables["largest_batch_rows"]))
         self._run = run
         self._plan = plan
         self._judged_at = plan.judged_at.isoformat()
@@ -219,18 +159,18 @@ class _Repair:
 
     def judge_and_change(self, connection: Connection, items: Sequence[Item]) -> list[Row]:
         agents = text_array({item["agent_id"] for item in items})
-        rows = fetch_meanwhile(
+        rows = fetch(
             connection,
             self._change_sql,
             [
                 self._run.id,
-                self._plan.made_at,
-                self._plan.hash,
-                self._unattended,
+                f"[{','.join(item['json'] for item in items)}]",
+                text_array(item["session_id"] for item in items),
                 agents,
-                *map(array_of, zip(*(item["columns"] for item in items), strict=True)),
+                self._plan.made_at,
+                self._unattended,
+                self._plan.hash,
             ],
-            self.items.read_on,
         )
         back = [row for row in rows if row["reason"].startswith(CAME_BACK)]
         if back:

@@ -8,7 +8,7 @@ needs it sets for its own transaction.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
@@ -131,32 +131,10 @@ def fetch(connection: Connection, query: str, parameters: Sequence[Any] = ()) ->
     return cursor.fetchall() if cursor.description else []
 
 
-def fetch_meanwhile(
-    connection: Connection, query: str, parameters: Sequence[Any], meanwhile: Callable[[], None]
-) -> list[Row]:
-    """Like `fetch`, and do something else while the server works."""
-    with connection.pipeline():
-        cursor = connection.execute(cast(Any, query), parameters)
-        meanwhile()
-        return cursor.fetchall()
-
-
-def text_array(values: Iterable[str | None]) -> str:
+def text_array(values: Iterable[str]) -> str:
     """A list of texts as PostgreSQL reads an array: psycopg takes five times as long for a large one."""
-    return array_of(map(array_element, values))
-
-
-def array_element(value: str | None) -> str:
-    """A text as it stands in an array."""
-    if value is None:
-        return "NULL"
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
-def array_of(elements: Iterable[str]) -> str:
-    """An array of what `array_element` made."""
-    return "{" + ",".join(elements) + "}"
+    escaped = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    return "{" + ",".join(f'"{value}"' for value in escaped) + "}"
 
 
 def take_role(connection: Connection, role: str | None) -> None:

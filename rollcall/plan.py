@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from rollcall.workspace import Workspace
 __all__ = ["Body", "Plan", "identity_of", "line_of", "make_plan", "schema_fingerprint"]
 
 FORMAT = 1
+KEYS = re.compile(rb'\{"line": "change", "session_id": "([^"\\]+)", "agent_id": "([^"\\]+)", ')
+"""How the line of a change usually begins: to read all of it for two keys takes longer than to judge it."""
 
 
 class Body:
@@ -105,6 +108,18 @@ class Plan:
     def changes(self) -> Iterator[dict[str, Any]]:
         """Each change, in the order of agents and sessions; see product.md for its fields."""
         return self.body.documents("change")
+
+    def items(self) -> Iterator[dict[str, str]]:
+        """Each change for who executes it: `session_id`, `agent_id`, and all of it as `json`."""
+        for line in self.body.lines():
+            if keys := KEYS.match(line):
+                session_id, agent_id = keys[1].decode(), keys[2].decode()
+            else:
+                document = json.loads(line)
+                if document["line"] != "change":
+                    continue
+                session_id, agent_id = document["session_id"], document["agent_id"]
+            yield {"session_id": session_id, "agent_id": agent_id, "json": line.decode()}
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -171,7 +171,7 @@ def _check_values(variables: Mapping[str, Any]) -> None:
             f"var closed_logout_at must be last_seen or now, not {variables['closed_logout_at']!r}",
             "correct it",
         )
-    for name in ("heartbeat_feed_min_share", "breaker_max_share", "work_share"):
+    for name in ("heartbeat_feed_min_share", "breaker_max_share"):
         if variables[name] > 1:
             raise ConfigurationError(f"var {name} is a share, at most 1", "correct it")
     if variables["app_time_zone"] not in zoneinfo.available_timezones():

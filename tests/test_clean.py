@@ -448,23 +448,6 @@ def test_a_batch_is_no_larger_than_its_goal_allows(floor: Floor) -> None:
     assert max(floor.batches()) <= 4
 
 
-def test_a_clean_up_leaves_the_others_their_share_of_the_time(floor: Floor) -> None:
-    """A trigger makes each batch of two last 100 ms, and two thirds of the time are the others'."""
-    for _ in range(6):
-        floor.session()
-    make_trigger(floor, "perform pg_sleep(0.05); return new;")
-    workspace = floor.with_settings(
-        first_batch_rows=2, largest_batch_rows=2, batch_goal_ms=1_000_000, work_share=1 / 3
-    )
-    try:
-        result = floor.clean(workspace=workspace)
-    finally:
-        drop_trigger(floor)
-    assert floor.batches() == [2, 2, 2]
-    assert result.paused_seconds >= 2 * 0.2, "two pauses of twice a batch's time, and none after the last"
-    assert floor.clean().paused_seconds == 0
-
-
 # --- what the application's schema does ---------------------------------------------------------------
 
 
@@ -733,8 +716,8 @@ def test_a_killed_plan_can_be_executed_again_and_says_what_was_done_already(floo
         def __getattr__(self, name: str) -> Any:
             return getattr(plan, name)
 
-        def changes(self) -> Any:
-            return (change for change in plan.changes() if change["session_id"] in halves)
+        def items(self) -> Any:
+            return (item for item in plan.items() if item["session_id"] in halves)
 
     with open_run(floor.workspace, "clean") as run:
         clean(floor.workspace, run, Half())  # type: ignore[arg-type]

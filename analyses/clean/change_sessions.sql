@@ -1,9 +1,8 @@
 -- Statement 2 of a batch: judge the locked sessions again, as they and their agents' calls are now; change those for
 -- which the judgement is still the planned one; keep both images.
--- $1: run_id. $2: when the plan was made. $3: the plan's hash. $4: whether nobody watches this run. $5: the agents of
--- the planned rows, each once, as text. $6 to $15: the planned rows, all of them locked, as parallel arrays of text:
--- keys, agents, rules (an array each), remedies; status, call and logout before; status and logout after; evidence.
--- Arrays: to read the same as JSON takes the server twice as long.
+-- $1: run_id. $2: planned rows as a JSON array of {session_id, agent_id, rules, remedy, before, after, evidence}, all
+-- of them locked. $3: their keys, as text. $4: their agents, as text. $5: when the plan was made. $6: whether nobody
+-- watches this run. $7: the plan's hash.
 -- One row per session that was left alone, and why; the others are changed.
 {%- set columns = app_columns('agent_sessions') -%}
 {%- set sessions = source('application', 'agent_sessions') -%}
@@ -17,39 +16,26 @@
 {%- set logout_type = app_column_type(columns, 'sessions_logout_at_column') %}
 with planned as (
     select
-        lines.session_id,
-        lines.agent_id,
-        lines.rules,
-        lines.remedy,
-        lines.status_before,
-        lines.call_id_before,
-        lines.logout_at_before,
-        lines.status_after,
-        lines.logout_at_after,
-        lines.evidence
-    from unnest(
-            {{ keys('$6', session_id_type) }},
-            $7::text[],
-            $8::text[],
-            $9::text[],
-            $10::text[],
-            $11::text[],
-            $12::text[],
-            $13::text[],
-            $14::text[],
-            $15::text[]
-        ) as lines (
-            session_id,
-            agent_id,
-            rules,
-            remedy,
-            status_before,
-            call_id_before,
-            logout_at_before,
-            status_after,
-            logout_at_after,
-            evidence
+        locked.session_id,
+        p.agent_id,
+        p.rules,
+        p.remedy,
+        p.before,
+        p.after,
+        p.evidence
+    -- each locked row and no other, whatever the lines say
+    from unnest({{ keys('$3', session_id_type) }}) as locked (session_id)
+    left join
+        jsonb_to_recordset($2::jsonb) as p (
+            session_id text,
+            agent_id text,
+            rules text[],
+            remedy text,
+            before jsonb,
+            after jsonb,
+            evidence jsonb
         )
+        on p.session_id::{{ session_id_type }} = locked.session_id
 ),
 
 judged as (
@@ -63,7 +49,7 @@ judged as (
         status,
         current_call_id
     from {{ ref('cleanup_plan') }}
-    where agent_id = any({{ keys('$5', agent_id_type) }})
+    where agent_id = any({{ keys('$4', agent_id_type) }})
 ),
 
 verdicts as (
@@ -87,7 +73,7 @@ verdicts as (
                                     array(
                                         select r.run_id
                                         from {{ ref('runs') }} as r
-                                        where r.plan_hash = $3
+                                        where r.plan_hash = $7
                                             and r.undoes is null
                                     )
                                 )
@@ -95,21 +81,21 @@ verdicts as (
                         'came back: the session is no longer one to be repaired'
                     )
             -- as the plan has them; a session that is judged at all is open
-            when (judged.status is distinct from planned.status_before)
-                or (judged.current_call_id::text is distinct from planned.call_id_before)
-                or planned.logout_at_before is not null
+            when (judged.status is distinct from planned.before ->> 'status')
+                or (judged.current_call_id::text is distinct from planned.before ->> 'current_call_id')
+                or planned.before ->> 'logout_at' is not null
                 then 'changed since the plan was made'
             when judged.remedy <> planned.remedy
-                or (judged.status_after is distinct from planned.status_after)
-                or (judged.logout_at_after is distinct from planned.logout_at_after::{{ logout_type }})
+                or (judged.status_after is distinct from planned.after ->> 'status')
+                or (judged.logout_at_after is distinct from (planned.after ->> 'logout_at')::{{ logout_type }})
                 then 'needs another repair now than the planned one'
             -- the plan is judged at its own instant, but presence has to be proven now
-            when judged.status_after <> planned.status_before
+            when judged.status_after <> planned.before ->> 'status'
                 and judged.status_after = {{ literal(var('available_status')) }}
-                and judged.last_seen_at < judged.judged_at + (now() - $2::timestamptz)
+                and judged.last_seen_at < judged.judged_at + (now() - $5::timestamptz)
                 - {{ var('presence_minutes') }} * interval '1 minute'
                 then 'no longer present: nobody becomes available without a fresh sign of life'
-            when $4::boolean and exists (
+            when $6::boolean and exists (
                     select 1
                     from {{ ref('held_sessions') }} as h
                     where h.session_id = planned.session_id::text
@@ -138,7 +124,6 @@ repairs as (
         v.evidence,
         v.status_after,
         v.logout_at_after,
-        b.ctid as row_version,
         to_jsonb(b) as before_image
     from verdicts as v
     join {{ sessions }} as b on b.{{ session_id }} = v.session_id
@@ -152,11 +137,9 @@ changed as (
         {{ logout_at }} = coalesce(r.logout_at_after, s.{{ logout_at }}),
         {{ call_id }} = null
     from repairs as r
-    -- by its place, which a row that is locked keeps: cheaper than a second look into the index
-    where s.{{ session_id }} = r.session_id
-        and s.ctid = r.row_version
+    where r.session_id = s.{{ session_id }}
     returning
-        s.{{ session_id }} as session_id,
+        s.{{ session_id }}::text as session_id,
         r.agent_id,
         r.rules,
         r.remedy,
@@ -174,23 +157,24 @@ recorded as (
     )
     select
         $1 as run_id,
-        session_id::text as session_id,
+        session_id,
         agent_id,
-        rules::text[] as rules,
+        rules,
         remedy,
-        evidence::jsonb as evidence,
+        evidence,
         before_image,
         after_image,
         as_planned
     from changed
+    returning session_id
 ),
 
 released as (
     update {{ ref('held_sessions') }} as h
     set released_at = clock_timestamp()
-    where not $4::boolean
+    where not $6::boolean
         and h.released_at is null
-        and h.session_id = any($6::text[])
+        and h.session_id = any($3::text[])
 )
 
 select
@@ -198,4 +182,4 @@ select
     coalesce(v.reason, {{ kept_by_a_trigger() }}) as reason
 from verdicts as v
 where v.reason is not null
-    or v.session_id not in (select c.session_id from changed as c)
+    or v.session_id::text not in (select r.session_id from recorded as r)
