@@ -25,7 +25,10 @@ select
     p.table_name,
     p.publication::text as name,
     format('%s is published by %I without a replica identity', p.table_name, p.publication) as found,
-    format('alter table %s replica identity full', p.table_name) as statement
+    -- the key where there is one: `full` writes every old row into the log
+    format(
+        'alter table %s replica identity %s', p.table_name, case when p.has_primary_key then 'default' else 'full' end
+    ) as statement
 from published as p
 where p.replica_identity = 'n'
     or (p.replica_identity = 'd' and not p.has_primary_key)
