@@ -26,7 +26,8 @@ reading as (
     select {{ calls_are_read_by_agent() }} as is_by_agent
 ),
 
-calls_in_one_pass as (
+-- Materialized: where few sessions are open among millions, PostgreSQL expects one, and would make the pass anew for each.
+calls_in_one_pass as materialized (
     select
         s.agent_id,
         {{ aggregated_calls('calls', 's') }}
