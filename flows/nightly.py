@@ -23,7 +23,7 @@ def nightly(variables: str | None = None, full_history: bool = False) -> State[A
         try:
             steps.approve(line)
         except LeaseHeld as held:
-            steps.publish(line)  # it was judged all the same; whoever is at work alerts
+            steps.publish(line)  # it was judged all the same
             steps.summarise(line)
             return steps.left_to_another(held)
         except BreakerTripped as tripped:

@@ -127,7 +127,7 @@ class _Repair:
         self._plan = plan
         self._judged_at = plan.judged_at.isoformat()
         self._unattended = unattended
-        self._lock_timeout = str(int(workspace.settings.variables["lock_timeout_ms"]))
+        self._lock_timeout = str(max(1, int(workspace.settings.variables["lock_timeout_ms"])))
         self._change_sql = workspace.project.sql("change_sessions")
         self._feed_sql = workspace.project.sql("silent_feed")
         self._rung_sql = workspace.project.sql("rung_sessions")

@@ -18,6 +18,7 @@ import psycopg
 
 from rollcall.additive import shown_query
 from rollcall.database import Connection, Row, fetch, reason_of, take_role
+from rollcall.schema import build_workers
 from rollcall.workspace import Workspace
 
 __all__ = ["RETRIED", "GentleSender", "WaitedTooLong", "set_for", "watch"]
@@ -53,7 +54,7 @@ class Limits:
             build_lock_timeout_ms=max(1, round(variables["index_lock_timeout_seconds"] * 1000)),
             build_timeout_ms=max(1, round(variables["index_timeout_seconds"] * 1000)),
             client_check_ms=max(1, round(variables["index_client_check_seconds"] * 1000)),
-            build_workers=max(0, round(variables["index_build_processes"]) - 1),
+            build_workers=build_workers(variables),
         )
 
     @property

@@ -18,6 +18,7 @@ from rollcall.project import OwnRelation, Project
 __all__ = [
     "Conflict",
     "Statement",
+    "build_workers",
     "conflicts",
     "declared_changes",
     "ledger_tables",
@@ -191,10 +192,17 @@ def script(statements: Iterable[Statement], database: str, variables: Mapping[st
             wanted = strong if statement.in_transaction else build
             if wanted != timeouts:
                 lines += ["", *_timeouts(*wanted)]
+                if wanted is build:
+                    lines.append(f"set max_parallel_maintenance_workers = {build_workers(variables)};")
                 timeouts = wanted
             notes = (statement.object_name, statement.reason, f"Lock: {statement.lock}", statement.warning)
             lines += ["", *(f"-- {' '.join(note.split())}" for note in notes if note), f"{statement.sql};"]
     return "\n".join([*lines, ""])
+
+
+def build_workers(variables: Mapping[str, Any]) -> int:
+    """How many processes help the one that builds an index."""
+    return max(0, int(variables["index_build_processes"]) - 1)
 
 
 def _timeouts(lock_ms: float, statement_ms: float) -> list[str]:

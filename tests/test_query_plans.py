@@ -1,7 +1,8 @@
-"""How often the calls are read before the migration, when PostgreSQL expects fewer open sessions."""
+"""What PostgreSQL makes of our statements where its statistics, or a generic plan, mislead it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ import pytest
 
 from rollcall.demo import DefectCounts, Scale
 from tests.call_centre import call_centre
+from tests.floor import Floor, floor
+
+__all__ = ["floor"]
 
 OPEN = 80
 
@@ -50,3 +54,21 @@ def test_before_the_migration_the_calls_of_an_agent_are_read_once(
         if node.get("Relation Name") == "call_sessions"
     ]
     assert max(reads) <= 2 * OPEN, "once for each agent, or for each session that names a call"
+
+
+@pytest.mark.parametrize("query", ["lock_sessions", "change_sessions", "rung_sessions", "restore_sessions"])
+def test_the_keys_of_a_batch_are_read_once_and_not_for_every_row(floor: Floor, query: str) -> None:
+    """A generic plan makes a cast of a parameter anew for each row that it compares."""
+    floor.session()
+    floor.clean()
+    text = floor.workspace.project.sql(query)
+    parameters = max(int(number) for number in re.findall(r"\$(\d+)", text))
+    with floor.connect(autocommit=True) as connection:
+        connection.execute("set plan_cache_mode = force_generic_plan")
+        connection.pgconn.prepare(b"batch", text.encode())
+        rows = connection.execute(f"explain execute batch ({', '.join(['null'] * parameters)})").fetchall()
+    conditions = [line for (line,) in rows if re.search(r"(Filter|Cond): ", line)]
+    assert conditions
+    assert [line for line in conditions if re.search(r"ANY \(+\$\d+\)::", line)] == []
+    # nor is all that a run changed read for one batch
+    assert [line for line in conditions if re.search(r"Filter: \(+session_id = ANY", line)] == []

@@ -172,9 +172,10 @@ recorded as (
 released as (
     update {{ ref('held_sessions') }} as h
     set released_at = clock_timestamp()
+    from planned as p
     where not $6::boolean
         and h.released_at is null
-        and h.session_id = any($3::text[])
+        and h.session_id = p.session_id::text
 )
 
 select

@@ -86,6 +86,26 @@ where not exists (
 
 union all
 
+-- what this plan writes, or this undo restores: not only the statuses that a repair may write
+select
+    'the type of the status column, ' || a.atttypid::regtype || ', has no value ' || w.status as reason,
+    'set the var that names it (closed_status, break_status or available_status) to a value that it has' as hint
+from sessions as s
+join pg_catalog.pg_attribute as a
+    on a.attrelid = s.oid
+        and a.attname = {{ literal(var('sessions_status_column')) }}
+join pg_catalog.pg_type as t on t.oid = a.atttypid
+cross join unnest($1::text[]) as w (status)
+where t.typtype = 'e'
+    and not exists (
+        select 1
+        from pg_catalog.pg_enum as e
+        where e.enumtypid = t.oid
+            and e.enumlabel = w.status
+    )
+
+union all
+
 select
     case o.finding
         when 'missing_replica_identity'
@@ -95,17 +115,7 @@ select
                 )
         when 'session_update_rule'
             then format('rule %I rewrites every update of %s, which could not be recorded', o.name, o.table_name)
-        else format('the enum of the status column has no value %s', o.name)
     end as reason,
-    coalesce(
-        o.statement,
-        case o.finding
-            when 'session_update_rule' then 'have it dropped by whoever made it'
-            else
-                'set the var that names it (closed_status, break_status or available_status) to a value that it has'
-        end
-    ) as hint
+    coalesce(o.statement, 'have it dropped by whoever made it') as hint
 from {{ ref('update_obstacles') }} as o
--- a status that only another plan would write is in the way of nothing here
 where o.finding <> 'status_not_in_enum'
-    or o.name = any($1::text[])

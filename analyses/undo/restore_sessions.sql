@@ -19,7 +19,6 @@ restored as (
         {{ call_id }} = v.call_id_before
     from verdicts as v
     where v.session_id = s.{{ session_id }}
-        and s.{{ session_id }} = any({{ keys('$3', app_column_type(columns, 'sessions_id_column')) }})
         and v.reason is null
     returning
         s.{{ session_id }}::text as session_id,

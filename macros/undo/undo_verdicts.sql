@@ -14,9 +14,19 @@ images as (
         c.agent_id,
         c.before_image,
         c.after_image
-    from {{ ref('changes') }} as c
-    where c.run_id = {{ run_id }}
-        and c.session_id = any({{ keys }}::text[])
+    from unnest({{ keys }}::text[]) as k (session_id)
+    -- one look-up for each: where most runs are small, PostgreSQL expects this one to be, and would read all of it
+    cross join lateral (
+        select
+            x.session_id,
+            x.agent_id,
+            x.before_image,
+            x.after_image
+        from {{ ref('changes') }} as x
+        where x.run_id = {{ run_id }}
+            and x.session_id = k.session_id
+        offset 0
+    ) as c
 ),
 
 compared as (

@@ -26,7 +26,7 @@ reading as (
     select {{ calls_are_read_by_agent() }} as is_by_agent
 ),
 
--- Materialized: where few sessions are open among millions, PostgreSQL expects one, and would make the pass anew for each.
+-- Materialized: where few sessions are open among millions PostgreSQL expects one, and would make a pass for each.
 calls_in_one_pass as materialized (
     select
         s.agent_id,

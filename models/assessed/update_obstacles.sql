@@ -8,11 +8,20 @@ with published as (
         t.table_oid,
         t.table_name,
         t.replica_identity,
-        t.has_primary_key,
-        p.pubname as publication
+        p.pubname as publication,
+        exists(
+            select 1
+            from pg_catalog.pg_index as k
+            where k.indrelid = t.table_oid
+                and k.indisprimary
+                and k.indimmediate
+                and k.indisvalid
+        ) as has_key
     from {{ ref('watched_tables') }} as t
     -- a partition is published with the table that it belongs to
-    join {{ ref('watched_tables') }} as family on family.root_oid = t.root_oid
+    join {{ ref('watched_tables') }} as family
+        on family.table_oid = t.table_oid
+            or family.table_oid in (select a.relid from pg_catalog.pg_partition_ancestors(t.table_oid) as a)
     join pg_catalog.pg_publication_tables as m on format('%I.%I', m.schemaname, m.tablename) = family.table_name
     join pg_catalog.pg_publication as p on p.pubname = m.pubname
     where t.part = 'sessions'
@@ -27,11 +36,11 @@ select
     format('%s is published by %I without a replica identity', p.table_name, p.publication) as found,
     -- the key where there is one: `full` writes every old row into the log
     format(
-        'alter table %s replica identity %s', p.table_name, case when p.has_primary_key then 'default' else 'full' end
+        'alter table %s replica identity %s', p.table_name, case when p.has_key then 'default' else 'full' end
     ) as statement
 from published as p
 where p.replica_identity = 'n'
-    or (p.replica_identity = 'd' and not p.has_primary_key)
+    or (p.replica_identity = 'd' and not p.has_key)
     or (
         p.replica_identity = 'i'
         and not exists (
@@ -52,6 +61,7 @@ select
 from {{ ref('watched_tables') }} as t
 join pg_catalog.pg_rewrite as r on r.ev_class = t.table_oid
 where t.part = 'sessions'
+    and t.is_root
     and r.ev_enabled in ('O', 'A')
     and r.ev_type = '2'
 union all
