@@ -123,6 +123,10 @@ class _Audited:
 
     def __call__(self) -> None:
         self._work(self.url, self._keys)
+        with connect(self.url) as connection:
+            (changed,) = connection.execute("select count(*) from benchmark_changes").fetchone()
+        if changed < ENOUGH * len(self._keys):
+            raise RuntimeError(f"{changed} of {len(self._keys)} rows were changed")
 
 
 def _beside(work: _CleanUp | _Audited) -> tuple[list[float], list[float]]:
