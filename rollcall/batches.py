@@ -1,17 +1,23 @@
 """Sessions are changed in small guarded transactions: what clean and undo have in common.
 
 A batch is one transaction of two statements: the first locks the rows that nobody else holds, the
-second judges them again, as they are now, and changes them. Nobody waits for a batch longer than
-the lock time-out: one that would take longer is undone by the server, divided and tried again. A
-row that somebody else holds, or that a ringing call protects, is tried again at the end; a row that
-the database refuses stops nobody else. All are reported.
+second judges them again, as they are now, and changes them. Nobody waits for a statement of a batch
+longer than the lock time-out: one that would take longer is undone by the server, divided and tried
+again. A row that somebody else holds, or that a ringing call protects, is tried again at the end; a
+row that the database refuses stops nobody else. All are reported.
+
+`Batches` knows what is to be done and what was done; each `_Worker` has a connection, and makes one
+batch after the other on it. There is one of them, or as many as `batch_connections` says.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,12 +34,18 @@ Item = dict[str, Any]
 HOLD_POLL_SECONDS = 0.5
 LOCK_SHARE = 0.5  # of the time that a statement may take: it would be cancelled as too slow otherwise
 PLANS_SECONDS = 10  # a statement's plan is kept for so long: our own tables grow meanwhile
+ROUND_TRIPS = 4  # to the server while a batch holds its rows: fewer rows would not make them shorter
 RECONNECTIONS = 5  # in a row; a batch whose connection is lost is undone by the server, and tried again
 
 LOCKED = "locked by another transaction until the end"
 RINGING = "a live call of its agent kept it open until the end"
 TOO_SLOW = "judging it takes longer than anybody may wait for us (lock_timeout_ms); are the indexes there?"
 GONE = "no longer in the table"
+
+SET_FOR_THIS_TRANSACTION = """
+select set_config(s.name, s.value, true)
+from unnest($1::text[], $2::text[]) as s (name, value)
+"""
 
 FATAL_CLASSES = ("08", "53", "57", "58", "F0", "XX")
 """Of SQLSTATE: connection, resources (disk full), shutdown, system, damage. No row fares better."""
@@ -57,7 +69,7 @@ class BatchResult:
 
 
 class Watcher:
-    """Is told how the work goes on. This one tells nobody."""
+    """Is told how the work goes on, by one thread at a time. This one tells nobody."""
 
     def advanced(self, done: int, total: int) -> None:
         """A batch ended: so many of so many sessions are dealt with."""
@@ -67,14 +79,17 @@ class Watcher:
 
 
 class Batches:
-    """Works through sessions in batches, on a connection of its own.
+    """Works through sessions in batches.
+
+    Several connections work at once where `batch_connections` says so; what is given here is called by
+    all of them, and must not mind.
 
     Args:
         result: filled in; what is planned is there already.
         judge_and_change: the second statement, for rows that are locked. Gives ``session_id`` and ``reason``
             (`RINGING`: try again) of each that was left alone; the others are changed.
         look_around: what is read before a batch begins, while it holds nothing.
-        prepare: what its transaction begins with, before it locks.
+        settings_of_batch: what its transaction is to find set, before it locks.
     """
 
     def __init__(
@@ -84,28 +99,39 @@ class Batches:
         result: BatchResult,
         judge_and_change: Callable[[Connection, Sequence[Item]], list[Row]],
         look_around: Callable[[Connection], None] = lambda connection: None,
-        prepare: Callable[[Connection], None] = lambda connection: None,
+        settings_of_batch: Callable[[], dict[str, str]] = dict,
         watcher: Watcher | None = None,
     ) -> None:
-        self._workspace = workspace
-        self._run = run
-        self._result = result
-        self._judge_and_change = judge_and_change
-        self._look_around = look_around
-        self._prepare = prepare
-        self._watcher = watcher or Watcher()
-        self._vars = workspace.settings.variables
+        self.workspace = workspace
+        self.run = run
+        self.judge_and_change = judge_and_change
+        self.look_around = look_around
+        self.settings_of_batch = settings_of_batch
+        self.settings = workspace.settings.variables
         # compiled beforehand: a transaction that stands still for long is ended by the server
         names = ("lock_sessions", "existing_sessions", "waiting_for_us", "holds")
-        self._sql = {name: workspace.project.sql(name) for name in names}
-        self._time_out = str(max(2, int(self._vars["lock_timeout_ms"])))
-        self._lock_timeout = str(max(1, int(self._vars["lock_timeout_ms"] * LOCK_SHARE)))
-        self._rows = int(self._vars["first_batch_rows"])
+        self.sql = {name: workspace.project.sql(name) for name in names}
+        self.lock_timeout = str(max(1, int(self.settings["lock_timeout_ms"] * LOCK_SHARE)))
+        time_out = str(max(2, int(self.settings["lock_timeout_ms"])))
+        self.limits = {
+            "lock_timeout": self.lock_timeout,
+            "statement_timeout": time_out,  # nobody waits for a statement that takes long
+            "idle_in_transaction_session_timeout": time_out,
+            "row_security": "off",
+            "jit": "off",
+            "plan_cache_mode": "force_generic_plan",
+        }
+        self._result = result
+        self._watcher = watcher or Watcher()
+        self._items: Iterator[Item] = iter(())
         self._later: list[tuple[Item, str]] = []
-        self._connections_lost = 0
         self._refusals = 0
+        self._given_up: str | None = None
         self._looked_at = 0.0
-        self._planned_at = 0.0
+        self._is_over = threading.Event()
+        self._lock = threading.Lock()  # of the books, never while the database is asked ...
+        self._supply = threading.Lock()  # ... of the items, which may be read from it ...
+        self._gate = threading.Lock()  # ... and who waits while something holds the work waits for all
 
     def work(self, items: Iterable[Item]) -> None:
         """Change them all.
@@ -114,183 +140,134 @@ class Batches:
             Refused: the lease was lost.
             psycopg.Error: something that no other row would fare better with; what was committed stays.
         """
-        self._connection = self._connect()
+        workers = [_Worker(self) for _ in range(max(1, int(self.settings["batch_connections"])))]
         try:
-            self._pass(iter(items))
+            self._pass(workers, iter(items))
             for _ in self._passes_at_the_end():
                 again, self._later = self._later, []
-                self._pass(item for item, _ in again)
+                self._pass(workers, (item for item, _ in again))
             self._report_later()
         finally:
-            self._connection.close()
+            for worker in workers:
+                worker.close()
 
-    def _connect(self) -> Connection:
-        """A connection that does not plan each statement for every batch: no pooler is in between."""
-        connection = self._workspace.database.connect()
-        connection.prepare_threshold = 0
-        self._planned_at = time.monotonic()
-        return connection
+    def _pass(self, workers: Sequence[_Worker], items: Iterator[Item]) -> None:
+        """Work through the items; what cannot be had now is kept for later."""
+        self._items = items
+        if len(workers) == 1:
+            workers[0].work()
+        else:
+            self._at_once(workers)
+        if self._given_up:
+            later, self._later = self._later, []
+            self.give_up(itertools.chain(items, (item for item, _ in later)), self._given_up)
 
-    def _discard_old_plans(self) -> None:
-        if time.monotonic() - self._planned_at > PLANS_SECONDS:
-            self._connection.execute("discard plans")
-            self._planned_at = time.monotonic()
+    def _at_once(self, workers: Sequence[_Worker]) -> None:
+        with ThreadPoolExecutor(len(workers), "batches") as pool:
+            try:
+                for ended in as_completed([pool.submit(worker.work) for worker in workers]):
+                    ended.result()
+            except BaseException:
+                self._is_over.set()  # each ends with the batch that it is at
+                raise
 
     def _passes_at_the_end(self) -> Iterator[None]:
         """One for each time that what could not be had is tried again, after a pause."""
-        passes, deadline = 0, time.monotonic() + self._vars["ringing_wait_seconds"]
+        passes, deadline = 0, time.monotonic() + self.settings["ringing_wait_seconds"]
         while self._later:
             ringing = sum(reason == RINGING for _, reason in self._later)
-            if passes >= self._vars["locked_row_passes"] and not (ringing and time.monotonic() < deadline):
+            if passes >= self.settings["locked_row_passes"] and not (ringing and time.monotonic() < deadline):
                 break
             if ringing:
                 self._watcher.held(f"a call rings for {ringing} of the sessions")
-            self._pause(self._vars["locked_row_pause_seconds"])
+            self.pause(self.settings["locked_row_pause_seconds"])
             if ringing:
                 self._watcher.held(None)
             yield
             passes += 1
 
-    def _pass(self, items: Iterator[Item]) -> None:
-        """Work through the items; what cannot be had now is kept for later."""
-        stack: list[Sequence[Item]] = []
-        while batch := stack.pop() if stack else list(itertools.islice(items, self._rows)):
-            reason = self._wait_while_held() or self._too_many_refusals()
-            if reason:
-                rest = itertools.chain(batch, *stack, items, (item for item, _ in self._later))
-                self._later = []
-                for keys in _chunks(
-                    (item["session_id"] for item in rest), int(self._vars["first_batch_rows"])
-                ):
-                    self._skip(dict.fromkeys(keys, reason))
-                return
-            stack += reversed(self._attempt(batch))
+    @property
+    def is_over(self) -> bool:
+        """Whether another worker failed, or somebody ended the run."""
+        return self._is_over.is_set()
+
+    def take(self, rows: int) -> Sequence[Item]:
+        """The next items, at most so many; none when there are no more, or nothing more shall be done."""
+        if self.is_over or self._given_up:
+            return []
+        with self._supply:
+            return list(itertools.islice(self._items, rows))
+
+    def reason_to_stop(self) -> str | None:
+        """Wait while something holds the work; gives why nothing more is done, if nothing more is."""
+        with self._gate:
+            self._given_up = self._given_up or self._wait_while_held() or self._too_many_refusals()
+        return self._given_up
+
+    def give_up(self, items: Iterable[Item], reason: str) -> None:
+        """Report them all as left alone."""
+        for keys in _chunks((item["session_id"] for item in items), int(self.settings["first_batch_rows"])):
+            self._skip(dict.fromkeys(keys, reason))
+
+    def done(self, batch: Sequence[Item], locked: int, kept: dict[str, str]) -> None:
+        """A batch was committed; ``kept``: why some of those that were locked were left alone."""
+        own = f"already repaired by run {self.run.id}"  # a commit that we did not hear of
+        kept = {key: reason for key, reason in kept.items() if reason != own}
+        with self._lock:
+            self._result.changed += locked - len(kept)
+            if locked > len(kept):
+                self._refusals = 0
+        self.put_off([item for item in batch if kept.get(item["session_id"]) == RINGING], RINGING)
+        self._skip({key: reason for key, reason in kept.items() if reason != RINGING})
+        self.report_progress()
+
+    def put_off(self, items: Sequence[Item], reason: str) -> None:
+        """Keep them for the end; the reason is reported if they cannot be had then either."""
+        with self._lock:
+            self._later += [(item, reason) for item in items]
+
+    def refused(self, item: Item, error: psycopg.Error) -> None:
+        """The database refuses this one."""
+        with self._lock:
+            self._refusals += 1
+        self._skip({item["session_id"]: f"refused by the database: {reason_of(error)}"})
+
+    def report_progress(self) -> None:
+        with self._lock:
             self._watcher.advanced(self._result.changed + len(self._result.skipped), self._result.planned)
 
-    def _attempt(self, batch: Sequence[Item]) -> list[Sequence[Item]]:
-        """Try a batch; gives the parts to try instead, or none."""
-        try:
-            locked, reasons = self._transaction(batch)
-        except psycopg.Error as error:
-            return self._after(error, batch)
-        self._connections_lost = 0
-        own = f"already repaired by run {self._run.id}"  # a commit that we did not hear of
-        kept = {key: reason for key, reason in reasons.items() if reason != own}
-        self._result.changed += locked - len(kept)
-        if locked > len(kept):
-            self._refusals = 0
-        self._later += [(item, RINGING) for item in batch if kept.get(item["session_id"]) == RINGING]
-        self._skip({key: reason for key, reason in kept.items() if reason != RINGING})
-        return []
-
-    def _after(self, error: psycopg.Error, batch: Sequence[Item]) -> list[Sequence[Item]]:
-        state = error.sqlstate or ""
-        if self._connection.closed:
-            self._reconnect(error)
-            return [batch]
-        if state == READ_ONLY or (state.startswith(FATAL_CLASSES) and state != "57014"):
-            raise error
-        halves = [batch[: len(batch) // 2], batch[len(batch) // 2 :]] if len(batch) > 1 else []
-        if isinstance(error, psycopg.errors.QueryCanceled):
-            self._rows = max(1, len(batch) // 2)
-            if not halves:
-                self._later.append((batch[0], TOO_SLOW))
-            return halves
-        if isinstance(
-            error,
-            psycopg.errors.LockNotAvailable
-            | psycopg.errors.DeadlockDetected
-            | psycopg.errors.SerializationFailure,
-        ):
-            self._later += [(item, LOCKED) for item in batch]
-            return []
-        if not halves:
-            self._refusals += 1
-            self._skip({batch[0]["session_id"]: f"refused by the database: {reason_of(error)}"})
-        return halves
-
-    def _transaction(self, batch: Sequence[Item]) -> tuple[int, dict[str, str]]:
-        """How many sessions were locked, and why some of them were left alone."""
-        connection = self._connection
-        self._discard_old_plans()
-        self._look_around(connection)
-        with connection.transaction():
-            connection.execute("set transaction isolation level read committed, read write")
-            # of the statement, too: nobody waits for a batch that takes long
-            fetch(
-                connection,
-                """
-                select
-                    set_config('lock_timeout', $1, true),
-                    set_config('statement_timeout', $2, true),
-                    set_config('idle_in_transaction_session_timeout', $2, true),
-                    set_config('row_security', 'off', true),
-                    set_config('jit', 'off', true),
-                    set_config('plan_cache_mode', 'force_generic_plan', true)
-                """,
-                [self._lock_timeout, self._time_out],
-            )
-            self._run.check_lease(connection)
-            take_role(connection, self._workspace.settings.clean_role)
-            self._prepare(connection)
-            started = time.monotonic()
-            keys = text_array(item["session_id"] for item in batch)
-            locked = set(fetch(connection, self._sql["lock_sessions"], [keys])[0]["locked"])
-            ours = [item for item in batch if item["session_id"] in locked]
-            left_alone = self._judge_and_change(connection, ours) if ours else []
-            waiting = fetch(connection, self._sql["waiting_for_us"])[0]["waiting"]
-        self._later += [(item, LOCKED) for item in batch if item["session_id"] not in locked]
-        self._adapt(time.monotonic() - started, len(batch), waiting)
-        return len(ours), {row["session_id"]: row["reason"] for row in left_alone}
-
-    def _adapt(self, seconds: float, rows: int, waiting: int) -> None:
-        """Aim at a batch that holds its rows for batch_goal_ms; make room for who waited for this one."""
-        goal = self._vars["batch_goal_ms"] / 1000
-        wanted = rows * goal / max(seconds, 0.001)
-        grown = self._rows * self._vars["batch_growth"] + 1
-        self._rows = int(max(1, min(wanted, grown, self._vars["largest_batch_rows"])))
-        if waiting:
-            self._rows = max(1, self._rows // 2)
-            self._pause(self._vars["batch_pause_ms"] / 1000)
-
-    def _pause(self, seconds: float) -> None:
-        time.sleep(seconds)
-        self._result.paused_seconds += seconds
+    def pause(self, seconds: float) -> None:
+        self._is_over.wait(seconds)
+        with self._lock:
+            self._result.paused_seconds += seconds
 
     def _wait_while_held(self) -> str | None:
         """Wait while something says so; gives why nothing more is done, when it says so for too long."""
         if time.monotonic() - self._looked_at < HOLD_POLL_SECONDS:
             return None
-        deadline = time.monotonic() + self._vars["hold_max_minutes"] * 60
+        deadline = time.monotonic() + self.settings["hold_max_minutes"] * 60
         was_held = False
-        while reasons := fetch(self._run.connection, self._sql["holds"]):
+        while reasons := fetch(self.run.connection, self.sql["holds"]):
             text = "; ".join(row["reason"] for row in reasons)
             self._watcher.held(text)
             was_held = True
+            if self.is_over:
+                return None
             if time.monotonic() > deadline:
-                return f"held for {self._vars['hold_max_minutes']:g} minutes: {text}"
-            self._pause(HOLD_POLL_SECONDS)
+                return f"held for {self.settings['hold_max_minutes']:g} minutes: {text}"
+            self.pause(HOLD_POLL_SECONDS)
         if was_held:
             self._watcher.held(None)
         self._looked_at = time.monotonic()
         return None
 
     def _too_many_refusals(self) -> str | None:
-        if self._refusals < self._vars["refusals_in_a_row_max"]:
+        if self._refusals < self.settings["refusals_in_a_row_max"]:
             return None
         return f"not tried: the database refused {self._refusals} sessions in a row"
 
-    def _reconnect(self, error: psycopg.Error) -> None:
-        """Go on with another connection while the lease is ours; the batch was undone, or is committed."""
-        self._connections_lost += 1
-        if self._connections_lost > RECONNECTIONS:
-            raise error
-        self._run.check_lease(self._run.connection)
-        self._connection = self._connect()
-        self._rows = max(1, self._rows // 2)
-
     def _report_later(self) -> None:
-        for pairs in _chunks(self._later, int(self._vars["first_batch_rows"])):
+        for pairs in _chunks(self._later, int(self.settings["first_batch_rows"])):
             keys = [item["session_id"] for item, _ in pairs]
             there = self._existing(keys)
             self._skip(
@@ -302,18 +279,143 @@ class Batches:
 
     def _existing(self, keys: list[str]) -> set[str]:
         """Which are still in the table; all, when the whole table is locked."""
-        connection = self._run.connection
+        connection = self.run.connection
         try:
             with connection.transaction():
-                fetch(connection, "select set_config('lock_timeout', $1, true)", [self._lock_timeout])
-                rows = fetch(connection, self._sql["existing_sessions"], [keys])
+                fetch(connection, "select set_config('lock_timeout', $1, true)", [self.lock_timeout])
+                rows = fetch(connection, self.sql["existing_sessions"], [keys])
         except psycopg.errors.LockNotAvailable:
             return set(keys)
         return {row["session_id"] for row in rows}
 
     def _skip(self, reasons: dict[str, str]) -> None:
-        self._run.note_skips(reasons)
-        self._result.skipped += [{"session_id": key, "reason": reason} for key, reason in reasons.items()]
+        self.run.note_skips(reasons)
+        with self._lock:
+            self._result.skipped += [{"session_id": key, "reason": reason} for key, reason in reasons.items()]
+
+
+class _Worker:
+    """One connection that makes one batch after the other, of a size that it finds for itself."""
+
+    def __init__(self, batches: Batches) -> None:
+        self._batches = batches
+        self._settings = batches.settings
+        self._connection: Connection | None = None
+        self._rows = int(self._settings["first_batch_rows"])
+        self._connections_lost = 0
+        self._planned_at = 0.0
+        self._round_trip = math.inf
+
+    def work(self) -> None:
+        """Take batches until there are no more."""
+        batches = self._batches
+        stack: list[Sequence[Item]] = []
+        while batch := stack.pop() if stack else batches.take(self._rows):
+            if reason := batches.reason_to_stop():
+                batches.give_up(itertools.chain(batch, *stack), reason)
+                return
+            if batches.is_over:
+                return
+            stack += reversed(self._attempt(batch))
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    def _connected(self) -> Connection:
+        """A connection that does not plan each statement for every batch: no pooler is in between."""
+        if self._connection is None:
+            self._connection = self._batches.workspace.database.connect()
+            self._connection.prepare_threshold = 0
+            self._connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+            self._connection.read_only = False
+            self._planned_at = time.monotonic()
+        return self._connection
+
+    def _discard_old_plans(self, connection: Connection) -> None:
+        if time.monotonic() - self._planned_at > PLANS_SECONDS:
+            connection.execute("discard plans")
+            self._planned_at = time.monotonic()
+
+    def _attempt(self, batch: Sequence[Item]) -> list[Sequence[Item]]:
+        """Try a batch; gives the parts to try instead, or none."""
+        try:
+            locked, kept = self._transaction(batch)
+        except psycopg.Error as error:
+            parts = self._after(error, batch)
+            self._batches.report_progress()
+            return parts
+        self._connections_lost = 0
+        self._batches.done(batch, locked, kept)
+        return []
+
+    def _after(self, error: psycopg.Error, batch: Sequence[Item]) -> list[Sequence[Item]]:
+        state = error.sqlstate or ""
+        if self._connection is None or self._connection.closed:
+            self._reconnect(error)
+            return [batch]
+        if state == READ_ONLY or (state.startswith(FATAL_CLASSES) and state != "57014"):
+            raise error
+        halves = [batch[: len(batch) // 2], batch[len(batch) // 2 :]] if len(batch) > 1 else []
+        if isinstance(error, psycopg.errors.QueryCanceled):
+            self._rows = max(1, len(batch) // 2)
+            if not halves:
+                self._batches.put_off(batch, TOO_SLOW)
+            return halves
+        if isinstance(
+            error,
+            psycopg.errors.LockNotAvailable
+            | psycopg.errors.DeadlockDetected
+            | psycopg.errors.SerializationFailure,
+        ):
+            self._batches.put_off(batch, LOCKED)
+            return []
+        if not halves:
+            self._batches.refused(batch[0], error)
+        return halves
+
+    def _transaction(self, batch: Sequence[Item]) -> tuple[int, dict[str, str]]:
+        """How many sessions were locked, and why some of them were left alone."""
+        batches = self._batches
+        connection = self._connected()
+        self._discard_old_plans(connection)
+        batches.look_around(connection)
+        began = time.monotonic()
+        with connection.transaction():
+            self._round_trip = min(self._round_trip, time.monotonic() - began)
+            settings = batches.limits | batches.settings_of_batch()
+            fetch(connection, SET_FOR_THIS_TRANSACTION, [list(settings.keys()), list(settings.values())])
+            batches.run.check_lease(connection)
+            take_role(connection, batches.workspace.settings.clean_role)
+            began = time.monotonic()
+            keys = text_array(item["session_id"] for item in batch)
+            locked = set(fetch(connection, batches.sql["lock_sessions"], [keys])[0]["locked"])
+            ours = [item for item in batch if item["session_id"] in locked]
+            left_alone = batches.judge_and_change(connection, ours) if ours else []
+            waiting = fetch(connection, batches.sql["waiting_for_us"])[0]["waiting"]
+        held = time.monotonic() - began - ROUND_TRIPS * self._round_trip
+        batches.put_off([item for item in batch if item["session_id"] not in locked], LOCKED)
+        self._adapt(held, len(batch), waiting)
+        return len(ours), {row["session_id"]: row["reason"] for row in left_alone}
+
+    def _adapt(self, seconds: float, rows: int, waiting: int) -> None:
+        """Aim at a batch that works for batch_goal_ms; make room for who waited for this one."""
+        goal = self._settings["batch_goal_ms"] / 1000
+        wanted = rows * goal / max(seconds, 0.001)
+        grown = self._rows * self._settings["batch_growth"] + 1
+        self._rows = int(max(1, min(wanted, grown, self._settings["largest_batch_rows"])))
+        if waiting:
+            self._rows = max(1, self._rows // 2)
+            self._batches.pause(self._settings["batch_pause_ms"] / 1000)
+
+    def _reconnect(self, error: psycopg.Error) -> None:
+        """Go on with another connection while the lease is ours; the batch was undone, or is committed."""
+        self._connections_lost += 1
+        if self._connections_lost > RECONNECTIONS:
+            raise error
+        self._batches.run.check_lease(self._batches.run.connection)
+        self._connection = None
+        self._rows = max(1, self._rows // 2)
 
 
 def _chunks(values: Iterable[Any], size: int) -> Iterator[list[Any]]:

@@ -87,7 +87,7 @@ def clean(
             result,
             repair.judge_and_change,
             look_around=repair.look_around,
-            prepare=repair.prepare,
+            settings_of_batch=repair.settings_of_batch,
             watcher=watcher,
         )
         try:
@@ -145,17 +145,9 @@ class _Repair:
             self._feed = fetch(connection, self._feed_sql)[0]["contradicting_calls"]
         self._feed_read_at = time.monotonic()
 
-    def prepare(self, connection: Connection) -> None:
+    def settings_of_batch(self) -> dict[str, str]:
         """The instant to judge at, and what the whole floor said."""
-        fetch(
-            connection,
-            """
-            select
-                set_config('rollcall.judged_at', $1, true),
-                set_config('rollcall.contradicting_calls', $2, true)
-            """,
-            [self._judged_at, str(self._feed)],
-        )
+        return {"rollcall.judged_at": self._judged_at, "rollcall.contradicting_calls": str(self._feed)}
 
     def judge_and_change(self, connection: Connection, items: Sequence[Item]) -> list[Row]:
         agents = text_array({item["agent_id"] for item in items})

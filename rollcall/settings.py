@@ -22,6 +22,7 @@ __all__ = ["PROJECT_DIRECTORY", "Settings", "load_settings"]
 
 PROJECT_DIRECTORY = Path(__file__).resolve().parent.parent
 DATABASE_URL = "ROLLCALL_DATABASE_URL"
+MOST_AT_ONCE = 1024  # PostgreSQL takes no larger max_parallel_maintenance_workers
 LIBPQ_DATABASE = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")
 NO_DATABASE = (
     f"set {DATABASE_URL}=postgresql://USER@HOST/DATABASE (the password is best kept in "
@@ -174,6 +175,12 @@ def _check_values(variables: Mapping[str, Any]) -> None:
     for name in ("heartbeat_feed_min_share", "breaker_max_share"):
         if variables[name] > 1:
             raise ConfigurationError(f"var {name} is a share, at most 1", "correct it")
+    for name in ("batch_connections", "index_build_processes"):
+        if variables[name] not in range(1, MOST_AT_ONCE + 1):
+            raise ConfigurationError(
+                f"var {name} must be a whole number from 1 to {MOST_AT_ONCE}, not {variables[name]!r}",
+                "correct it",
+            )
     if variables["app_time_zone"] not in zoneinfo.available_timezones():
         raise ConfigurationError(
             f"var app_time_zone names no time zone: {variables['app_time_zone']}",

@@ -7,6 +7,7 @@ left alone. An undo is a run like any other, with images of its own, and can be 
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -100,12 +101,14 @@ def _restore(
     workspace: Workspace, run: Run, result: UndoResult, *, is_redo: bool, watcher: Watcher | None
 ) -> None:
     query = workspace.project.sql("restore_sessions")
+    counting = threading.Lock()
 
     def judge_and_restore(connection: Connection, items: Sequence[Item]) -> list[Row]:
         keys = text_array(item["session_id"] for item in items)
         rows = fetch(connection, query, [run.id, result.undoes, keys, is_redo])
-        for row in rows:
-            result.not_restored.update(row["not_restored"])
+        with counting:
+            for row in rows:
+                result.not_restored.update(row["not_restored"])
         return [row for row in rows if row["reason"] is not None]
 
     mark_undone = workspace.project.sql("mark_undone")

@@ -17,7 +17,6 @@ from psycopg.rows import dict_row
 
 from rollcall import cleaning
 from rollcall.cleaning import CleaningResult, clean
-from rollcall.database import Connection
 from rollcall.ledger import open_run
 from rollcall.plan import Plan, make_plan
 from rollcall.postgres_server import PostgresServer
@@ -263,18 +262,18 @@ class Between:
     """Runs something of the application's between the lock and the judgement of the first batch.
 
     step: the part of a batch that it runs before, if another one: `look_around`, before the batch begins,
-    or `prepare`, before it locks.
+    or `settings_of_batch`, before it locks.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, what: Any, step: str = "judge_and_change") -> None:
         self.calls = 0
         original = getattr(cleaning._Repair, step)
 
-        def watched(repair: Any, connection: Connection, *items: Any) -> Any:
+        def watched(repair: Any, *arguments: Any) -> Any:
             self.calls += 1
             if self.calls == 1:
                 what()
-            return original(repair, connection, *items)
+            return original(repair, *arguments)
 
         monkeypatch.setattr(cleaning._Repair, step, watched)
 

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from rollcall import flags
-from rollcall.batches import Batches, Watcher
+from rollcall.batches import Watcher, _Worker
 from rollcall.cleaning import _Repair, clean
 from rollcall.database import fetch
 from rollcall.errors import LeaseHeld, Refused
@@ -324,7 +324,7 @@ def test_a_table_that_is_locked_when_a_batch_locks_is_not_waited_for_either(
     workspace, plan = floor.with_settings(lock_timeout_ms=50), floor.plan()
     with floor.connect(autocommit=False) as application:
         lock = "lock table agent_sessions in access exclusive mode"
-        Between(monkeypatch, lambda: application.execute(lock), "prepare")  # type: ignore[arg-type]
+        Between(monkeypatch, lambda: application.execute(lock), "settings_of_batch")  # type: ignore[arg-type]
         result = floor.clean(plan, workspace)
         application.rollback()
     assert reasons(result) == {session: "locked by another transaction until the end"}
@@ -391,13 +391,13 @@ def test_who_waits_for_a_batch_is_seen_and_gets_a_pause(
     for _ in range(19):
         floor.session()
     seen: list[int] = []
-    adapt = Batches._adapt
+    adapt = _Worker._adapt
 
-    def noted(batches: Batches, seconds: float, rows: int, waiting: int) -> None:
+    def noted(worker: _Worker, seconds: float, rows: int, waiting: int) -> None:
         seen.append(waiting)
-        adapt(batches, seconds, rows, waiting)
+        adapt(worker, seconds, rows, waiting)
 
-    monkeypatch.setattr(Batches, "_adapt", noted)
+    monkeypatch.setattr(_Worker, "_adapt", noted)
     application: list[threading.Thread] = []
 
     def heartbeat() -> None:
