@@ -70,20 +70,23 @@ Taken = list[tuple[float, float]]
 
 
 def measure(databases: Databases, options: Options) -> Iterator[Line]:
-    prepare(databases, BASE, NAME, options.changes)
+    prepare(databases, BASE, options.changes)
     ours: list[list[float]] = []
     quiet: list[list[float]] = []
     others: list[list[float]] = []
+    twos: list[list[float]] = []
     for _ in range(options.pairs):
-        work = _CleanUp(databases)
+        work = _CleanUp(databases, 1)
         beside, alone = _beside(work)
         ours.append(beside)
         quiet.append(alone)
         others.append(_beside(_Audited(databases, work))[0])
-    during, without, other = (list(map(_p99, runs)) for runs in (ours, quiet, others))
+        twos.append(_beside(_CleanUp(databases, 2))[0])
+    during, without, other, two = (list(map(_p99, runs)) for runs in (ours, quiet, others, twos))
     what = f"the application's p99 during a clean-up of {options.changes:,}"
     yield ratio_line(f"{what}, against without", during, without, at_most(1.5), seconds)
     yield ratio_line(f"{what}, against the same batches with an audit", during, other, None, seconds)
+    yield ratio_line(f"{what} on two connections, against without", two, without, None, seconds)
     longest = max(max(run) for run in ours)
     yield shown_only("its longest statement meanwhile", longest, seconds(longest), at_most(1, " s"))
 
@@ -91,8 +94,9 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
 class _CleanUp:
     """A clean-up of a fresh copy; afterwards, the keys that it changed and the sizes of its batches."""
 
-    def __init__(self, databases: Databases) -> None:
-        self._workspace = databases.workspace(databases.create(NAME, template=BASE))
+    def __init__(self, databases: Databases, connections: int) -> None:
+        url = databases.create(NAME, template=BASE)
+        self._workspace = databases.workspace(url, f"{{batch_connections: {connections}}}")
         self._plan = make_plan(self._workspace)
         self._watcher = Sizes()
         self.url = self._workspace.settings.conninfo

@@ -37,7 +37,8 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
 
 
 def _megabytes(databases: Databases, changes: int) -> float:
-    workspace = prepare(databases, "memory_base", "memory", changes)
+    prepare(databases, "memory_base", changes)
+    workspace = databases.workspace(databases.create("memory", template="memory_base"))
     make_plan(workspace)  # compiles the project, which takes more memory than all that is measured
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.memory"],

@@ -66,9 +66,9 @@ class Databases:
         """What names the database to Rollcall."""
         return {"ROLLCALL_DATABASE_URL": url, "ROLLCALL_STATE_DIR": str(self.folder / "state")}
 
-    def workspace(self, url: str) -> Workspace:
-        """The project is compiled when it is first asked for SQL: see `compiled`."""
-        return Workspace(load_settings(environment=self.environment(url)))
+    def workspace(self, url: str, variables: str = "{}") -> Workspace:
+        """The project is compiled when it is first asked for SQL. variables: as in ``ROLLCALL_VARS``."""
+        return Workspace(load_settings(environment=self.environment(url) | {"ROLLCALL_VARS": variables}))
 
     def migrated(self, workspace: Workspace) -> None:
         """Migrate as `rollcall migrate` does, then refresh the statistics."""

@@ -49,6 +49,9 @@ ROOMY = {
 }
 
 
+SEVERAL = {"batch_connections": 2, "first_batch_rows": 2, "largest_batch_rows": 2}
+
+
 def settings_of(url: str, state: Path, **variables: Any) -> Settings:
     return load_settings(
         yaml.safe_dump(variables),
@@ -447,12 +450,17 @@ def test_the_command_says_what_it_saw(database: str, tmp_path: Path) -> None:
 # --- for minutes ------------------------------------------------------------------------------------
 
 
+def connections(seed: int) -> dict[str, int]:
+    """Every other seed is cleaned on two connections."""
+    return SEVERAL if seed % 2 else {}
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("seed", range(1, 21))
 def test_five_hundred_agents(database: str, tmp_path: Path, seed: int) -> None:
     options = Options(agents=500, seconds=60, speed=30, seed=seed, create=True, migrate=True, clean_every=3)
-    report = run(settings_of(database, tmp_path, **ROOMY), options)
+    report = run(settings_of(database, tmp_path, **ROOMY, **connections(seed)), options)
     assert_holds(report)
     assert report.failures == []
     assert report.judgement.closed_dead >= 50
@@ -472,7 +480,7 @@ def test_the_clean_up_is_killed_at_random(database: str, tmp_path: Path, seed: i
         clean_every=1,
         kill_every=1.5,
     )
-    report = run(settings_of(database, tmp_path, **ROOMY), options)
+    report = run(settings_of(database, tmp_path, **ROOMY, **connections(seed)), options)
     assert_holds(report)
     assert report.failures == []
     assert report.clean_ups.kills >= 30
