@@ -192,9 +192,7 @@ class Batches:
         return self._is_over.is_set()
 
     def take(self, rows: int) -> Sequence[Item]:
-        """The next items, at most so many; none when there are no more, or nothing more shall be done."""
-        if self.is_over or self._given_up:
-            return []
+        """The next items, at most so many."""
         with self._supply:
             return list(itertools.islice(self._items, rows))
 
