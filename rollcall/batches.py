@@ -12,6 +12,7 @@ batch after the other on it. There is one of them, or as many as `batch_connecti
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import threading
@@ -33,6 +34,7 @@ Item = dict[str, Any]
 
 HOLD_POLL_SECONDS = 0.5
 LOCK_SHARE = 0.5  # of the time that a statement may take: it would be cancelled as too slow otherwise
+CANCEL_SECONDS = 5
 PLANS_SECONDS = 10  # a statement's plan is kept for so long: our own tables grow meanwhile
 ROUND_TRIPS = 4  # to the server while a batch holds its rows: fewer rows would not make them shorter
 RECONNECTIONS = 5  # in a row; a batch whose connection is lost is undone by the server, and tried again
@@ -58,7 +60,7 @@ class BatchResult:
 
     Attributes:
         skipped: ``session_id`` and ``reason`` of each that was left alone.
-        paused_seconds: how long the run made room for others.
+        paused_seconds: how long each connection made room for others, added up.
     """
 
     run_id: str
@@ -69,7 +71,7 @@ class BatchResult:
 
 
 class Watcher:
-    """Is told how the work goes on, by one thread at a time. This one tells nobody."""
+    """Is told how the work goes on, by whichever thread knows. This one tells nobody."""
 
     def advanced(self, done: int, total: int) -> None:
         """A batch ended: so many of so many sessions are dealt with."""
@@ -123,7 +125,9 @@ class Batches:
         }
         self._result = result
         self._watcher = watcher or Watcher()
+        self._workers: Sequence[_Worker] = ()
         self._items: Iterator[Item] = iter(())
+        self._spare: list[Item] = []  # read to see that it is another agent's
         self._later: list[tuple[Item, str]] = []
         self._refusals = 0
         self._given_up: str | None = None
@@ -140,15 +144,19 @@ class Batches:
             Refused: the lease was lost.
             psycopg.Error: something that no other row would fare better with; what was committed stays.
         """
-        workers = [_Worker(self) for _ in range(max(1, int(self.settings["batch_connections"])))]
+        self._workers = [_Worker(self) for _ in range(int(self.settings["batch_connections"]))]
         try:
-            self._pass(workers, iter(items))
+            for worker in self._workers:
+                worker.connect()
+            self._pass(self._workers, iter(items))
             for _ in self._passes_at_the_end():
                 again, self._later = self._later, []
-                self._pass(workers, (item for item, _ in again))
+                self._pass(
+                    self._workers[:1], (item for item, _ in again)
+                )  # in nobody's way, not our own either
             self._report_later()
         finally:
-            for worker in workers:
+            for worker in self._workers:
                 worker.close()
 
     def _pass(self, workers: Sequence[_Worker], items: Iterator[Item]) -> None:
@@ -160,7 +168,7 @@ class Batches:
             self._at_once(workers)
         if self._given_up:
             later, self._later = self._later, []
-            self.give_up(itertools.chain(items, (item for item, _ in later)), self._given_up)
+            self.give_up(itertools.chain(self._spare, items, (item for item, _ in later)), self._given_up)
 
     def _at_once(self, workers: Sequence[_Worker]) -> None:
         with ThreadPoolExecutor(len(workers), "batches") as pool:
@@ -168,7 +176,9 @@ class Batches:
                 for ended in as_completed([pool.submit(worker.work) for worker in workers]):
                     ended.result()
             except BaseException:
-                self._is_over.set()  # each ends with the batch that it is at
+                self._is_over.set()
+                for worker in workers:
+                    worker.cancel()
                 raise
 
     def _passes_at_the_end(self) -> Iterator[None]:
@@ -191,10 +201,26 @@ class Batches:
         """Whether another worker failed, or somebody ended the run."""
         return self._is_over.is_set()
 
+    def process_ids(self) -> list[int]:
+        """Of the server, at work for us."""
+        return [worker.process_id for worker in self._workers]
+
     def take(self, rows: int) -> Sequence[Item]:
-        """The next items, at most so many."""
+        """The next items, so many; those of one agent together, where two connections would each get some.
+
+        An agent's sessions are judged together: were the newest closed first, an older one would seem to
+        be the newest, and to need another repair than the planned one.
+        """
         with self._supply:
-            return list(itertools.islice(self._items, rows))
+            batch = [*self._spare, *itertools.islice(self._items, rows - len(self._spare))]
+            self._spare = []
+            if len(self._workers) > 1:
+                for item in itertools.islice(self._items, int(self.settings["largest_batch_rows"])):
+                    if batch[-1].get("agent_id") is None or item["agent_id"] != batch[-1]["agent_id"]:
+                        self._spare = [item]
+                        break
+                    batch.append(item)
+            return batch
 
     def reason_to_stop(self) -> str | None:
         """Wait while something holds the work; gives why nothing more is done, if nothing more is."""
@@ -235,9 +261,10 @@ class Batches:
             self._watcher.advanced(self._result.changed + len(self._result.skipped), self._result.planned)
 
     def pause(self, seconds: float) -> None:
+        began = time.monotonic()
         self._is_over.wait(seconds)
         with self._lock:
-            self._result.paused_seconds += seconds
+            self._result.paused_seconds += time.monotonic() - began
 
     def _wait_while_held(self) -> str | None:
         """Wait while something says so; gives why nothing more is done, when it says so for too long."""
@@ -298,14 +325,39 @@ class _Worker:
     def __init__(self, batches: Batches) -> None:
         self._batches = batches
         self._settings = batches.settings
-        self._connection: Connection | None = None
+        self._connection: Connection
         self._rows = int(self._settings["first_batch_rows"])
         self._connections_lost = 0
         self._planned_at = 0.0
         self._round_trip = math.inf
+        self.process_id = 0
+        self._at_work = threading.Lock()
+
+    def connect(self) -> None:
+        """Connect, so that no statement is planned anew for every batch: no pooler is in between."""
+        self._connection = self._batches.workspace.database.connect()
+        self._connection.prepare_threshold = 0
+        self._connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+        self._connection.read_only = False
+        self.process_id = self._connection.info.backend_pid
+        self._planned_at = time.monotonic()
 
     def work(self) -> None:
         """Take batches until there are no more."""
+        with self._at_work:
+            self._work()
+
+    def cancel(self) -> None:
+        """End the statement that another thread waits for."""
+        with contextlib.suppress(psycopg.Error):
+            self._connection.cancel_safe(timeout=CANCEL_SECONDS)
+
+    def close(self) -> None:
+        """Close the connection, unless a thread that nobody waited for still uses it."""
+        if hasattr(self, "_connection") and self._at_work.acquire(blocking=False):
+            self._connection.close()
+
+    def _work(self) -> None:
         batches = self._batches
         stack: list[Sequence[Item]] = []
         while batch := stack.pop() if stack else batches.take(self._rows):
@@ -315,20 +367,6 @@ class _Worker:
             if batches.is_over:
                 return
             stack += reversed(self._attempt(batch))
-
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-
-    def _connected(self) -> Connection:
-        """A connection that does not plan each statement for every batch: no pooler is in between."""
-        if self._connection is None:
-            self._connection = self._batches.workspace.database.connect()
-            self._connection.prepare_threshold = 0
-            self._connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
-            self._connection.read_only = False
-            self._planned_at = time.monotonic()
-        return self._connection
 
     def _discard_old_plans(self, connection: Connection) -> None:
         if time.monotonic() - self._planned_at > PLANS_SECONDS:
@@ -349,7 +387,7 @@ class _Worker:
 
     def _after(self, error: psycopg.Error, batch: Sequence[Item]) -> list[Sequence[Item]]:
         state = error.sqlstate or ""
-        if self._connection is None or self._connection.closed:
+        if self._connection.closed:
             self._reconnect(error)
             return [batch]
         if state == READ_ONLY or (state.startswith(FATAL_CLASSES) and state != "57014"):
@@ -375,7 +413,7 @@ class _Worker:
     def _transaction(self, batch: Sequence[Item]) -> tuple[int, dict[str, str]]:
         """How many sessions were locked, and why some of them were left alone."""
         batches = self._batches
-        connection = self._connected()
+        connection = self._connection
         self._discard_old_plans(connection)
         batches.look_around(connection)
         began = time.monotonic()
@@ -390,7 +428,7 @@ class _Worker:
             locked = set(fetch(connection, batches.sql["lock_sessions"], [keys])[0]["locked"])
             ours = [item for item in batch if item["session_id"] in locked]
             left_alone = batches.judge_and_change(connection, ours) if ours else []
-            waiting = fetch(connection, batches.sql["waiting_for_us"])[0]["waiting"]
+            waiting = fetch(connection, batches.sql["waiting_for_us"], [batches.process_ids()])[0]["waiting"]
         held = time.monotonic() - began - ROUND_TRIPS * self._round_trip
         batches.put_off([item for item in batch if item["session_id"] not in locked], LOCKED)
         self._adapt(held, len(batch), waiting)
@@ -412,7 +450,7 @@ class _Worker:
         if self._connections_lost > RECONNECTIONS:
             raise error
         self._batches.run.check_lease(self._batches.run.connection)
-        self._connection = None
+        self.connect()
         self._rows = max(1, self._rows // 2)
 
 

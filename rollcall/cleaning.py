@@ -7,6 +7,7 @@ back in between is left alone and reported. How batches are made, see `rollcall.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -133,17 +134,19 @@ class _Repair:
         self._rung_sql = workspace.project.sql("rung_sessions")
         self._feed = 0
         self._feed_read_at = -FEED_SECONDS
+        self._looking = threading.Lock()
 
     def look_around(self, connection: Connection) -> None:
         """Whether the feed is silent: that reads the whole floor, and nobody shall wait for it."""
-        if time.monotonic() - self._feed_read_at < FEED_SECONDS:
-            return
-        with connection.transaction():
-            connection.execute("set transaction read only")
-            _set(connection, "lock_timeout", self._lock_timeout)
-            _set(connection, "rollcall.judged_at", self._judged_at)
-            self._feed = fetch(connection, self._feed_sql)[0]["contradicting_calls"]
-        self._feed_read_at = time.monotonic()
+        with self._looking:
+            if time.monotonic() - self._feed_read_at < FEED_SECONDS:
+                return
+            with connection.transaction():
+                connection.execute("set transaction read only")
+                _set(connection, "lock_timeout", self._lock_timeout)
+                _set(connection, "rollcall.judged_at", self._judged_at)
+                self._feed = fetch(connection, self._feed_sql)[0]["contradicting_calls"]
+            self._feed_read_at = time.monotonic()
 
     def settings_of_batch(self) -> dict[str, str]:
         """The instant to judge at, and what the whole floor said."""

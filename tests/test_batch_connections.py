@@ -10,8 +10,9 @@ import psycopg
 import pytest
 
 from rollcall import flags
-from rollcall.batches import Watcher
+from rollcall.batches import Watcher, _Worker
 from rollcall.cleaning import CleaningResult, _Repair, clean
+from rollcall.errors import ConnectionFailed
 from rollcall.ledger import open_run
 from rollcall.undo import undo
 from rollcall.verification import verify
@@ -20,7 +21,7 @@ from tests.floor import Floor, drop_trigger, floor, make_trigger
 
 __all__ = ["floor"]
 
-JUDGE = _Repair.judge_and_change
+TRANSACTION = _Worker._transaction
 
 
 def several(floor: Floor, connections: int = 2, **variables: Any) -> Workspace:
@@ -28,25 +29,25 @@ def several(floor: Floor, connections: int = 2, **variables: Any) -> Workspace:
     return floor.with_settings(batch_connections=connections, **small)
 
 
-@pytest.fixture
-def together(monkeypatch: pytest.MonkeyPatch) -> set[int]:
-    """The first batches of two connections wait for each other; gives the server processes that worked."""
-    both, backends = threading.Barrier(2), set[int]()
+@pytest.fixture(autouse=True)
+def at_work(monkeypatch: pytest.MonkeyPatch) -> set[int]:
+    """The first batches of two connections wait for each other; the server's processes that work."""
+    both, seen = threading.Barrier(2), set[int]()
 
-    def judge(repair: Any, connection: Any, items: Any) -> Any:
-        if len(backends) < 2:
-            backends.add(connection.info.backend_pid)
+    def transaction(worker: _Worker, batch: Any) -> Any:
+        if len(worker._batches.process_ids()) > 1 and worker.process_id not in seen and len(seen) < 2:
+            seen.add(worker.process_id)
             both.wait(20)
-        return JUDGE(repair, connection, items)
+        return TRANSACTION(worker, batch)
 
-    monkeypatch.setattr(_Repair, "judge_and_change", judge)
-    return backends
+    monkeypatch.setattr(_Worker, "_transaction", transaction)
+    return seen
 
 
-def test_two_connections_change_each_row_once_at_the_same_time(floor: Floor, together: set[int]) -> None:
+def test_two_connections_change_each_row_once_at_the_same_time(floor: Floor, at_work: set[int]) -> None:
     sessions = {floor.session() for _ in range(21)}
     result = floor.clean(workspace=several(floor))
-    assert (result.changed, result.skipped, len(together)) == (21, [], 2)
+    assert (result.changed, result.skipped, len(at_work)) == (21, [], 2)
     assert floor.changes() == sorted((result.run_id, session) for session in sessions)
     assert max(floor.batches()) == 2
     proof = verify(floor.workspace, result.run_id).proof
@@ -72,12 +73,13 @@ def test_what_one_connection_cannot_have_is_tried_again_at_the_end_and_reported(
     assert len(floor.rows("select 1 from rollcall_ops.skips")) == 2
 
 
-def test_an_undo_on_two_connections_restores_every_row(floor: Floor) -> None:
+def test_an_undo_on_two_connections_restores_every_row(floor: Floor, at_work: set[int]) -> None:
     for _ in range(15):
         floor.session()
     damaged = floor.digest()
     run_id = floor.clean().run_id
     result = undo(several(floor), run_id, approved_by="me")
+    assert len(at_work) == 2
     assert (result.changed, result.conflicts, floor.digest()) == (15, [], damaged)
 
 
@@ -86,7 +88,7 @@ def test_what_fails_on_one_connection_ends_the_others_and_keeps_what_was_done(
 ) -> None:
     for _ in range(40):
         floor.session()
-    calls = 0
+    calls, judge_and_change = 0, _Repair.judge_and_change
 
     def judge(repair: Any, connection: Any, items: Any) -> Any:
         nonlocal calls
@@ -94,7 +96,7 @@ def test_what_fails_on_one_connection_ends_the_others_and_keeps_what_was_done(
         if calls == 3:
             connection.execute("do $$ begin raise 'no space left' using errcode = '53100'; end $$")
         time.sleep(0.05)
-        return JUDGE(repair, connection, items)
+        return judge_and_change(repair, connection, items)
 
     monkeypatch.setattr(_Repair, "judge_and_change", judge)
     with pytest.raises(psycopg.errors.DiskFull):
@@ -142,7 +144,7 @@ def test_what_holds_the_work_holds_every_connection_and_is_said_once(floor: Floo
         with open_run(workspace, "clean") as run:
             results.append(clean(workspace, run, plan, listener))
 
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=work, daemon=True)
     thread.start()
     assert listener.waits.wait(20)
     time.sleep(1.5)
@@ -150,9 +152,8 @@ def test_what_holds_the_work_holds_every_connection_and_is_said_once(floor: Floo
     flags.switch(floor.workspace, "pause_cleaning", on=False)
     thread.join()
     assert results[0].changed == 20
-    said = list(dict.fromkeys(listener.reasons))
-    assert said == ["paused: flag pause_cleaning is on, set by postgres", None]
-    assert listener.reasons.count(None) == 1
+    assert set(listener.reasons[:-1]) == {"paused: flag pause_cleaning is on, set by postgres"}
+    assert listener.reasons[-1] is None
 
 
 def test_what_ends_the_run_while_it_is_held_changes_nothing(
@@ -176,19 +177,93 @@ def test_what_ends_the_run_while_it_is_held_changes_nothing(
     assert floor.rows("select 1 from rollcall_ops.skips") == []
 
 
-def test_a_distant_server_makes_no_batch_smaller(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every answer takes 20 ms to reach us: that is no reason to change one row at a time."""
-    for _ in range(30):
+def test_an_agents_sessions_are_one_batch_however_many_connections(floor: Floor) -> None:
+    """What an agent did counts for the newest one: closed first, an older one would take its place."""
+    kept: list[list[str]] = []
+    for _ in range(6):
+        agent = floor.agent()
+        floor.call(agent, 190, connected=189, ended=185)
+        kept.append([floor.session(agent, seen=seen, login=seen + 30) for seen in (900, 600, 200)])
+    workspace = several(floor, largest_batch_rows=10)
+    result = floor.clean(workspace=workspace)
+    assert (result.changed, result.skipped) == (18, [])
+    query = "select array_agg(session_id order by session_id) from rollcall_ops.changes group by xmin::text"
+    batches = [set(keys) for (keys,) in floor.rows(query)]
+    for sessions in kept:
+        assert sum(bool(batch & set(sessions)) for batch in batches) == 1
+
+
+def test_who_of_us_waits_for_another_of_us_makes_no_batch_smaller(floor: Floor) -> None:
+    """A trigger of the application's counts in one row: our connections wait for each other there."""
+    for _ in range(24):
         floor.session()
-    wait = psycopg.Connection.wait
+    floor.rows("create table counted (sessions int)")
+    floor.rows("insert into counted values (0)")
+    make_trigger(floor, "perform pg_sleep(0.01); update counted set sessions = sessions + 1; return new;")
+    try:
+        result = floor.clean(workspace=several(floor, lock_timeout_ms=2_000, batch_goal_ms=1_000))
+    finally:
+        drop_trigger(floor)
+        floor.rows("drop table counted")
+    assert (result.changed, result.skipped, result.paused_seconds) == (24, [], 0)
+    assert floor.batches() == [2] * 12
+
+
+def test_a_connection_that_is_not_to_be_had_ends_the_run_before_it_began(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    floor.session()
+    calls, connect = 0, _Worker.connect
+
+    def once(worker: _Worker) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise ConnectionFailed("too many connections for role", "ask for fewer")
+        connect(worker)
+
+    monkeypatch.setattr(_Worker, "connect", once)
+    with pytest.raises(ConnectionFailed):
+        floor.clean(workspace=several(floor))
+    assert floor.changes() == []
+
+
+def test_who_ends_the_run_waits_for_no_statement(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C: what the connections are at is cancelled, and undone by the server."""
+    for _ in range(8):
+        floor.session()
+    make_trigger(floor, "perform pg_sleep(20); return new;")
+
+    def ended(futures: Any) -> Any:
+        while len(floor.rows("select 1 from pg_stat_activity where wait_event = 'PgSleep'")) < 2:
+            time.sleep(0.02)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rollcall.batches.as_completed", ended)
+    began = time.monotonic()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            floor.clean(workspace=several(floor, lock_timeout_ms=60_000))
+    finally:
+        drop_trigger(floor)
+    assert time.monotonic() - began < 15
+    assert floor.changes() == []
+
+
+def test_a_distant_server_makes_no_batch_smaller(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every answer takes 100 ms to reach us: that is no reason to change a row at a time."""
+    for _ in range(40):
+        floor.session()
+    workspace = floor.with_settings(first_batch_rows=10, batch_growth=1, batch_goal_ms=300)
+    plan, wait = floor.plan(), psycopg.Connection.wait
 
     def slow(connection: Any, *arguments: Any, **named: Any) -> Any:
-        time.sleep(0.02)
+        time.sleep(0.1)
         return wait(connection, *arguments, **named)
 
-    workspace, plan = floor.with_settings(first_batch_rows=10, batch_growth=1, batch_goal_ms=30), floor.plan()
+    monkeypatch.setattr(_Worker, "_transaction", TRANSACTION)
     monkeypatch.setattr(psycopg.Connection, "wait", slow)
     with open_run(workspace, "clean") as run:
         result = clean(workspace, run, plan)
-    assert result.changed == 30
-    assert min(floor.batches()) >= 8
+    assert result.changed == 40
+    assert floor.batches() == [10, 11, 12, 7]
