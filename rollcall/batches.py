@@ -151,9 +151,8 @@ class Batches:
             self._pass(self._workers, iter(items))
             for _ in self._passes_at_the_end():
                 again, self._later = self._later, []
-                self._pass(
-                    self._workers[:1], (item for item, _ in again)
-                )  # in nobody's way, not our own either
+                one = self._workers[:1]  # which cannot be in its own way
+                self._pass(one, (item for item, _ in again))
             self._report_later()
         finally:
             for worker in self._workers:
