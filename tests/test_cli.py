@@ -132,6 +132,8 @@ def test_a_mapped_column_that_does_not_exist(database: str, tmp_path: Path) -> N
         ("{not_working_statuses: [offline, break]}", "break is in the working statuses and in"),
         ("{closed_status: gone}", "closed_status is gone, which not_working_statuses does not have"),
         ("{app_time_zone: Mars/Olympus}", "names no time zone"),
+        ("{batch_connections: 1.5}", "batch_connections must be a whole number from 1 to 1024"),
+        ("{index_build_processes: 1025}", "index_build_processes must be a whole number from 1 to 1024"),
     ],
 )
 def test_a_configuration_that_cannot_work(variables: str, part: str) -> None:
