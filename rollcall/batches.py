@@ -125,7 +125,7 @@ class Batches:
         }
         self._result = result
         self._watcher = watcher or Watcher()
-        self._workers: Sequence[_Worker] = ()
+        self._workers: list[_Worker] = []
         self._items: Iterator[Item] = iter(())
         self._spare: list[Item] = []  # read to see that it is another agent's
         self._later: list[tuple[Item, str]] = []
@@ -144,10 +144,9 @@ class Batches:
             Refused: the lease was lost.
             psycopg.Error: something that no other row would fare better with; what was committed stays.
         """
-        self._workers = [_Worker(self) for _ in range(int(self.settings["batch_connections"]))]
         try:
-            for worker in self._workers:
-                worker.connect()
+            for _ in range(int(self.settings["batch_connections"])):
+                self._workers.append(_Worker(self))
             self._pass(self._workers, iter(items))
             for _ in self._passes_at_the_end():
                 again, self._later = self._later, []
@@ -324,13 +323,11 @@ class _Worker:
     def __init__(self, batches: Batches) -> None:
         self._batches = batches
         self._settings = batches.settings
-        self._connection: Connection
         self._rows = int(self._settings["first_batch_rows"])
         self._connections_lost = 0
-        self._planned_at = 0.0
         self._round_trip = math.inf
-        self.process_id = 0
         self._at_work = threading.Lock()
+        self.connect()
 
     def connect(self) -> None:
         """Connect, so that no statement is planned anew for every batch: no pooler is in between."""
@@ -353,7 +350,7 @@ class _Worker:
 
     def close(self) -> None:
         """Close the connection, unless a thread that nobody waited for still uses it."""
-        if hasattr(self, "_connection") and self._at_work.acquire(blocking=False):
+        if self._at_work.acquire(blocking=False):
             self._connection.close()
 
     def _work(self) -> None:
