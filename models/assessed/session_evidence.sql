@@ -111,7 +111,17 @@ with_referenced_call as (
             s.latest_possible_at, referenced.latest_possible_at, s.agents_calls_latest_possible_at
         ) as latest_possible_at
     from with_agents_calls as s
-    left join {{ ref('stg_agents') }} as agents on agents.agent_id = s.agent_id
+    -- looked up: a batch of the clean-up has few agents, and reads no others
+    left join lateral (
+        select
+            a.agent_id,
+            a.is_active,
+            a.role,
+            a.is_ai_agent
+        from {{ ref('stg_agents') }} as a
+        where a.agent_id = s.agent_id
+        limit 1
+    ) as agents on true
     left join {{ ref('stg_call_sessions') }} as referenced on referenced.call_id = s.current_call_id
 )
 
