@@ -7,7 +7,8 @@ again. A row that somebody else holds, or that a ringing call protects, is tried
 row that the database refuses stops nobody else. All are reported.
 
 `Batches` knows what is to be done and what was done; each `_Worker` has a connection, and makes one
-batch after the other on it. There is one of them, or as many as `batch_connections` says.
+batch after the other on it. `batch_connections` of them always work, and up to `quiet_batch_connections`
+while nobody else uses the server: more are quicker, and only then does nobody notice.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any
 import psycopg
 
 from rollcall.database import Connection, Row, fetch, reason_of, take_role, text_array
+from rollcall.errors import ConnectionFailed
 from rollcall.ledger import Run
 from rollcall.workspace import Workspace
 
@@ -83,8 +85,7 @@ class Watcher:
 class Batches:
     """Works through sessions in batches.
 
-    Several connections work at once where `batch_connections` says so; what is given here is called by
-    all of them, and must not mind.
+    Several connections may work at once; what is given here is called by all of them, and must not mind.
 
     Args:
         result: filled in; what is planned is there already.
@@ -111,7 +112,7 @@ class Batches:
         self.settings_of_batch = settings_of_batch
         self.settings = workspace.settings.variables
         # compiled beforehand: a transaction that stands still for long is ended by the server
-        names = ("lock_sessions", "existing_sessions", "waiting_for_us", "holds")
+        names = ("lock_sessions", "existing_sessions", "waiting_for_us", "holds", "quiet")
         self.sql = {name: workspace.project.sql(name) for name in names}
         self.lock_timeout = str(max(1, int(self.settings["lock_timeout_ms"] * LOCK_SHARE)))
         time_out = str(max(2, int(self.settings["lock_timeout_ms"])))
@@ -133,6 +134,8 @@ class Batches:
         self._given_up: str | None = None
         self._looked_at = 0.0
         self._is_over = threading.Event()
+        self._is_quiet = self._is_exhausted = False
+        self._news = threading.Condition()  # for who waits until it is quiet, or until there is no more to do
         self._lock = threading.Lock()  # of the books, never while the database is asked ...
         self._supply = threading.Lock()  # ... of the items, which may be read from it ...
         self._gate = threading.Lock()  # ... and who waits while something holds the work waits for all
@@ -145,8 +148,7 @@ class Batches:
             psycopg.Error: something that no other row would fare better with; what was committed stays.
         """
         try:
-            for _ in range(int(self.settings["batch_connections"])):
-                self._workers.append(_Worker(self))
+            self._employ()
             self._pass(self._workers, iter(items))
             for _ in self._passes_at_the_end():
                 again, self._later = self._later, []
@@ -157,9 +159,19 @@ class Batches:
             for worker in self._workers:
                 worker.close()
 
+    def _employ(self) -> None:
+        """As many workers as are of use; those that help while it is quiet only if they are to be had."""
+        always = int(self.settings["batch_connections"])
+        useful = math.ceil(self._result.planned / self.settings["first_batch_rows"])
+        for _ in range(max(1, min(always, useful))):
+            self._workers.append(_Worker(self))
+        with contextlib.suppress(ConnectionFailed):
+            for _ in range(always, min(int(self.settings["quiet_batch_connections"]), useful)):
+                self._workers.append(_Worker(self, helps=True))
+
     def _pass(self, workers: Sequence[_Worker], items: Iterator[Item]) -> None:
         """Work through the items; what cannot be had now is kept for later."""
-        self._items = items
+        self._items, self._is_exhausted = items, False
         if len(workers) == 1:
             workers[0].work()
         else:
@@ -175,6 +187,7 @@ class Batches:
                     ended.result()
             except BaseException:
                 self._is_over.set()
+                self._tell()
                 for worker in workers:
                     worker.cancel()
                 raise
@@ -218,12 +231,28 @@ class Batches:
                         self._spare = [item]
                         break
                     batch.append(item)
-            return batch
+            self._is_exhausted = not batch
+        if not batch:
+            self._tell()
+        return batch
+
+    def wait_for_quiet(self) -> None:
+        """Until nobody else uses the server, or nothing more is to be done."""
+        with self._news:
+            self._news.wait_for(
+                lambda: self._is_quiet or self._is_exhausted or self.is_over or self._given_up is not None
+            )
+
+    def _tell(self) -> None:
+        with self._news:
+            self._news.notify_all()
 
     def reason_to_stop(self) -> str | None:
         """Wait while something holds the work; gives why nothing more is done, if nothing more is."""
         with self._gate:
             self._given_up = self._given_up or self._wait_while_held() or self._too_many_refusals()
+        if self._given_up:
+            self._tell()
         return self._given_up
 
     def give_up(self, items: Iterable[Item], reason: str) -> None:
@@ -281,8 +310,16 @@ class Batches:
             self.pause(HOLD_POLL_SECONDS)
         if was_held:
             self._watcher.held(None)
+        self._look_who_helps()
         self._looked_at = time.monotonic()
         return None
+
+    def _look_who_helps(self) -> None:
+        if any(worker.helps for worker in self._workers):
+            ours = [*self.process_ids(), self.run.connection.info.backend_pid]
+            asked = [ours, float(self.settings["quiet_seconds"])]
+            self._is_quiet = fetch(self.run.connection, self.sql["quiet"], asked)[0]["is_quiet"]
+            self._tell()
 
     def _too_many_refusals(self) -> str | None:
         if self._refusals < self.settings["refusals_in_a_row_max"]:
@@ -318,9 +355,14 @@ class Batches:
 
 
 class _Worker:
-    """One connection that makes one batch after the other, of a size that it finds for itself."""
+    """One connection that makes one batch after the other, of a size that it finds for itself.
 
-    def __init__(self, batches: Batches) -> None:
+    Args:
+        helps: works only while nobody else uses the server.
+    """
+
+    def __init__(self, batches: Batches, helps: bool = False) -> None:
+        self.helps = helps
         self._batches = batches
         self._settings = batches.settings
         self._rows = int(self._settings["first_batch_rows"])
@@ -356,13 +398,18 @@ class _Worker:
     def _work(self) -> None:
         batches = self._batches
         stack: list[Sequence[Item]] = []
-        while batch := stack.pop() if stack else batches.take(self._rows):
+        while batch := stack.pop() if stack else self._take():
             if reason := batches.reason_to_stop():
                 batches.give_up(itertools.chain(batch, *stack), reason)
                 return
             if batches.is_over:
                 return
             stack += reversed(self._attempt(batch))
+
+    def _take(self) -> Sequence[Item]:
+        if self.helps:
+            self._batches.wait_for_quiet()
+        return self._batches.take(self._rows)
 
     def _discard_old_plans(self, connection: Connection) -> None:
         if time.monotonic() - self._planned_at > PLANS_SECONDS:

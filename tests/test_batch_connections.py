@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+import uuid
 from typing import Any
 
 import psycopg
@@ -12,6 +14,7 @@ import pytest
 from rollcall import flags
 from rollcall.batches import Watcher, _Worker
 from rollcall.cleaning import CleaningResult, _Repair, clean
+from rollcall.database import fetch
 from rollcall.errors import ConnectionFailed
 from rollcall.ledger import open_run
 from rollcall.undo import undo
@@ -209,20 +212,25 @@ def test_who_of_us_waits_for_another_of_us_makes_no_batch_smaller(floor: Floor) 
     assert floor.batches() == [2] * 12
 
 
-def test_a_connection_that_is_not_to_be_had_ends_the_run_before_it_began(
-    floor: Floor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    floor.session()
+def only_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     calls, connect = 0, _Worker.connect
 
     def once(worker: _Worker) -> None:
         nonlocal calls
         calls += 1
-        if calls == 2:
+        if calls > 1:
             raise ConnectionFailed("too many connections for role", "ask for fewer")
         connect(worker)
 
     monkeypatch.setattr(_Worker, "connect", once)
+
+
+def test_a_connection_that_is_not_to_be_had_ends_the_run_before_it_began(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(4):
+        floor.session()
+    only_one_connection(monkeypatch)
     with pytest.raises(ConnectionFailed):
         floor.clean(workspace=several(floor))
     assert floor.changes() == []
@@ -267,3 +275,121 @@ def test_a_distant_server_makes_no_batch_smaller(floor: Floor, monkeypatch: pyte
         result = clean(workspace, run, plan)
     assert result.changed == 40
     assert floor.batches() == [10, 11, 12, 7]
+
+
+def quietly(floor: Floor, **variables: Any) -> Workspace:
+    """One connection always, and another one that helps."""
+    return several(floor, 1, quiet_batch_connections=2, batch_goal_ms=1_000, **variables)
+
+
+def test_another_connection_helps_while_nobody_else_uses_the_server(floor: Floor, at_work: set[int]) -> None:
+    sessions = {floor.session() for _ in range(21)}
+    with floor.connect() as application:
+        application.execute("select 1")
+        result = floor.clean(workspace=quietly(floor, quiet_seconds=0))
+    assert (result.changed, result.skipped, len(at_work)) == (21, [], 2)
+    assert floor.changes() == sorted((result.run_id, session) for session in sessions)
+
+
+class Workers:
+    """Who did each batch; something is done before one of them, on its connection."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ids: list[int] = []
+        self.before: dict[int, Any] = {}
+        self._lock = threading.Lock()
+        monkeypatch.setattr("rollcall.batches.HOLD_POLL_SECONDS", 0)
+        monkeypatch.setattr(_Worker, "_transaction", lambda worker, batch: self.transaction(worker, batch))
+
+    def transaction(self, worker: _Worker, batch: Any) -> Any:
+        with self._lock:
+            self.ids.append(worker.process_id)
+            self.before.get(len(self.ids), lambda: None)()
+        time.sleep(0.02)
+        return TRANSACTION(worker, batch)
+
+
+def test_it_does_not_while_somebody_does_and_what_they_did_is_not_long_ago(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(20):
+        floor.session()
+    workers = Workers(monkeypatch)
+    with floor.connect():
+        result = floor.clean(workspace=quietly(floor, quiet_seconds=600))
+    assert (result.changed, len(workers.ids), len(set(workers.ids))) == (20, 10, 1)
+
+
+def test_it_ends_to_help_when_somebody_comes_and_begins_when_they_are_gone(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(120):
+        floor.session()
+    workers = Workers(monkeypatch)
+    with contextlib.ExitStack() as stack:
+        workers.before = {15: lambda: stack.enter_context(floor.connect()), 35: stack.close}
+        result = floor.clean(workspace=quietly(floor, quiet_seconds=600))
+    first, busy, last = workers.ids[:14], workers.ids[18:34], workers.ids[38:]
+    assert (result.changed, len(workers.ids)) == (120, 60)
+    assert [len(set(ids)) for ids in (first, busy, last)] == [2, 1, 2]
+
+
+def test_nobody_helps_whom_the_server_does_not_tell_who_is_at_work(floor: Floor) -> None:
+    query, name = floor.workspace.project.sql("quiet"), f"blind_{uuid.uuid4().hex[:8]}"
+    with contextlib.closing(floor.workspace.database.connect()) as ours, floor.connect():
+        own = ours.info.backend_pid
+
+        def is_quiet(seconds: float) -> bool:
+            return bool(fetch(ours, query, [[own], seconds])[0]["is_quiet"])
+
+        assert not is_quiet(10), "the other one came a moment ago"
+        assert is_quiet(0)
+        ours.execute(f"create role {name}")
+        try:
+            ours.execute(f"set role {name}")
+            assert not is_quiet(0)
+        finally:
+            ours.execute("reset role")
+            ours.execute(f"drop role {name}")
+
+
+def test_who_would_help_and_has_no_connection_is_not_needed(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(8):
+        floor.session()
+    only_one_connection(monkeypatch)
+    assert floor.clean(workspace=quietly(floor)).changed == 8
+
+
+def test_what_fails_while_another_connection_waits_for_quiet_ends_it_too(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(20):
+        floor.session()
+    workers = Workers(monkeypatch)
+
+    def fail() -> None:
+        raise psycopg.errors.DiskFull("no space left")
+
+    workers.before = {3: fail}
+    with floor.connect(), pytest.raises(psycopg.errors.DiskFull):
+        floor.clean(workspace=quietly(floor, quiet_seconds=600))
+    assert len(floor.changes()) == 4
+
+
+def test_what_gives_up_while_another_connection_waits_for_quiet_ends_it_too(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Workers(monkeypatch)
+    for _ in range(20):
+        floor.session()
+    make_trigger(floor, "raise 'no';")
+    try:
+        with floor.connect():
+            result = floor.clean(
+                workspace=quietly(floor, quiet_seconds=600, refusals_in_a_row_max=5, first_batch_rows=1)
+            )
+    finally:
+        drop_trigger(floor)
+    assert (result.changed, len(result.skipped)) == (0, 20)

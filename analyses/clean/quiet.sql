@@ -1,0 +1,15 @@
+-- Has nobody else used this database server for a while? One row. Who we may not look at (without pg_read_all_stats)
+-- may have. $1: the server processes of our own connections. $2: how long a while is, in seconds.
+select
+    not exists (
+        select 1
+        from pg_catalog.pg_stat_activity as a
+        where a.pid <> all($1::int[])
+            and a.datid is not null
+            and a.usesysid is not null
+            and coalesce(a.backend_type, 'client backend') = 'client backend'
+            and (
+                coalesce(a.state not like 'idle%', true)
+                or a.state_change > clock_timestamp() - $2::double precision * interval '1 second'
+            )
+    ) as is_quiet
