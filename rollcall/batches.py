@@ -135,6 +135,7 @@ class Batches:
         self._looked_at = 0.0
         self._is_over = threading.Event()
         self._is_quiet = self._is_exhausted = False
+        self._busy_at = -math.inf
         self._news = threading.Condition()  # for who waits until it is quiet, or until there is no more to do
         self._lock = threading.Lock()  # of the books, never while the database is asked ...
         self._supply = threading.Lock()  # ... of the items, which may be read from it ...
@@ -318,7 +319,13 @@ class Batches:
         if any(worker.helps for worker in self._workers):
             ours = [*self.process_ids(), self.run.connection.info.backend_pid]
             asked = [ours, float(self.settings["quiet_seconds"])]
-            self._is_quiet = fetch(self.run.connection, self.sql["quiet"], asked)[0]["is_quiet"]
+            now = time.monotonic()
+            try:
+                if not fetch(self.run.connection, self.sql["quiet"], asked)[0]["is_quiet"]:
+                    self._busy_at = now
+            except psycopg.errors.InsufficientPrivilege:
+                self._busy_at = now  # who may be at work we may not see
+            self._is_quiet = self._busy_at + self.settings["quiet_seconds"] <= now != self._busy_at
             self._tell()
 
     def _too_many_refusals(self) -> str | None:
@@ -398,18 +405,18 @@ class _Worker:
     def _work(self) -> None:
         batches = self._batches
         stack: list[Sequence[Item]] = []
-        while batch := stack.pop() if stack else self._take():
+        while True:
+            if self.helps:
+                batches.wait_for_quiet()
+            batch = stack.pop() if stack else batches.take(self._rows)
+            if not batch:
+                return
             if reason := batches.reason_to_stop():
                 batches.give_up(itertools.chain(batch, *stack), reason)
                 return
             if batches.is_over:
                 return
             stack += reversed(self._attempt(batch))
-
-    def _take(self) -> Sequence[Item]:
-        if self.helps:
-            self._batches.wait_for_quiet()
-        return self._batches.take(self._rows)
 
     def _discard_old_plans(self, connection: Connection) -> None:
         if time.monotonic() - self._planned_at > PLANS_SECONDS:

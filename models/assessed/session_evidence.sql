@@ -120,7 +120,8 @@ with_referenced_call as (
             a.is_ai_agent
         from {{ ref('stg_agents') }} as a
         where a.agent_id = s.agent_id
-        limit 1
+        order by a.agent_id
+        limit 1 -- without it PostgreSQL would make a join of it again
     ) as agents on true
     left join {{ ref('stg_call_sessions') }} as referenced on referenced.call_id = s.current_call_id
 )
