@@ -319,13 +319,14 @@ class Batches:
         if any(worker.helps for worker in self._workers):
             ours = [*self.process_ids(), self.run.connection.info.backend_pid]
             asked = [ours, float(self.settings["quiet_seconds"])]
-            now = time.monotonic()
             try:
-                if not fetch(self.run.connection, self.sql["quiet"], asked)[0]["is_quiet"]:
-                    self._busy_at = now
+                nobody = fetch(self.run.connection, self.sql["quiet"], asked)[0]["is_quiet"]
             except psycopg.errors.InsufficientPrivilege:
-                self._busy_at = now  # who may be at work we may not see
-            self._is_quiet = self._busy_at + self.settings["quiet_seconds"] <= now != self._busy_at
+                nobody = False  # who may be at work we may not see
+            now = time.monotonic()
+            if not nobody:
+                self._busy_at = now
+            self._is_quiet = nobody and now - self._busy_at >= self.settings["quiet_seconds"]
             self._tell()
 
     def _too_many_refusals(self) -> str | None:
