@@ -8,7 +8,8 @@ row that the database refuses stops nobody else. All are reported.
 
 `Batches` knows what is to be done and what was done; each `_Worker` has a connection, and makes one
 batch after the other on it. `batch_connections` of them always work, and up to `quiet_batch_connections`
-while nobody else uses the server: more are quicker, and only then does nobody notice.
+while nobody else uses the server: more are quicker, and only then does nobody notice. Who helps has a
+connection only meanwhile.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ RECONNECTIONS = 5  # in a row; a batch whose connection is lost is undone by the
 LOCKED = "locked by another transaction until the end"
 RINGING = "a live call of its agent kept it open until the end"
 TOO_SLOW = "judging it takes longer than anybody may wait for us (lock_timeout_ms); are the indexes there?"
+UNFINISHED = "the connection that was to change it ended"
 GONE = "no longer in the table"
 
 SET_FOR_THIS_TRANSACTION = """
@@ -161,14 +163,14 @@ class Batches:
                 worker.close()
 
     def _employ(self) -> None:
-        """As many workers as are of use; those that help while it is quiet only if they are to be had."""
+        """As many workers as are of use."""
         always = int(self.settings["batch_connections"])
         useful = math.ceil(self._result.planned / self.settings["first_batch_rows"])
         for _ in range(max(1, min(always, useful))):
             self._workers.append(_Worker(self))
-        with contextlib.suppress(ConnectionFailed):
-            for _ in range(always, min(int(self.settings["quiet_batch_connections"]), useful)):
-                self._workers.append(_Worker(self, helps=True))
+            self._workers[-1].connect()
+        for _ in range(always, min(int(self.settings["quiet_batch_connections"]), useful)):
+            self._workers.append(_Worker(self, helps=True))
 
     def _pass(self, workers: Sequence[_Worker], items: Iterator[Item]) -> None:
         """Work through the items; what cannot be had now is kept for later."""
@@ -198,7 +200,8 @@ class Batches:
         passes, deadline = 0, time.monotonic() + self.settings["ringing_wait_seconds"]
         while self._later:
             ringing = sum(reason == RINGING for _, reason in self._later)
-            if passes >= self.settings["locked_row_passes"] and not (ringing and time.monotonic() < deadline):
+            is_due = passes < self.settings["locked_row_passes"] or self._later_is_unfinished()
+            if not is_due and not (ringing and time.monotonic() < deadline):
                 break
             if ringing:
                 self._watcher.held(f"a call rings for {ringing} of the sessions")
@@ -208,6 +211,10 @@ class Batches:
             yield
             passes += 1
 
+    def _later_is_unfinished(self) -> bool:
+        """Whether some of it may have been committed without our hearing of it: it is not reported so."""
+        return any(reason == UNFINISHED for _, reason in self._later)
+
     @property
     def is_over(self) -> bool:
         """Whether another worker failed, or somebody ended the run."""
@@ -215,7 +222,7 @@ class Batches:
 
     def process_ids(self) -> list[int]:
         """Of the server, at work for us."""
-        return [worker.process_id for worker in self._workers]
+        return [worker.process_id for worker in self._workers if worker.process_id is not None]
 
     def take(self, rows: int) -> Sequence[Item]:
         """The next items, so many; those of one agent together, where two connections would each get some.
@@ -237,12 +244,18 @@ class Batches:
             self._tell()
         return batch
 
-    def wait_for_quiet(self) -> None:
-        """Until nobody else uses the server, or nothing more is to be done."""
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nobody else uses the server."""
+        return self._is_quiet
+
+    def wait_until(self, may_help: Callable[[], bool]) -> bool:
+        """Wait until who helps may do so; or not, because nothing more is to be done."""
         with self._news:
             self._news.wait_for(
-                lambda: self._is_quiet or self._is_exhausted or self.is_over or self._given_up is not None
+                lambda: may_help() or self._is_exhausted or self.is_over or self._given_up is not None
             )
+            return may_help()
 
     def _tell(self) -> None:
         with self._news:
@@ -316,18 +329,27 @@ class Batches:
         return None
 
     def _look_who_helps(self) -> None:
-        if any(worker.helps for worker in self._workers):
-            ours = [*self.process_ids(), self.run.connection.info.backend_pid]
-            asked = [ours, float(self.settings["quiet_seconds"])]
+        """Who helps is given a connection here, and not while we look who else has one."""
+        if helpers := [worker for worker in self._workers if worker.helps]:
+            self._is_quiet = self._has_been_quiet()
             try:
-                nobody = fetch(self.run.connection, self.sql["quiet"], asked)[0]["is_quiet"]
-            except psycopg.errors.InsufficientPrivilege:
-                nobody = False  # who may be at work we may not see
-            now = time.monotonic()
-            if not nobody:
-                self._busy_at = now
-            self._is_quiet = nobody and now - self._busy_at >= self.settings["quiet_seconds"]
+                for worker in helpers if self._is_quiet else ():
+                    worker.connect()
+            except ConnectionFailed:  # others have them all
+                self._is_quiet, self._busy_at = False, time.monotonic()
             self._tell()
+
+    def _has_been_quiet(self) -> bool:
+        ours = [*self.process_ids(), self.workspace.process_id_of(self.run.connection)]
+        asked = [ours, float(self.settings["quiet_seconds"])]
+        try:
+            nobody = bool(fetch(self.run.connection, self.sql["quiet"], asked)[0]["is_quiet"])
+        except psycopg.errors.InsufficientPrivilege:
+            nobody = False  # who may be at work we may not see
+        now = time.monotonic()
+        if not nobody:
+            self._busy_at = now
+        return nobody and now - self._busy_at >= self.settings["quiet_seconds"]
 
     def _too_many_refusals(self) -> str | None:
         if self._refusals < self.settings["refusals_in_a_row_max"]:
@@ -371,22 +393,25 @@ class _Worker:
 
     def __init__(self, batches: Batches, helps: bool = False) -> None:
         self.helps = helps
+        self.process_id: int | None = None
         self._batches = batches
         self._settings = batches.settings
         self._rows = int(self._settings["first_batch_rows"])
         self._connections_lost = 0
         self._round_trip = math.inf
         self._at_work = threading.Lock()
-        self.connect()
+        self._connection: Connection | None = None
 
     def connect(self) -> None:
-        """Connect, so that no statement is planned anew for every batch: no pooler is in between."""
-        self._connection = self._batches.workspace.database.connect()
-        self._connection.prepare_threshold = 0
-        self._connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
-        self._connection.read_only = False
-        self.process_id = self._connection.info.backend_pid
-        self._planned_at = time.monotonic()
+        """Connect, unless it is; ours alone, so no statement is planned anew for every batch."""
+        if self._connection is None:
+            workspace = self._batches.workspace
+            connection = workspace.database.connect()
+            connection.prepare_threshold = 0
+            connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+            connection.read_only = False
+            self._planned_at = time.monotonic()
+            self._connection, self.process_id = connection, workspace.process_id_of(connection)
 
     def work(self) -> None:
         """Take batches until there are no more."""
@@ -395,20 +420,30 @@ class _Worker:
 
     def cancel(self) -> None:
         """End the statement that another thread waits for."""
-        with contextlib.suppress(psycopg.Error):
-            self._connection.cancel_safe(timeout=CANCEL_SECONDS)
+        if connection := self._connection:
+            with contextlib.suppress(psycopg.Error):
+                connection.cancel_safe(timeout=CANCEL_SECONDS)
 
     def close(self) -> None:
         """Close the connection, unless a thread that nobody waited for still uses it."""
         if self._at_work.acquire(blocking=False):
-            self._connection.close()
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        connection, self._connection, self.process_id = self._connection, None, None
+        if connection is not None:
+            connection.close()
 
     def _work(self) -> None:
         batches = self._batches
         stack: list[Sequence[Item]] = []
         while True:
-            if self.helps:
-                batches.wait_for_quiet()
+            if self.helps and not self._may_help():
+                batches.put_off([item for batch in stack for item in batch], UNFINISHED)
+                stack.clear()
+                self._disconnect()
+                if not batches.wait_until(self._may_help):
+                    return
             batch = stack.pop() if stack else batches.take(self._rows)
             if not batch:
                 return
@@ -419,6 +454,9 @@ class _Worker:
                 return
             stack += reversed(self._attempt(batch))
 
+    def _may_help(self) -> bool:
+        return self._batches.is_quiet and self._connection is not None
+
     def _discard_old_plans(self, connection: Connection) -> None:
         if time.monotonic() - self._planned_at > PLANS_SECONDS:
             connection.execute("discard plans")
@@ -426,10 +464,12 @@ class _Worker:
 
     def _attempt(self, batch: Sequence[Item]) -> list[Sequence[Item]]:
         """Try a batch; gives the parts to try instead, or none."""
+        connection = self._connection
+        assert connection is not None
         try:
-            locked, kept = self._transaction(batch)
+            locked, kept = self._transaction(connection, batch)
         except psycopg.Error as error:
-            parts = self._after(error, batch)
+            parts = [batch] if self._is_reconnected(connection, error) else self._after(error, batch)
             self._batches.report_progress()
             return parts
         self._connections_lost = 0
@@ -438,9 +478,6 @@ class _Worker:
 
     def _after(self, error: psycopg.Error, batch: Sequence[Item]) -> list[Sequence[Item]]:
         state = error.sqlstate or ""
-        if self._connection.closed:
-            self._reconnect(error)
-            return [batch]
         if state == READ_ONLY or (state.startswith(FATAL_CLASSES) and state != "57014"):
             raise error
         halves = [batch[: len(batch) // 2], batch[len(batch) // 2 :]] if len(batch) > 1 else []
@@ -461,10 +498,9 @@ class _Worker:
             self._batches.refused(batch[0], error)
         return halves
 
-    def _transaction(self, batch: Sequence[Item]) -> tuple[int, dict[str, str]]:
+    def _transaction(self, connection: Connection, batch: Sequence[Item]) -> tuple[int, dict[str, str]]:
         """How many sessions were locked, and why some of them were left alone."""
         batches = self._batches
-        connection = self._connection
         self._discard_old_plans(connection)
         batches.look_around(connection)
         began = time.monotonic()
@@ -495,14 +531,22 @@ class _Worker:
             self._rows = max(1, self._rows // 2)
             self._batches.pause(self._settings["batch_pause_ms"] / 1000)
 
-    def _reconnect(self, error: psycopg.Error) -> None:
-        """Go on with another connection while the lease is ours; the batch was undone, or is committed."""
-        self._connections_lost += 1
-        if self._connections_lost > RECONNECTIONS:
-            raise error
+    def _is_reconnected(self, lost: Connection, error: psycopg.Error) -> bool:
+        """Go on with another connection while the lease is ours; the batch was undone, or is committed.
+
+        Who helps goes on when it is given one.
+        """
+        if not lost.closed:
+            return False
         self._batches.run.check_lease(self._batches.run.connection)
-        self.connect()
+        self._disconnect()
         self._rows = max(1, self._rows // 2)
+        self._connections_lost += 1
+        if not self.helps:
+            if self._connections_lost > RECONNECTIONS:
+                raise error
+            self.connect()
+        return True
 
 
 def _chunks(values: Iterable[Any], size: int) -> Iterator[list[Any]]:

@@ -298,7 +298,8 @@ def _pooler(workspace: Workspace) -> _Pooler | None:
     A pooler cannot know the server process when it greets us, so it names another than the one that
     answers. In transaction mode an idle connection of ours loses its process to a second one.
     """
-    query = workspace.project.sql("server_process")
+    pid_of = workspace.process_id_of
+    workspace.project.sql("server_process")  # compiled now: below, every answer is waited for
     with (
         contextlib.closing(workspace.database.connect()) as first,
         contextlib.closing(workspace.database.connect()) as second,
@@ -307,11 +308,11 @@ def _pooler(workspace: Workspace) -> _Pooler | None:
         with _deadline(first, second) as expired:
             seen: set[int] = set()
             try:
-                seen.add(_pid(first, query))
+                seen.add(pid_of(first))
                 for _ in range(POOLER_ROUNDS):
                     with second.transaction():
-                        shared = _pid(second, query) in seen
-                        seen.add(_pid(first, query))
+                        shared = pid_of(second) in seen
+                        seen.add(pid_of(first))
                     if shared or len(seen) > 1:
                         return _Pooler(True, "the server process changes between two transactions")
             except psycopg.Error as error:
@@ -325,10 +326,6 @@ def _pooler(workspace: Workspace) -> _Pooler | None:
         return _Pooler(
             False, "the server process is another than the one that greeted us, and stays the same"
         )
-
-
-def _pid(connection: Connection, query: str) -> int:
-    return int(fetch(connection, query)[0]["pid"])
 
 
 def _forbids_transactions(error: psycopg.Error) -> bool:
@@ -455,6 +452,11 @@ KINDS: dict[str, Kind] = {
     "missing_primary_key": blocking(
         "Without a key no row can be named, planned or restored: the verdict is NOT_READY.",
         "Add a primary key to the table.",
+    ),
+    "agents_key_not_unique": warning(
+        "An agent that is there twice has each session judged twice; and to look an agent up, as we do "
+        "for each open session, reads the whole table.",
+        "Set agents_id_column to the key, or create a unique index on it.",
     ),
     "status_not_in_enum": blocking(
         "The database refuses the status that clean has to write, for each row.",

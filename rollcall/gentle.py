@@ -134,12 +134,13 @@ class GentleSender:
 
     def _send_in_transaction(self, connection: Connection, parts: Sequence[str]) -> None:
         limit = self._limits.lock_timeout_ms / 1000
+        process_id = self._workspace.process_id_of(connection)
         waited = 0.0
         too_long = threading.Event()
 
         def look() -> None:
             nonlocal waited
-            if self._look_for_blockers(connection):
+            if self._look_for_blockers(process_id):
                 waited += LOOK_SECONDS
             # on a partitioned table one statement waits for many locks, each for up to the time-out
             if waited > 2 * limit and not too_long.is_set():
@@ -161,10 +162,10 @@ class GentleSender:
                 raise WaitedTooLong("canceled while it waited for one lock after the other") from None
             raise
 
-    def _look_for_blockers(self, connection: Connection) -> bool:
+    def _look_for_blockers(self, process_id: int) -> bool:
         assert self._watcher is not None
         sql = self._workspace.project.sql("blockers")
-        blockers = fetch(self._watcher, sql, [connection.info.backend_pid])
+        blockers = fetch(self._watcher, sql, [process_id])
         if blockers:
             self._blockers = blockers
         return bool(blockers)

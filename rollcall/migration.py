@@ -212,9 +212,11 @@ class _Executor(GentleSender):
         if role is not None:
             set_for(connection, {"role": role}, is_local=False)
 
+        process_id = self._workspace.process_id_of(connection)
+
         def look() -> None:
-            self._look_for_blockers(connection)
-            self._show_progress(statement.object_name, connection.info.backend_pid)
+            self._look_for_blockers(process_id)
+            self._show_progress(statement.object_name, process_id)
 
         for part in parts:
             watch(connection, functools.partial(fetch, connection, part), look)

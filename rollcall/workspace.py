@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from rollcall.database import Database
+from rollcall.database import Connection, Database, fetch
 from rollcall.project import Project
 from rollcall.settings import Settings
 
@@ -29,6 +29,10 @@ class Workspace:
         self.settings = settings
         self.database = Database.reach(settings.conninfo)
         self.project = Project(settings, self.database)
+
+    def process_id_of(self, connection: Connection) -> int:
+        """The server's process that works for a connection; a pooler greets us with a number of its own."""
+        return int(fetch(connection, self.project.sql("server_process"))[0]["pid"])
 
     @cached_property
     def suites(self) -> dict[str, Suite]:

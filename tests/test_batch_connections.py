@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -37,11 +38,12 @@ def at_work(monkeypatch: pytest.MonkeyPatch) -> set[int]:
     """The first batches of two connections wait for each other; the server's processes that work."""
     both, seen = threading.Barrier(2), set[int]()
 
-    def transaction(worker: _Worker, batch: Any) -> Any:
+    def transaction(worker: _Worker, connection: Any, batch: Any) -> Any:
         if len(worker._batches.process_ids()) > 1 and worker.process_id not in seen and len(seen) < 2:
+            assert worker.process_id is not None
             seen.add(worker.process_id)
             both.wait(20)
-        return TRANSACTION(worker, batch)
+        return TRANSACTION(worker, connection, batch)
 
     monkeypatch.setattr(_Worker, "_transaction", transaction)
     return seen
@@ -212,17 +214,20 @@ def test_who_of_us_waits_for_another_of_us_makes_no_batch_smaller(floor: Floor) 
     assert floor.batches() == [2] * 12
 
 
-def only_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls, connect = 0, _Worker.connect
+def only_one_connection(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Gives whether another one was asked for."""
+    calls, connect, asked_for = 0, _Worker.connect, threading.Event()
 
     def once(worker: _Worker) -> None:
         nonlocal calls
         calls += 1
         if calls > 1:
+            asked_for.set()
             raise ConnectionFailed("too many connections for role", "ask for fewer")
         connect(worker)
 
     monkeypatch.setattr(_Worker, "connect", once)
+    return asked_for
 
 
 def test_a_connection_that_is_not_to_be_had_ends_the_run_before_it_began(
@@ -291,22 +296,31 @@ def test_another_connection_helps_while_nobody_else_uses_the_server(floor: Floor
     assert floor.changes() == sorted((result.run_id, session) for session in sessions)
 
 
+OURS = """
+select 1 from pg_stat_activity where datname = current_database() and application_name like 'rollcall%'
+"""
+
+
 class Workers:
     """Who did each batch; something is done before one of them, on its connection."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ids: list[int] = []
-        self.before: dict[int, Any] = {}
+        self.before: dict[int, Callable[[], object]] = {}
+        self.before_help: Callable[[_Worker], object] = lambda worker: None
         self._lock = threading.Lock()
         monkeypatch.setattr("rollcall.batches.HOLD_POLL_SECONDS", 0)
-        monkeypatch.setattr(_Worker, "_transaction", lambda worker, batch: self.transaction(worker, batch))
+        monkeypatch.setattr(_Worker, "_transaction", lambda *arguments: self.transaction(*arguments))
 
-    def transaction(self, worker: _Worker, batch: Any) -> Any:
+    def transaction(self, worker: _Worker, connection: Any, batch: Any) -> Any:
         with self._lock:
+            assert worker.process_id is not None
             self.ids.append(worker.process_id)
             self.before.get(len(self.ids), lambda: None)()
+        if worker.helps:
+            self.before_help(worker)
         time.sleep(0.02)
-        return TRANSACTION(worker, batch)
+        return TRANSACTION(worker, connection, batch)
 
 
 def test_it_does_not_while_somebody_does_and_what_they_did_is_not_long_ago(
@@ -325,13 +339,19 @@ def test_it_ends_to_help_when_somebody_comes_and_for_a_while_after_they_are_gone
 ) -> None:
     for _ in range(120):
         floor.session()
-    workers = Workers(monkeypatch)
+    workers, connected = Workers(monkeypatch), list[int]()
     with contextlib.ExitStack() as stack:
-        workers.before = {15: lambda: stack.enter_context(floor.connect()), 35: stack.close}
+        workers.before = {
+            14: lambda: connected.append(len(floor.rows(OURS))),
+            15: lambda: stack.enter_context(floor.connect()),
+            34: lambda: connected.append(len(floor.rows(OURS))),
+            35: stack.close,
+        }
         result = floor.clean(workspace=quietly(floor, quiet_seconds=600))
     first, busy, last = workers.ids[:14], workers.ids[18:34], workers.ids[38:]
     assert (result.changed, len(workers.ids)) == (120, 60)
     assert [len(set(ids)) for ids in (first, busy, last)] == [2, 1, 1]
+    assert connected == [3, 2], "of the run, of who works always, and of who helps only while it does"
 
 
 def test_nobody_helps_whom_the_server_does_not_tell_who_is_at_work(floor: Floor) -> None:
@@ -358,8 +378,30 @@ def test_who_would_help_and_has_no_connection_is_not_needed(
 ) -> None:
     for _ in range(8):
         floor.session()
-    only_one_connection(monkeypatch)
-    assert floor.clean(workspace=quietly(floor)).changed == 8
+    asked_for = only_one_connection(monkeypatch)
+    assert floor.clean(workspace=quietly(floor, quiet_seconds=0)).changed == 8
+    assert asked_for.is_set()
+
+
+def test_what_a_lost_connection_was_at_is_done_by_the_one_that_works_always(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It helps again when it has another connection; what it was at is done once, whatever was committed."""
+    sessions = [floor.session() for _ in range(40)]
+    workers, ended = Workers(monkeypatch), list[int]()
+    monkeypatch.setattr("rollcall.batches.RECONNECTIONS", 0)
+
+    def end(worker: _Worker) -> None:
+        if len(ended) < 2:
+            assert worker.process_id is not None
+            ended.append(worker.process_id)
+            floor.rows("select pg_terminate_backend(%s)", worker.process_id)
+
+    workers.before_help = end
+    result = floor.clean(workspace=quietly(floor, quiet_seconds=0, locked_row_passes=0))
+    assert len(set(ended)) == 2
+    assert (result.changed, result.skipped) == (40, [])
+    assert floor.changes() == sorted((result.run_id, session) for session in sessions)
 
 
 def test_what_fails_while_another_connection_waits_for_quiet_ends_it_too(

@@ -348,6 +348,18 @@ SITUATIONS: dict[str, tuple[list[tuple[str, str]], dict[str, str]]] = {
         ],
         {"missing_primary_key": "public.agent_sessions has no primary key"},
     ),
+    "agents found by a column that is no key": (
+        [
+            (
+                "alter table agents drop constraint agents_pkey cascade, add primary key (id, email)",
+                "alter table agents drop constraint agents_pkey, add primary key (id);"
+                "alter table agent_sessions add foreign key (agent_id) references agents;"
+                "alter table call_sessions add foreign key (agent_id) references agents",
+            ),
+            ("create unique index ai on agents (id) where is_ai_agent", "drop index ai"),
+        ],
+        {"agents_key_not_unique": "public.agents.id has no unique index of its own"},
+    ),
     "defaults in the server's time zone": (
         [
             NEW_YORK,

@@ -310,6 +310,10 @@ def test_a_pooler_in_session_mode_is_fine(server: PostgresServer, behind: CallCe
         assert "session_pooler" in found
         assert "pooler" not in found
         refuse_pooler(pooled)
+        with contextlib.closing(pooled.database.connect()) as connection:
+            ours = pooled.process_id_of(connection)
+            assert behind.rows("select count(*) from pg_stat_activity where pid = %s", ours) == [(1,)]
+            assert ours != connection.info.backend_pid, "that is what the pooler said"
 
 
 def reached(centre: CallCentre, front: Pooler) -> Workspace:

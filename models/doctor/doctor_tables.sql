@@ -56,6 +56,27 @@ where t.is_root
     and not t.has_primary_key
 union all
 select
+    'agents_key_not_unique' as finding,
+    format('%s.%I has no unique index of its own', t.table_name, a.attname) as found,
+    null as statement
+from {{ ref('watched_tables') }} as t
+join pg_catalog.pg_attribute as a
+    on a.attrelid = t.table_oid
+        and a.attname = {{ literal(var('agents_id_column')) }}
+where t.is_root
+    and t.part = 'agents'
+    and not exists (
+        select 1
+        from pg_catalog.pg_index as i
+        where i.indrelid = t.table_oid
+            and i.indisunique
+            and i.indisvalid
+            and i.indpred is null
+            and i.indnkeyatts = 1
+            and i.indkey[0] = a.attnum
+    )
+union all
+select
     'server_time_zone' as finding,
     format(
         '%s.%I defaults to %s, in the time zone %s of the server', f.table_name, f.column_name,
