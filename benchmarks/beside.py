@@ -10,6 +10,7 @@ heartbeats and change their status, calls begin and end, the router asks whom to
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -136,6 +137,7 @@ class _Audited:
 
 def _beside(work: _CleanUp | _Audited) -> tuple[list[float], list[float]]:
     """Seconds of each statement of the application during the work, and of each before and after it."""
+    os.sync()  # the plan is a file, on the server's own disk here: written back later it stops every commit
     with subprocess.Popen(
         [sys.executable, "-m", "benchmarks.beside", work.url],
         cwd=PROJECT_DIRECTORY,

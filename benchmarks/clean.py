@@ -1,7 +1,8 @@
 """Clean, in rows per second: against one bare UPDATE, and against batches that keep both images as well.
 
 As a clean-up works by default: nobody else uses the server, so another connection helps
-(`quiet_batch_connections`). And on one alone, as it works beside the application. The others have one.
+(`quiet_batch_connections`), in longer batches. And on one alone, as it works beside the application. The
+others have one, and batches of the same sizes.
 What the application feels, `beside` measures.
 
 Each measurement works on a fresh copy of the same migrated call centre with the same planned rows. The
@@ -12,6 +13,7 @@ counted: there are none but where somebody waits for us.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from itertools import islice
 
@@ -86,28 +88,25 @@ create table benchmark_changes (like rollcall_ops.changes including all);
 
 def measure(databases: Databases, options: Options) -> Iterator[Line]:
     prepare(databases, BASE, options.changes)
-    default: list[float] = []
-    alone: list[float] = []
-    others: dict[str, list[float]] = {name: [] for name in ("bare", "audited", "images")}
+    rates: dict[str, list[float]] = defaultdict(list)
     for _ in range(options.pairs):
-        default.append(_ours(databases, "{}")[0])
-        rate, sizes, keys = _ours(databases, ON_ONE_CONNECTION)
-        alone.append(rate)
-        others["bare"].append(_other(databases, keys, _bare))
-        others["audited"].append(_other(databases, keys, in_batches(AUDITED, sizes)))
-        others["images"].append(_other(databases, keys, in_batches(IMAGES_ONLY, sizes)))
-    for ours, how, bare_goal, audited_goal in (
-        (default, "", at_least(0.3), at_least(0.8)),
-        (alone, " on one connection,", None, None),
+        for how, variables in (("", "{}"), (" on one connection,", ON_ONE_CONNECTION)):
+            rate, sizes, keys = _ours(databases, variables)
+            rates[how].append(rate)
+            rates[f"audited{how}"].append(_other(databases, keys, in_batches(AUDITED, sizes)))
+            rates[f"images{how}"].append(_other(databases, keys, in_batches(IMAGES_ONLY, sizes)))
+        rates["bare"].append(_other(databases, keys, _bare))
+    for how, bare_goal, audited_goal in (
+        ("", at_least(0.3), at_least(0.8)),
+        (" on one connection,", None, None),
     ):
-        what = f"clean, {options.changes:,} changes,{how} against"
-        yield ratio_line(f"{what} one bare UPDATE", ours, others["bare"], bare_goal, per_second)
-        yield ratio_line(
-            f"{what} the same batches with an audit", ours, others["audited"], audited_goal, per_second
-        )
-        yield ratio_line(
-            f"{what} batches that keep the images alone", ours, others["images"], None, per_second
-        )
+        for other, goal, text in (
+            ("bare", bare_goal, "one bare UPDATE"),
+            (f"audited{how}", audited_goal, "the same batches with an audit"),
+            (f"images{how}", None, "batches that keep the images alone"),
+        ):
+            what = f"clean, {options.changes:,} changes,{how} against {text}"
+            yield ratio_line(what, rates[how], rates[other], goal, per_second)
 
 
 def prepare(databases: Databases, base: str, changes: int) -> None:

@@ -8,8 +8,8 @@ row that the database refuses stops nobody else. All are reported.
 
 `Batches` knows what is to be done and what was done; each `_Worker` has a connection, and makes one
 batch after the other on it. `batch_connections` of them always work, and up to `quiet_batch_connections`
-while nobody else uses the server: more are quicker, and only then does nobody notice. Who helps has a
-connection only meanwhile.
+while nobody else uses the server: more are quicker, as are longer batches (`quiet_batch_goal_ms`), and
+only then does nobody notice. Who helps has a connection only meanwhile.
 """
 
 from __future__ import annotations
@@ -522,8 +522,8 @@ class _Worker:
         return len(ours), {row["session_id"]: row["reason"] for row in left_alone}
 
     def _adapt(self, seconds: float, rows: int, waiting: int) -> None:
-        """Aim at a batch that works for batch_goal_ms; make room for who waited for this one."""
-        goal = self._settings["batch_goal_ms"] / 1000
+        """Aim at a batch that works for as long as it should; make room for who waited for this one."""
+        goal = self._settings["quiet_batch_goal_ms" if self._batches.is_quiet else "batch_goal_ms"] / 1000
         wanted = rows * goal / max(seconds, 0.001)
         grown = self._rows * self._settings["batch_growth"] + 1
         self._rows = int(max(1, min(wanted, grown, self._settings["largest_batch_rows"])))

@@ -354,6 +354,33 @@ def test_it_ends_to_help_when_somebody_comes_and_for_a_while_after_they_are_gone
     assert connected == [3, 2], "of the run, of who works always, and of who helps only while it does"
 
 
+@pytest.mark.parametrize("somebody_comes", [False, True])
+def test_batches_are_longer_only_while_it_is_quiet(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch, somebody_comes: bool
+) -> None:
+    for _ in range(120):
+        floor.session()
+    workers = Workers(monkeypatch)
+    workspace = several(
+        floor,
+        1,
+        quiet_batch_connections=2,
+        quiet_seconds=600 if somebody_comes else 0,
+        batch_goal_ms=0.01,
+        quiet_batch_goal_ms=10_000,
+        batch_growth=2,
+        largest_batch_rows=20,
+    )
+    with contextlib.ExitStack() as stack:
+        if somebody_comes:
+            workers.before = {4: lambda: stack.enter_context(floor.connect())}
+        result = floor.clean(workspace=workspace)
+    sizes = sorted(floor.batches())
+    assert result.changed == 120
+    assert (sizes[-1] >= 20) is not somebody_comes, "a few before somebody comes have up to 14 rows"
+    assert (sizes[0] == 1) is somebody_comes
+
+
 def test_nobody_helps_whom_the_server_does_not_tell_who_is_at_work(floor: Floor) -> None:
     query, name = floor.workspace.project.sql("quiet"), f"blind_{uuid.uuid4().hex[:8]}"
     with contextlib.closing(floor.workspace.database.connect()) as ours, floor.connect():
