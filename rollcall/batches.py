@@ -26,7 +26,16 @@ from typing import Any
 
 import psycopg
 
-from rollcall.database import Connection, Row, fetch, reason_of, take_role, text_array
+from rollcall.database import (
+    CONNECT_SECONDS,
+    Connection,
+    Row,
+    deadline,
+    fetch,
+    reason_of,
+    take_role,
+    text_array,
+)
 from rollcall.errors import ConnectionFailed
 from rollcall.ledger import Run
 from rollcall.workspace import Workspace
@@ -40,6 +49,7 @@ LOCK_SHARE = 0.5  # of the time that a statement may take: it would be cancelled
 CANCEL_SECONDS = 5
 PLANS_SECONDS = 10  # a statement's plan is kept for so long: our own tables grow meanwhile
 ROUND_TRIPS = 4  # to the server while a batch holds its rows: fewer rows would not make them shorter
+REFUSED_SECONDS = 60  # until a connection that was not to be had, and is not needed, is asked for again
 RECONNECTIONS = 5  # in a row; a batch whose connection is lost is undone by the server, and tried again
 
 LOCKED = "locked by another transaction until the end"
@@ -137,7 +147,7 @@ class Batches:
         self._looked_at = 0.0
         self._is_over = threading.Event()
         self._is_quiet = self._is_exhausted = False
-        self._busy_at = -math.inf
+        self._busy_at = self._connect_after = -math.inf
         self._news = threading.Condition()  # for who waits until it is quiet, or until there is no more to do
         self._lock = threading.Lock()  # of the books, never while the database is asked ...
         self._supply = threading.Lock()  # ... of the items, which may be read from it ...
@@ -197,11 +207,10 @@ class Batches:
 
     def _passes_at_the_end(self) -> Iterator[None]:
         """One for each time that what could not be had is tried again, after a pause."""
-        passes, deadline = 0, time.monotonic() + self.settings["ringing_wait_seconds"]
+        passes, until = 0, time.monotonic() + self.settings["ringing_wait_seconds"]
         while self._later:
             ringing = sum(reason == RINGING for _, reason in self._later)
-            is_due = passes < self.settings["locked_row_passes"] or self._later_is_unfinished()
-            if not is_due and not (ringing and time.monotonic() < deadline):
+            if passes >= self.settings["locked_row_passes"] and not (ringing and time.monotonic() < until):
                 break
             if ringing:
                 self._watcher.held(f"a call rings for {ringing} of the sessions")
@@ -211,10 +220,6 @@ class Batches:
             yield
             passes += 1
 
-    def _later_is_unfinished(self) -> bool:
-        """Whether some of it may have been committed without our hearing of it: it is not reported so."""
-        return any(reason == UNFINISHED for _, reason in self._later)
-
     @property
     def is_over(self) -> bool:
         """Whether another worker failed, or somebody ended the run."""
@@ -222,7 +227,7 @@ class Batches:
 
     def process_ids(self) -> list[int]:
         """Of the server, at work for us."""
-        return [worker.process_id for worker in self._workers if worker.process_id is not None]
+        return [number for worker in self._workers if (number := worker.process_id) is not None]
 
     def take(self, rows: int) -> Sequence[Item]:
         """The next items, so many; those of one agent together, where two connections would each get some.
@@ -330,13 +335,15 @@ class Batches:
 
     def _look_who_helps(self) -> None:
         """Who helps is given a connection here, and not while we look who else has one."""
-        if helpers := [worker for worker in self._workers if worker.helps]:
+        if any(worker.helps for worker in self._workers):
             self._is_quiet = self._has_been_quiet()
-            try:
-                for worker in helpers if self._is_quiet else ():
-                    worker.connect()
-            except ConnectionFailed:  # others have them all
-                self._is_quiet, self._busy_at = False, time.monotonic()
+            if self._is_quiet and time.monotonic() > self._connect_after and not self.is_over:
+                try:
+                    for worker in self._workers:
+                        if worker.helps and not worker.is_done:
+                            worker.connect()
+                except ConnectionFailed:  # others have them all
+                    self._connect_after = time.monotonic() + REFUSED_SECONDS
             self._tell()
 
     def _has_been_quiet(self) -> bool:
@@ -393,6 +400,7 @@ class _Worker:
 
     def __init__(self, batches: Batches, helps: bool = False) -> None:
         self.helps = helps
+        self.is_done = False
         self.process_id: int | None = None
         self._batches = batches
         self._settings = batches.settings
@@ -411,12 +419,24 @@ class _Worker:
             connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
             connection.read_only = False
             self._planned_at = time.monotonic()
-            self._connection, self.process_id = connection, workspace.process_id_of(connection)
+            try:
+                with deadline(CONNECT_SECONDS, connection):  # a pooler may let us wait for a process
+                    self.process_id = workspace.process_id_of(connection)
+            except psycopg.Error as error:
+                connection.close()
+                raise ConnectionFailed(
+                    f"the connection was lost before it was of use: {reason_of(error)}",
+                    "see that the server, or a pooler before it, has one to spare, and run it again",
+                ) from None
+            self._connection = connection
 
     def work(self) -> None:
         """Take batches until there are no more."""
         with self._at_work:
             self._work()
+            if self.helps:
+                self.is_done = True
+                self._disconnect()
 
     def cancel(self) -> None:
         """End the statement that another thread waits for."""
@@ -430,7 +450,8 @@ class _Worker:
             self._disconnect()
 
     def _disconnect(self) -> None:
-        connection, self._connection, self.process_id = self._connection, None, None
+        self.process_id = None
+        connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
 
@@ -452,7 +473,10 @@ class _Worker:
                 return
             if batches.is_over:
                 return
-            stack += reversed(self._attempt(batch))
+            if self.helps and not self._may_help():  # somebody came while the work was held
+                stack.append(batch)
+            else:
+                stack += reversed(self._attempt(batch))
 
     def _may_help(self) -> bool:
         return self._batches.is_quiet and self._connection is not None
@@ -523,8 +547,10 @@ class _Worker:
 
     def _adapt(self, seconds: float, rows: int, waiting: int) -> None:
         """Aim at a batch that works for as long as it should; make room for who waited for this one."""
-        goal = self._settings["quiet_batch_goal_ms" if self._batches.is_quiet else "batch_goal_ms"] / 1000
-        wanted = rows * goal / max(seconds, 0.001)
+        goal = self._settings["batch_goal_ms"]
+        if self._batches.is_quiet:
+            goal = max(goal, self._settings["quiet_batch_goal_ms"])
+        wanted = rows * goal / 1000 / max(seconds, 0.001)
         grown = self._rows * self._settings["batch_growth"] + 1
         self._rows = int(max(1, min(wanted, grown, self._settings["largest_batch_rows"])))
         if waiting:

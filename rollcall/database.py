@@ -8,6 +8,9 @@ needs it sets for its own transaction.
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,7 +24,7 @@ from psycopg.rows import dict_row
 from rollcall import __version__
 from rollcall.errors import ConfigurationError, ConnectionFailed, EvaluationError
 
-__all__ = ["Connection", "Database", "Row", "Snapshot"]
+__all__ = ["Connection", "Database", "Row", "Snapshot", "deadline"]
 
 Row = dict[str, Any]
 Connection = psycopg.Connection[Row]
@@ -129,6 +132,31 @@ def fetch(connection: Connection, query: str, parameters: Sequence[Any] = ()) ->
     """Run one statement and give its rows, or none where it gives none."""
     cursor = connection.execute(cast(Any, query), parameters or None)
     return cursor.fetchall() if cursor.description else []
+
+
+@contextlib.contextmanager
+def deadline(seconds: float, *connections: Connection) -> Iterator[list[bool]]:
+    """Shut the connections down when an answer takes too long: a pooler lets us wait for minutes.
+
+    Gives a list that is no longer empty once that happened.
+    """
+    expired: list[bool] = []
+
+    def expire() -> None:
+        expired.append(True)
+        for connection in connections:
+            with (
+                contextlib.suppress(OSError, psycopg.Error),
+                socket.socket(fileno=os.dup(connection.fileno())) as line,
+            ):
+                line.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, expire)
+    timer.start()
+    try:
+        yield expired
+    finally:
+        timer.cancel()
 
 
 def text_array(values: Iterable[str]) -> str:

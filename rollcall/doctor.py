@@ -8,18 +8,17 @@ one read-only snapshot; what our role may not see is reported, not guessed.
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from rollcall.database import Connection, Row, Snapshot, fetch, reason_of
+from rollcall.database import Connection, Row, Snapshot, deadline, fetch, reason_of
 from rollcall.errors import ConnectionFailed, Refused
 from rollcall.results import Severity
 from rollcall.workspace import Workspace
@@ -305,7 +304,7 @@ def _pooler(workspace: Workspace) -> _Pooler | None:
         contextlib.closing(workspace.database.connect()) as second,
     ):
         greeted = first.info.backend_pid
-        with _deadline(first, second) as expired:
+        with deadline(POOLER_SECONDS, first, second) as expired:
             seen: set[int] = set()
             try:
                 seen.add(pid_of(first))
@@ -331,31 +330,6 @@ def _pooler(workspace: Workspace) -> _Pooler | None:
 def _forbids_transactions(error: psycopg.Error) -> bool:
     """What a pooler in statement mode says."""
     return "transaction blocks not allowed" in str(error)
-
-
-@contextlib.contextmanager
-def _deadline(*connections: Connection) -> Iterator[list[bool]]:
-    """Shut the connections down when an answer takes too long: a pooler lets us wait for minutes.
-
-    Gives a list that is no longer empty once that happened.
-    """
-    import socket
-    import threading
-
-    expired: list[bool] = []
-
-    def expire() -> None:
-        expired.append(True)
-        for connection in connections:
-            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as line:
-                line.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(POOLER_SECONDS, expire)
-    timer.start()
-    try:
-        yield expired
-    finally:
-        timer.cancel()
 
 
 def blocking(consequence: str, remedy: str) -> Kind:

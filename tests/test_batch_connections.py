@@ -284,7 +284,7 @@ def test_a_distant_server_makes_no_batch_smaller(floor: Floor, monkeypatch: pyte
 
 def quietly(floor: Floor, **variables: Any) -> Workspace:
     """One connection always, and another one that helps."""
-    return several(floor, 1, quiet_batch_connections=2, batch_goal_ms=1_000, **variables)
+    return several(floor, 1, quiet_batch_connections=2, batch_goal_ms=60_000, **variables)
 
 
 def test_another_connection_helps_while_nobody_else_uses_the_server(floor: Floor, at_work: set[int]) -> None:
@@ -410,6 +410,32 @@ def test_who_would_help_and_has_no_connection_is_not_needed(
     assert asked_for.is_set()
 
 
+def test_who_would_help_and_loses_the_connection_at_once_is_not_needed(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As behind a pooler that has no process of the server to spare."""
+    for _ in range(8):
+        floor.session()
+    connect, process_id_of, helping = _Worker.connect, Workspace.process_id_of, threading.Event()
+
+    def connect_and_lose(worker: _Worker) -> None:
+        if worker.helps:
+            helping.set()
+        connect(worker)
+
+    def lost(workspace: Workspace, connection: Any) -> int:
+        if helping.is_set() and connection not in known:
+            raise psycopg.OperationalError("server closed the connection unexpectedly")
+        known.append(connection)
+        return process_id_of(workspace, connection)
+
+    known: list[Any] = []
+    monkeypatch.setattr(_Worker, "connect", connect_and_lose)
+    monkeypatch.setattr(Workspace, "process_id_of", lost)
+    assert floor.clean(workspace=quietly(floor, quiet_seconds=0)).changed == 8
+    assert helping.is_set()
+
+
 def test_what_a_lost_connection_was_at_is_done_by_the_one_that_works_always(
     floor: Floor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -425,7 +451,7 @@ def test_what_a_lost_connection_was_at_is_done_by_the_one_that_works_always(
             floor.rows("select pg_terminate_backend(%s)", worker.process_id)
 
     workers.before_help = end
-    result = floor.clean(workspace=quietly(floor, quiet_seconds=0, locked_row_passes=0))
+    result = floor.clean(workspace=quietly(floor, quiet_seconds=0, locked_row_passes=1))
     assert len(set(ended)) == 2
     assert (result.changed, result.skipped) == (40, [])
     assert floor.changes() == sorted((result.run_id, session) for session in sessions)

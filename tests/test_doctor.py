@@ -34,6 +34,7 @@ from rollcall.results import Severity
 from rollcall.workspace import Workspace
 from tests.call_centre import CallCentre, call_centre
 from tests.conftest import NOT_DURABLE, temporary_folder
+from tests.waiting import until
 
 SCALE = Scale(agents=40, sessions=200, calls=400, days=5)
 SETTINGS = {
@@ -790,7 +791,11 @@ def test_standby_and_replica(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) ->
         assert assess(there).verdict is assess(clinic.workspace).verdict
 
         replica.rows("select pg_wal_replay_pause()")
+        until(lambda: replica.rows("select pg_get_wal_replay_pause_state()") == [("paused",)])
         clinic.do("create table public.x ()", "drop table public.x")
+        until(
+            lambda: replica.rows("select pg_last_wal_receive_lsn() > pg_last_wal_replay_lsn()") == [(True,)]
+        )
         set_var(monkeypatch, clinic, "doctor_lag_megabytes", 0)
         set_var(monkeypatch, clinic, "replica_lag_max_seconds", 0)
         found = clinic.found()

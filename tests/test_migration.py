@@ -6,7 +6,7 @@ import contextlib
 import functools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from rollcall.results import Check, Verdict
 from rollcall.schema import Statement, pending_statements
 from rollcall.verification import verify
 from tests.live_migration import Live, Original, Victim, live, original
+from tests.waiting import until
 
 __all__ = ["live", "original"]
 
@@ -47,13 +48,6 @@ def rules(live: Live) -> dict[str, tuple[int, tuple[str, ...]]]:
         for r in assessment.rules
         if r.suite == "schema" and not r.passed
     }
-
-
-def until(happened: Callable[[], bool], seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.02)
 
 
 # --- what it does ---------------------------------------------------------------------------------
