@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import psycopg
 import pytest
 
+from rollcall.batches import _Worker
 from rollcall.errors import ConfigurationError, LeaseHeld
 from rollcall.ledger import history, open_run
 from rollcall.undo import UndoResult, undo
@@ -25,6 +27,28 @@ def three_kinds(floor: Floor) -> list[str]:
         floor.session(seen=30, status="on_call"),
         floor.session(seen=30, status="break", call=floor.call(None, 90, ended=80)),
     ]
+
+
+def test_a_commit_that_is_not_heard_of_counts_once(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection is lost between the commit and its answer; the batch is tried again on another one."""
+    three_kinds(floor)
+    damaged, transaction, lost = floor.digest(), _Worker._transaction, list[str]()
+
+    def lose(worker: _Worker, connection: Any, batch: Any) -> Any:
+        result = transaction(worker, connection, batch)
+        if worker._batches.run.id not in lost:
+            lost.append(worker._batches.run.id)
+            connection.close()
+            raise psycopg.OperationalError("server closed the connection unexpectedly")
+        return result
+
+    monkeypatch.setattr(_Worker, "_transaction", lose)
+    cleaned = floor.clean()
+    assert (cleaned.changed, cleaned.skipped) == (3, [])
+    back = undone(floor, cleaned.run_id)
+    assert (back.changed, back.conflicts, floor.digest()) == (3, [], damaged)
+    assert lost == [cleaned.run_id, back.run_id]
+    assert floor.rows("select changed from rollcall_ops.runs") == [(3,), (3,)]
 
 
 def test_clean_undo_clean_undo_undo_the_undo_digests_are_equal_at_each_stage(floor: Floor) -> None:

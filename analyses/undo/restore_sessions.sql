@@ -83,7 +83,16 @@ from restored as r
 union all
 select
     v.session_id::text as session_id,
-    v.reason,
+    case
+        when v.session_id::text in (
+                select c.session_id
+                from {{ ref('changes') }} as c
+                where c.run_id = $1
+                    and c.session_id = v.session_id::text
+            )
+            then 'already repaired by run ' || $1 -- our own commit, which was not heard of
+        else v.reason
+    end as reason,
     '{}'::text[] as not_restored
 from verdicts as v
 where v.reason is not null
