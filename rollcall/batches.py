@@ -316,7 +316,7 @@ class Batches:
         """Wait while something says so; gives why nothing more is done, when it says so for too long."""
         if time.monotonic() - self._looked_at < HOLD_POLL_SECONDS:
             return None
-        deadline = time.monotonic() + self.settings["hold_max_minutes"] * 60
+        until = time.monotonic() + self.settings["hold_max_minutes"] * 60
         was_held = False
         while reasons := fetch(self.run.connection, self.sql["holds"]):
             text = "; ".join(row["reason"] for row in reasons)
@@ -324,7 +324,7 @@ class Batches:
             was_held = True
             if self.is_over:
                 return None
-            if time.monotonic() > deadline:
+            if time.monotonic() > until:
                 return f"held for {self.settings['hold_max_minutes']:g} minutes: {text}"
             self.pause(HOLD_POLL_SECONDS)
         if was_held:
@@ -347,8 +347,7 @@ class Batches:
             self._tell()
 
     def _has_been_quiet(self) -> bool:
-        ours = [*self.process_ids(), self.workspace.process_id_of(self.run.connection)]
-        asked = [ours, float(self.settings["quiet_seconds"])]
+        asked = [self.process_ids(), float(self.settings["quiet_seconds"])]
         try:
             nobody = bool(fetch(self.run.connection, self.sql["quiet"], asked)[0]["is_quiet"])
         except psycopg.errors.InsufficientPrivilege:

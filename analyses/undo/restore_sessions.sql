@@ -84,8 +84,8 @@ union all
 select
     v.session_id::text as session_id,
     case
-        when v.session_id::text in (
-                select c.session_id
+        when exists (
+                select 1
                 from {{ ref('changes') }} as c
                 where c.run_id = $1
                     and c.session_id = v.session_id::text
