@@ -42,6 +42,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=Path(_test_pg_bin) if _test_pg_bin else None,
         help="run the tests on the PostgreSQL whose server programs are in FOLDER",
     )
+    parser.addoption(
+        "--store-contract",
+        action="store_true",
+        help="store the fields of the --json documents anew (tests/test_contract.py)",
+    )
 
 
 @contextmanager
