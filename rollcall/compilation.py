@@ -1,6 +1,6 @@
 """The one door to dbt: compiles the project, and hands over nothing but SQL.
 
-dbt declares and generates; nothing is executed through it but `select`s on the catalogue.
+dbt declares and generates; it gets no connection, so nothing is executed through it.
 Importing it and compiling take seconds; `rollcall.project` keeps what came of it.
 """
 
@@ -13,7 +13,7 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -30,6 +30,8 @@ __all__ = ["Compilation", "OwnRelation", "compile_project"]
 MACROS = PROJECT_DIRECTORY / "macros" / "migrations"
 VIEW = "rollcall_view"
 TABLE = "ledger_table"
+COLUMNS = "application_columns"  # the var that macros/staging/app_columns.sql reads
+FOREIGN_VARIABLES = ("PG", "DBT_")
 
 
 @dataclass(frozen=True)
@@ -61,21 +63,24 @@ class Compilation:
     own_relations: tuple[OwnRelation, ...]
 
 
-def compile_project(settings: Settings, parameters: Mapping[str, str], target: Path) -> Compilation:
-    """Compile every model and analysis.
+def compile_project(
+    settings: Settings, database_name: str, columns: Sequence[Mapping[str, Any]], target: Path
+) -> Compilation:
+    """Compile every model and analysis, without a connection.
 
     Args:
-        parameters: libpq's, resolved: host, port, user, password, dbname.
+        database_name: for messages alone.
+        columns: what `read_application_columns` gave.
         target: dbt's scratch folder; two databases never share one.
 
     Raises:
         ConfigurationError: a configured table or column does not exist.
         EvaluationError: dbt could not compile the project.
     """
-    from dbt.cli.main import dbtRunner
+    with _environment(_dbt_environment(database_name)), _interruptible() as was_interrupted:
+        from dbt.cli.main import dbtRunner  # reads variables of the environment
 
-    with _environment(_dbt_environment(parameters)), _interruptible() as was_interrupted:
-        outcome = dbtRunner().invoke(_arguments(settings, target))
+        outcome = dbtRunner().invoke(_arguments(settings, columns, target))
     if was_interrupted():
         raise KeyboardInterrupt
     if not outcome.success:
@@ -99,31 +104,23 @@ def _compiled_files(target: Path) -> Iterator[tuple[str, str]]:
             yield path.stem, _inlined(path.read_text(encoding="utf-8"))
 
 
-def _arguments(settings: Settings, target: Path) -> list[str]:
+def _arguments(settings: Settings, columns: Sequence[Mapping[str, Any]], target: Path) -> list[str]:
     project = str(settings.project_directory)
+    variables = {**settings.overrides, COLUMNS: list(columns)}
     return [
         *("--quiet", "--no-use-colors", "--log-level", "none", "--log-level-file", "none"),
         "--no-write-json",  # nobody reads the artifacts; writing them takes as long as parsing
         "compile",
         *("--select", "resource_type:model", "resource_type:analysis"),
-        "--no-populate-cache",
+        *("--no-populate-cache", "--no-introspect"),
         *("--project-dir", project, "--profiles-dir", project),
         *("--target-path", str(target), "--log-path", str(target / "logs")),
-        *("--vars", json.dumps(settings.overrides)),
+        *("--vars", json.dumps(variables)),
     ]
 
 
-def _dbt_environment(parameters: Mapping[str, str]) -> dict[str, str]:
-    names = {
-        "host": "PGHOST",
-        "port": "PGPORT",
-        "user": "PGUSER",
-        "dbname": "PGDATABASE",
-        "sslmode": "PGSSLMODE",
-        "password": "DBT_ENV_SECRET_ROLLCALL_PASSWORD",
-    }
-    known = {names[key]: value for key, value in parameters.items() if key in names and value}
-    return {**known, "DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+def _dbt_environment(database_name: str) -> dict[str, str]:
+    return {"PGDATABASE": database_name, "DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
 
 
 def _own_relation(node: Any) -> OwnRelation:
@@ -166,8 +163,8 @@ def _in_order(nodes: Mapping[str, Any]) -> list[str]:
 
 @contextlib.contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """libpq's variables for dbt, and for nobody else in this process afterwards."""
-    cleared = {name for name in os.environ if name.startswith("PG")} | set(variables)
+    """These variables for dbt alone, and none that a user set for libpq or for another dbt project."""
+    cleared = {name for name in os.environ if name.startswith(FOREIGN_VARIABLES)} | set(variables)
     before = {name: os.environ[name] for name in cleared if name in os.environ}
     for name in cleared:
         os.environ.pop(name, None)

@@ -1,8 +1,8 @@
 """The dbt project for one database: the SQL that everybody runs, compiled once and kept.
 
 A compilation depends on the project's files, on the vars and on the columns of the application's
-tables (`application_columns`). It is kept in the state directory under a digest of them; while all
-are the same, nobody waits for dbt.
+tables (`rollcall.application`). It is kept in the state directory under a digest of them; while all
+are the same, dbt is not started.
 """
 
 from __future__ import annotations
@@ -16,17 +16,15 @@ from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
-import psycopg
-
+from rollcall.application import read_application_columns
 from rollcall.compilation import Compilation, OwnRelation, compile_project
-from rollcall.database import Database
+from rollcall.database import Database, Row
 from rollcall.errors import EvaluationError
 from rollcall.settings import Settings
 
 __all__ = ["OwnRelation", "Project"]
 
 SOURCES = ("models", "macros", "analyses", "seeds")
-COLUMNS = "application_columns"
 KEPT = 10
 
 
@@ -54,13 +52,19 @@ class Project:
         """Our tables and views, each after those that it reads."""
         return self._compilation.own_relations
 
+    def compile(self) -> None:
+        """Read the application's columns and compile, unless that is done; holds no transaction meanwhile."""
+        _ = self._compilation
+
     @cached_property
     def _compilation(self) -> Compilation:
-        kept = self._kept()
+        columns = read_application_columns(self._database, self._settings)
+        file = self._file(columns)
+        kept = _read(file)
         if kept is not None:
             return kept
-        compilation = compile_project(self._settings, self._database.parameters, self._target)
-        self._keep(compilation)
+        compilation = compile_project(self._settings, self._database.name, columns, self._target)
+        _keep(compilation, file)
         return compilation
 
     @property
@@ -83,34 +87,31 @@ class Project:
             digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
         return self._settings.state_directory / "compiled" / digest.hexdigest()[:16]
 
-    def _file(self, query: str) -> Path:
-        """The file for the application's columns as they are. query: the SQL of `application_columns`."""
-        with self._database.snapshot() as snapshot:
-            columns = json.dumps(snapshot.rows(query))
-        return self._folder / f"{hashlib.sha256(columns.encode()).hexdigest()[:16]}.json"
+    def _file(self, columns: list[Row]) -> Path:
+        """The file for the application's columns as they are."""
+        return self._folder / f"{hashlib.sha256(json.dumps(columns).encode()).hexdigest()[:16]}.json"
 
-    def _kept(self) -> Compilation | None:
-        """What was compiled before, if it would come out the same now."""
-        try:
-            query = (self._folder / f"{COLUMNS}.sql").read_text(encoding="utf-8")
-            document = json.loads(self._file(query).read_text(encoding="utf-8"))
-            return Compilation(
-                sql=document["sql"],
-                own_relations=tuple(OwnRelation(**relation) for relation in document["own_relations"]),
-            )
-        except (OSError, ValueError, KeyError, TypeError, psycopg.Error):
-            return None
 
-    def _keep(self, compilation: Compilation) -> None:
-        query = compilation.sql[COLUMNS]
-        document = {
-            "sql": dict(compilation.sql),
-            "own_relations": [asdict(relation) for relation in compilation.own_relations],
-        }
-        self._folder.mkdir(parents=True, exist_ok=True)
-        _write(self._folder / f"{COLUMNS}.sql", query)
-        _write(self._file(query), json.dumps(document))
-        _prune(self._folder.parent)
+def _read(file: Path) -> Compilation | None:
+    """What was compiled before for the same columns; none where it is missing or damaged."""
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        return Compilation(
+            sql=document["sql"],
+            own_relations=tuple(OwnRelation(**relation) for relation in document["own_relations"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _keep(compilation: Compilation, file: Path) -> None:
+    document = {
+        "sql": dict(compilation.sql),
+        "own_relations": [asdict(relation) for relation in compilation.own_relations],
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    _write(file, json.dumps(document))
+    _prune(file.parent.parent)
 
 
 def _write(path: Path, text: str) -> None:

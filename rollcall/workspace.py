@@ -23,12 +23,19 @@ class Workspace:
 
     Raises:
         ConnectionFailed: the database cannot be reached.
+        ConfigurationError: from `database` and the project: a configured table or column does not exist.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.database = Database.reach(settings.conninfo)
-        self.project = Project(settings, self.database)
+        self._database = Database.reach(settings.conninfo)
+        self.project = Project(settings, self._database)
+
+    @property
+    def database(self) -> Database:
+        """The database, once the project is compiled: no transaction or lease waits for dbt."""
+        self.project.compile()
+        return self._database
 
     def process_id_of(self, connection: Connection) -> int:
         """The server's process that works for a connection; a pooler greets us with a number of its own."""

@@ -5,13 +5,12 @@
 #}
 {% macro app_columns(table) %}
     {% if not execute %}{{ return({}) }}{% endif %}
-    {% set relation = source('application', table) %}
-    {% call statement('app_columns', fetch_result=True) %}
-        {{ columns_of_tables([app_table_name(table)]) }}
-    {% endcall %}
     {% set columns = {} %}
-    {% for row in load_result('app_columns')['data'] %}
-        {% do columns.update({row[1]: {'type': row[2], 'labels': fromjson(row[3]) if row[3] else none}}) %}
+    {% for row in application_columns() if row['table_name'] == app_table_name(table) %}
+        {% do columns.update({row['column_name']: {
+            'type': row['column_type'],
+            'labels': fromjson(row['enum_labels']) if row['enum_labels'] else none
+        }}) %}
     {% endfor %}
     {% if not columns %}
         {% do exceptions.raise_compiler_error(
@@ -20,6 +19,26 @@
         ) %}
     {% endif %}
     {{ return(columns) }}
+{% endmacro %}
+
+
+{#
+    The rows of the model application_columns. Rollcall's own commands read them beforehand and give dbt no connection;
+    a developer's dbt reads them here.
+#}
+{% macro application_columns() %}
+    {% set given = var('application_columns', none) %}
+    {% if given is not none %}{{ return(given) }}{% endif %}
+    {% call statement('application_columns', fetch_result=True) %}
+        {{ columns_of_tables([var('agents_table'), var('sessions_table'), var('calls_table')]) }}
+    {% endcall %}
+    {% set rows = [] %}
+    {% for row in load_result('application_columns')['data'] %}
+        {% do rows.append({
+            'table_name': row[0], 'column_name': row[1], 'column_type': row[2], 'enum_labels': row[3]
+        }) %}
+    {% endfor %}
+    {{ return(rows) }}
 {% endmacro %}
 
 
