@@ -526,8 +526,7 @@ KINDS: dict[str, Kind] = {
         "Ask whose it is, then commit prepared or rollback prepared.",
     ),
     "hidden_activity": info(
-        "Long transactions of other roles cannot be seen, so none is reported; nor is a quiet server, so "
-        "that a clean-up works on one connection then too.",
+        "Long transactions of other roles cannot be seen, so none is reported.",
         "Grant pg_read_all_stats to the login role if you want to know.",
     ),
     "running_vacuum": warning(

@@ -175,7 +175,7 @@ def _check_values(variables: Mapping[str, Any]) -> None:
     for name in ("heartbeat_feed_min_share", "breaker_max_share"):
         if variables[name] > 1:
             raise ConfigurationError(f"var {name} is a share, at most 1", "correct it")
-    for name in ("batch_connections", "quiet_batch_connections", "index_build_processes"):
+    for name in ("batch_connections", "index_build_processes"):
         if variables[name] not in range(1, MOST_AT_ONCE + 1):
             raise ConfigurationError(
                 f"var {name} must be a whole number from 1 to {MOST_AT_ONCE}, not {variables[name]!r}",

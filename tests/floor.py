@@ -48,7 +48,6 @@ QUICK = {
     "locked_row_passes": 2,
     "ringing_wait_seconds": 0.1,
     "lock_timeout_ms": 3_000,
-    "quiet_batch_connections": 1,
 }
 """So that a test does not wait, and a busy machine does not matter."""
 

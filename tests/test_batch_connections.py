@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
-import uuid
-from collections.abc import Callable
 from typing import Any
 
 import psycopg
 import pytest
 
 from rollcall import flags
-from rollcall.batches import Watcher, _Worker
+from rollcall.batches import Watcher
+from rollcall.batches.worker import Worker
 from rollcall.cleaning import CleaningResult, _Repair, clean
-from rollcall.database import fetch
 from rollcall.errors import ConnectionFailed
 from rollcall.ledger import open_run
 from rollcall.undo import undo
@@ -25,7 +22,7 @@ from tests.floor import Floor, drop_trigger, floor, make_trigger
 
 __all__ = ["floor"]
 
-TRANSACTION = _Worker._transaction
+TRANSACTION = Worker.run_batch
 
 
 def several(floor: Floor, connections: int = 2, **variables: Any) -> Workspace:
@@ -38,14 +35,14 @@ def at_work(monkeypatch: pytest.MonkeyPatch) -> set[int]:
     """The first batches of two connections wait for each other; the server's processes that work."""
     both, seen = threading.Barrier(2), set[int]()
 
-    def transaction(worker: _Worker, connection: Any, batch: Any) -> Any:
-        if len(worker._batches.process_ids()) > 1 and worker.process_id not in seen and len(seen) < 2:
+    def transaction(worker: Worker, connection: Any, batch: Any) -> Any:
+        if len(worker.batches.process_ids()) > 1 and worker.process_id not in seen and len(seen) < 2:
             assert worker.process_id is not None
             seen.add(worker.process_id)
             both.wait(20)
         return TRANSACTION(worker, connection, batch)
 
-    monkeypatch.setattr(_Worker, "_transaction", transaction)
+    monkeypatch.setattr(Worker, "run_batch", transaction)
     return seen
 
 
@@ -174,7 +171,7 @@ def test_what_ends_the_run_while_it_is_held_changes_nothing(
         assert listener.waits.wait(20)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rollcall.batches.as_completed", ended)
+    monkeypatch.setattr("rollcall.batches.engine.as_completed", ended)
     with pytest.raises(KeyboardInterrupt), open_run(workspace, "clean") as run:
         clean(workspace, run, plan, listener)
     assert floor.changes() == []
@@ -214,20 +211,18 @@ def test_who_of_us_waits_for_another_of_us_makes_no_batch_smaller(floor: Floor) 
     assert floor.batches() == [2] * 12
 
 
-def only_one_connection(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Gives whether another one was asked for."""
-    calls, connect, asked_for = 0, _Worker.connect, threading.Event()
+def only_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server has no second connection to spare."""
+    calls, connect = 0, Worker.connect
 
-    def once(worker: _Worker) -> None:
+    def once(worker: Worker) -> None:
         nonlocal calls
         calls += 1
         if calls > 1:
-            asked_for.set()
             raise ConnectionFailed("too many connections for role", "ask for fewer")
         connect(worker)
 
-    monkeypatch.setattr(_Worker, "connect", once)
-    return asked_for
+    monkeypatch.setattr(Worker, "connect", once)
 
 
 def test_a_connection_that_is_not_to_be_had_ends_the_run_before_it_began(
@@ -252,7 +247,7 @@ def test_who_ends_the_run_waits_for_no_statement(floor: Floor, monkeypatch: pyte
             time.sleep(0.02)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rollcall.batches.as_completed", ended)
+    monkeypatch.setattr("rollcall.batches.engine.as_completed", ended)
     began = time.monotonic()
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -274,217 +269,9 @@ def test_a_distant_server_makes_no_batch_smaller(floor: Floor, monkeypatch: pyte
         time.sleep(0.1)
         return wait(connection, *arguments, **named)
 
-    monkeypatch.setattr(_Worker, "_transaction", TRANSACTION)
+    monkeypatch.setattr(Worker, "run_batch", TRANSACTION)
     monkeypatch.setattr(psycopg.Connection, "wait", slow)
     with open_run(workspace, "clean") as run:
         result = clean(workspace, run, plan)
     assert result.changed == 40
     assert floor.batches() == [10, 11, 12, 7]
-
-
-def quietly(floor: Floor, **variables: Any) -> Workspace:
-    """One connection always, and another one that helps."""
-    return several(floor, 1, quiet_batch_connections=2, batch_goal_ms=60_000, **variables)
-
-
-def test_another_connection_helps_while_nobody_else_uses_the_server(floor: Floor, at_work: set[int]) -> None:
-    sessions = {floor.session() for _ in range(21)}
-    with floor.connect() as application:
-        application.execute("select 1")
-        result = floor.clean(workspace=quietly(floor, quiet_seconds=0))
-    assert (result.changed, result.skipped, len(at_work)) == (21, [], 2)
-    assert floor.changes() == sorted((result.run_id, session) for session in sessions)
-
-
-OURS = """
-select 1 from pg_stat_activity where datname = current_database() and application_name like 'rollcall%'
-"""
-
-
-class Workers:
-    """Who did each batch; something is done before one of them, on its connection."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.ids: list[int] = []
-        self.before: dict[int, Callable[[], object]] = {}
-        self.before_help: Callable[[_Worker], object] = lambda worker: None
-        self._lock = threading.Lock()
-        monkeypatch.setattr("rollcall.batches.HOLD_POLL_SECONDS", 0)
-        monkeypatch.setattr(_Worker, "_transaction", lambda *arguments: self.transaction(*arguments))
-
-    def transaction(self, worker: _Worker, connection: Any, batch: Any) -> Any:
-        with self._lock:
-            assert worker.process_id is not None
-            self.ids.append(worker.process_id)
-            self.before.get(len(self.ids), lambda: None)()
-        if worker.helps:
-            self.before_help(worker)
-        time.sleep(0.02)
-        return TRANSACTION(worker, connection, batch)
-
-
-def test_it_does_not_while_somebody_does_and_what_they_did_is_not_long_ago(
-    floor: Floor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for _ in range(20):
-        floor.session()
-    workers = Workers(monkeypatch)
-    with floor.connect():
-        result = floor.clean(workspace=quietly(floor, quiet_seconds=600))
-    assert (result.changed, len(workers.ids), len(set(workers.ids))) == (20, 10, 1)
-
-
-def test_it_ends_to_help_when_somebody_comes_and_for_a_while_after_they_are_gone(
-    floor: Floor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for _ in range(120):
-        floor.session()
-    workers, connected = Workers(monkeypatch), list[int]()
-    with contextlib.ExitStack() as stack:
-        workers.before = {
-            14: lambda: connected.append(len(floor.rows(OURS))),
-            15: lambda: stack.enter_context(floor.connect()),
-            34: lambda: connected.append(len(floor.rows(OURS))),
-            35: stack.close,
-        }
-        result = floor.clean(workspace=quietly(floor, quiet_seconds=600))
-    first, busy, last = workers.ids[:14], workers.ids[18:34], workers.ids[38:]
-    assert (result.changed, len(workers.ids)) == (120, 60)
-    assert [len(set(ids)) for ids in (first, busy, last)] == [2, 1, 1]
-    assert connected == [3, 2], "of the run, of who works always, and of who helps only while it does"
-
-
-@pytest.mark.parametrize("somebody_comes", [False, True])
-def test_batches_are_longer_only_while_it_is_quiet(
-    floor: Floor, monkeypatch: pytest.MonkeyPatch, somebody_comes: bool
-) -> None:
-    for _ in range(120):
-        floor.session()
-    workers = Workers(monkeypatch)
-    workspace = several(
-        floor,
-        1,
-        quiet_batch_connections=2,
-        quiet_seconds=600 if somebody_comes else 0,
-        batch_goal_ms=0.01,
-        quiet_batch_goal_ms=10_000,
-        batch_growth=2,
-        largest_batch_rows=20,
-    )
-    with contextlib.ExitStack() as stack:
-        if somebody_comes:
-            workers.before = {4: lambda: stack.enter_context(floor.connect())}
-        result = floor.clean(workspace=workspace)
-    sizes = sorted(floor.batches())
-    assert result.changed == 120
-    assert (sizes[-1] >= 20) is not somebody_comes, "a few before somebody comes have up to 14 rows"
-    assert (sizes[0] == 1) is somebody_comes
-
-
-def test_nobody_helps_whom_the_server_does_not_tell_who_is_at_work(floor: Floor) -> None:
-    query, name = floor.workspace.project.sql("quiet"), f"blind_{uuid.uuid4().hex[:8]}"
-    with contextlib.closing(floor.workspace.database.connect()) as ours, floor.connect():
-        own = ours.info.backend_pid
-
-        def is_quiet(seconds: float) -> bool:
-            return bool(fetch(ours, query, [[own], seconds])[0]["is_quiet"])
-
-        assert not is_quiet(10), "the other one came a moment ago"
-        assert is_quiet(0)
-        ours.execute(f"create role {name}")
-        try:
-            ours.execute(f"set role {name}")
-            assert not is_quiet(0)
-        finally:
-            ours.execute("reset role")
-            ours.execute(f"drop role {name}")
-
-
-def test_who_would_help_and_has_no_connection_is_not_needed(
-    floor: Floor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for _ in range(8):
-        floor.session()
-    asked_for = only_one_connection(monkeypatch)
-    assert floor.clean(workspace=quietly(floor, quiet_seconds=0)).changed == 8
-    assert asked_for.is_set()
-
-
-def test_who_would_help_and_loses_the_connection_at_once_is_not_needed(
-    floor: Floor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As behind a pooler that has no process of the server to spare."""
-    for _ in range(8):
-        floor.session()
-    connect, process_id_of, helping = _Worker.connect, Workspace.process_id_of, threading.Event()
-
-    def connect_and_lose(worker: _Worker) -> None:
-        if worker.helps:
-            helping.set()
-        connect(worker)
-
-    def lost(workspace: Workspace, connection: Any) -> int:
-        if helping.is_set() and connection not in known:
-            raise psycopg.OperationalError("server closed the connection unexpectedly")
-        known.append(connection)
-        return process_id_of(workspace, connection)
-
-    known: list[Any] = []
-    monkeypatch.setattr(_Worker, "connect", connect_and_lose)
-    monkeypatch.setattr(Workspace, "process_id_of", lost)
-    assert floor.clean(workspace=quietly(floor, quiet_seconds=0)).changed == 8
-    assert helping.is_set()
-
-
-def test_what_a_lost_connection_was_at_is_done_by_the_one_that_works_always(
-    floor: Floor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It helps again when it has another connection; what it was at is done once, whatever was committed."""
-    sessions = [floor.session() for _ in range(40)]
-    workers, ended = Workers(monkeypatch), list[int]()
-    monkeypatch.setattr("rollcall.batches.RECONNECTIONS", 0)
-
-    def end(worker: _Worker) -> None:
-        if len(ended) < 2:
-            assert worker.process_id is not None
-            ended.append(worker.process_id)
-            floor.rows("select pg_terminate_backend(%s)", worker.process_id)
-
-    workers.before_help = end
-    result = floor.clean(workspace=quietly(floor, quiet_seconds=0, locked_row_passes=1))
-    assert len(set(ended)) == 2
-    assert (result.changed, result.skipped) == (40, [])
-    assert floor.changes() == sorted((result.run_id, session) for session in sessions)
-
-
-def test_what_fails_while_another_connection_waits_for_quiet_ends_it_too(
-    floor: Floor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for _ in range(20):
-        floor.session()
-    workers = Workers(monkeypatch)
-
-    def fail() -> None:
-        raise psycopg.errors.DiskFull("no space left")
-
-    workers.before = {3: fail}
-    with floor.connect(), pytest.raises(psycopg.errors.DiskFull):
-        floor.clean(workspace=quietly(floor, quiet_seconds=600))
-    assert len(floor.changes()) == 4
-
-
-def test_what_gives_up_while_another_connection_waits_for_quiet_ends_it_too(
-    floor: Floor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Workers(monkeypatch)
-    for _ in range(20):
-        floor.session()
-    make_trigger(floor, "raise 'no';")
-    try:
-        with floor.connect():
-            result = floor.clean(
-                workspace=quietly(floor, quiet_seconds=600, refusals_in_a_row_max=5, first_batch_rows=1)
-            )
-    finally:
-        drop_trigger(floor)
-    assert (result.changed, len(result.skipped)) == (0, 20)

@@ -15,7 +15,8 @@ import psycopg
 import pytest
 
 from rollcall import flags
-from rollcall.batches import Watcher, _Worker
+from rollcall.batches import Watcher
+from rollcall.batches.size import BatchSize
 from rollcall.cleaning import _Repair, clean
 from rollcall.database import fetch
 from rollcall.errors import LeaseHeld, Refused
@@ -352,7 +353,7 @@ def test_a_row_that_takes_too_long_by_itself_is_reported_and_stops_nobody_else(f
     finally:
         drop_trigger(floor)
     assert result.changed == len(others)
-    assert reasons(result)[slow].startswith("judging it takes longer than anybody may wait for us")
+    assert reasons(result)[slow].startswith("judging it takes longer than lock_timeout_ms allows")
     assert floor.row(slow)["status"] == "available"
 
 
@@ -391,13 +392,13 @@ def test_who_waits_for_a_batch_is_seen_and_gets_a_pause(
     for _ in range(19):
         floor.session()
     seen: list[int] = []
-    adapt = _Worker._adapt
+    adapt = BatchSize.adapt
 
-    def noted(worker: _Worker, seconds: float, rows: int, waiting: int) -> None:
+    def noted(size: BatchSize, seconds: float, rows: int, waiting: int) -> None:
         seen.append(waiting)
-        adapt(worker, seconds, rows, waiting)
+        adapt(size, seconds, rows, waiting)
 
-    monkeypatch.setattr(_Worker, "_adapt", noted)
+    monkeypatch.setattr(BatchSize, "adapt", noted)
     application: list[threading.Thread] = []
 
     def heartbeat() -> None:

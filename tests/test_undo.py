@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from rollcall.batches import _Worker
+from rollcall.batches.worker import Worker
 from rollcall.errors import ConfigurationError, LeaseHeld
 from rollcall.ledger import history, open_run
 from rollcall.undo import UndoResult, undo
@@ -32,17 +32,17 @@ def three_kinds(floor: Floor) -> list[str]:
 def test_a_commit_that_is_not_heard_of_counts_once(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection is lost between the commit and its answer; the batch is tried again on another one."""
     three_kinds(floor)
-    damaged, transaction, lost = floor.digest(), _Worker._transaction, list[str]()
+    damaged, transaction, lost = floor.digest(), Worker.run_batch, list[str]()
 
-    def lose(worker: _Worker, connection: Any, batch: Any) -> Any:
+    def lose(worker: Worker, connection: Any, batch: Any) -> Any:
         result = transaction(worker, connection, batch)
-        if worker._batches.run.id not in lost:
-            lost.append(worker._batches.run.id)
+        if worker.batches.run.id not in lost:
+            lost.append(worker.batches.run.id)
             connection.close()
             raise psycopg.OperationalError("server closed the connection unexpectedly")
         return result
 
-    monkeypatch.setattr(_Worker, "_transaction", lose)
+    monkeypatch.setattr(Worker, "run_batch", lose)
     cleaned = floor.clean()
     assert (cleaned.changed, cleaned.skipped) == (3, [])
     back = undone(floor, cleaned.run_id)

@@ -1,0 +1,42 @@
+"""What a run did to its sessions, the reasons for leaving one alone, and the progress callback."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["GONE", "LOCKED", "RINGING", "TOO_SLOW", "BatchResult", "Item", "Watcher"]
+
+Item = dict[str, Any]
+"""One session to change: ``session_id``, and ``agent_id`` and ``json`` where its plan is known."""
+
+LOCKED = "locked by another transaction until the end"
+RINGING = "a live call of its agent kept it open until the end"
+TOO_SLOW = "judging it takes longer than lock_timeout_ms allows; are the indexes there?"
+GONE = "no longer in the table"
+
+
+@dataclass
+class BatchResult:
+    """What a run did to the sessions that it was to change.
+
+    Attributes:
+        skipped: ``session_id`` and ``reason`` of each session that was left alone.
+        paused_seconds: time that each connection made room for other transactions, added up.
+    """
+
+    run_id: str
+    planned: int = 0
+    changed: int = 0
+    skipped: list[dict[str, str]] = field(default_factory=list)
+    paused_seconds: float = 0.0
+
+
+class Watcher:
+    """Progress callback; any thread may call it. This one does nothing."""
+
+    def advanced(self, done: int, total: int) -> None:
+        """Report that `done` of `total` sessions are processed."""
+
+    def held(self, reason: str | None) -> None:
+        """Report that the work waits, and why; none: it goes on."""
