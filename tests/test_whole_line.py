@@ -21,6 +21,7 @@ from rollcall.results import Check, Verdict
 from rollcall.undo import undo
 from tests.call_centre import SMALL, CallCentre, call_centre
 from tests.conftest import NOT_DURABLE, SYSTEM_PG_BIN, temporary_folder
+from tests.ground_truth import assert_repaired, found, without_declared
 
 NOON = datetime(2026, 3, 4, 12, 0, 0, 123_000, UTC)
 CAMEL_CASE = {
@@ -40,64 +41,6 @@ CAMEL_CASE = {
     "calls_connected_at_column": "connectedAt",
     "calls_ended_at_column": "endedAt",
 }
-DECLARED = (
-    "sessions_last_heartbeat_column",
-    "sessions_device_connected_column",
-    "sessions_max_concurrent_calls_column",
-)
-
-
-def found(centre: CallCentre, *, now: datetime | None = None) -> dict[str, int]:
-    """The count of every rule that was planted."""
-    assessment = assess(centre.workspace, now or centre.now, history=True)
-    return {r.name: r.violations for r in assessment.rules if r.name in centre.planted.violations}
-
-
-def without_declared(centre: CallCentre, image: dict[str, Any]) -> dict[str, Any]:
-    added = {centre.variables[var] for var in DECLARED}
-    return {name: value for name, value in image.items() if name not in added}
-
-
-def assert_repaired(centre: CallCentre, before: dict[str, Any]) -> None:
-    """Of every session exactly what the ground truth expects, and nothing else, has changed."""
-    status, call, logout = (
-        centre.variables[var]
-        for var in ("sessions_status_column", "sessions_call_id_column", "sessions_logout_at_column")
-    )
-    logouts = dict(
-        centre.rows(
-            f"select {centre.column('sessions_id_column')}::text, extract(epoch from"
-            f" {centre.column('sessions_logout_at_column')})::float8"
-            f" from {centre.table('sessions_table')}"
-        )
-    )
-    truth = centre.truth()
-    after = {key: without_declared(centre, image) for key, image in centre.images().items()}
-    assert after.keys() == before.keys()
-    for key, image in after.items():
-        was = without_declared(centre, before[key])
-        expected, expected_status, expected_logout = truth.get(key, ("untouched", "", None))
-        if expected == "untouched":
-            assert image == was
-            continue
-        assert image == {**was, status: expected_status, call: None, logout: image[logout]}
-        if expected == "closed":
-            assert expected_logout is not None
-            assert logouts[key] == pytest.approx(naive_epoch(centre, expected_logout), abs=0.0005)
-        else:
-            assert image[logout] is None
-
-
-def naive_epoch(centre: CallCentre, instant: datetime) -> float:
-    """The instant as the column shows it, read as UTC: a naive column holds local time."""
-    import zoneinfo
-
-    query = "select data_type from information_schema.columns where column_name = %s"
-    (kind,) = centre.rows(query, centre.variables["sessions_logout_at_column"])[0]
-    if "with time zone" in kind:
-        return instant.timestamp()
-    local = instant.astimezone(zoneinfo.ZoneInfo(centre.variables["app_time_zone"]))
-    return local.replace(tzinfo=UTC).timestamp()
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ restored as (
         v.image as before_image,
         v.image_before,
         to_jsonb(s) as after_image,
-        s.{{ status }} is not distinct from v.status_before
+        s.{{ app_value(columns, 'sessions_status_column') }} is not distinct from v.status_before
         and s.{{ logout_at }} is not distinct from v.logout_at_before
         and s.{{ call_id }} is not distinct from v.call_id_before as as_planned
 ),

@@ -1,7 +1,7 @@
 {#
     A column of the application's table, declared. One that exists fits when its type is the declared one, whatever
     its precision, when it may be null or not as declared, when its default is the declared one and nothing generates
-    it; anything else is a conflict.
+    it; anything else is a conflict. A domain counts as its base type, with its own default and not null.
     table: a table of the dbt source; type: with or without a precision; default: a constant as SQL text, or none.
 #}
 {% macro declared_column(table, column, type, default, reason, nullable=true) %}
@@ -12,7 +12,7 @@ select
         object_name=literal(app_table_sql_name(table) ~ '.' ~ column),
         state="case
             when a.attname is null then 'missing'
-            when a.atttypid <> " ~ literal(type) ~ "::regtype
+            when a.base_type_id <> " ~ literal(type) ~ "::regtype
                 or a.attnotnull <> " ~ ('false' if nullable else 'true') ~ "
                 or a.attgenerated <> '' or a.attidentity <> ''
                 or coalesce(" ~ constant_text('a.default_expression') ~ " <> "
@@ -72,14 +72,17 @@ left join {{ catalogue_columns(table) }} as a on a.attname = {{ literal(column) 
             a.attrelid,
             a.attnum,
             a.attname,
-            a.atttypid,
-            a.attnotnull,
+            base.type_id as base_type_id,
+            a.attnotnull or t.typnotnull as attnotnull,
             a.attgenerated,
             a.attidentity,
-            pg_catalog.pg_get_expr(d.adbin, d.adrelid) as default_expression
+            -- a domain has a default of its own, for the columns without one
+            coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), t.typdefault) as default_expression
         from pg_catalog.pg_attribute as a
         join pg_catalog.pg_class as c on c.oid = a.attrelid
         join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+        join pg_catalog.pg_type as t on t.oid = a.atttypid
+        cross join {{ base_type('a.atttypid', 'a.atttypmod') }} as base
         left join pg_catalog.pg_attrdef as d
             on d.adrelid = a.attrelid
             and d.adnum = a.attnum

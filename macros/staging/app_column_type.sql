@@ -1,5 +1,5 @@
 {#
-    The type of one configured column, as the catalogue has it.
+    The type of one configured column, as the catalogue has it; of a domain the base type.
     columns: what app_columns gave; column_var: the var that names the column.
 #}
 {% macro app_column_type(columns, column_var) %}

@@ -1,6 +1,6 @@
 {#
     The columns of one of the application's tables as the catalogue has them: name -> type, and
-    for an enum its labels, for others none. A table that is not there is a mistake in the configuration.
+    for an enum its labels, for others none; for a domain both are those of its base type. A table that is not there is a mistake in the configuration.
     table: agents, agent_sessions or call_sessions, the names of the dbt source.
 #}
 {% macro app_columns(table) %}
@@ -9,7 +9,8 @@
     {% for row in application_columns() if row['table_name'] == app_table_name(table) %}
         {% do columns.update({row['column_name']: {
             'type': row['column_type'],
-            'labels': fromjson(row['enum_labels']) if row['enum_labels'] else none
+            'labels': fromjson(row['enum_labels']) if row['enum_labels'] else none,
+            'is_domain': row['is_domain'],
         }}) %}
     {% endfor %}
     {% if not columns %}
@@ -35,7 +36,11 @@
     {% set rows = [] %}
     {% for row in load_result('application_columns')['data'] %}
         {% do rows.append({
-            'table_name': row[0], 'column_name': row[1], 'column_type': row[2], 'enum_labels': row[3]
+            'table_name': row[0],
+            'column_name': row[1],
+            'column_type': row[2],
+            'enum_labels': row[3],
+            'is_domain': row[4],
         }) %}
     {% endfor %}
     {{ return(rows) }}

@@ -1,11 +1,21 @@
 {# The latest instant at which anything happened to a call. The index rollcall_calls_of_agent has this expression. #}
 {% macro call_moved_at(columns) -%}
-    {{ instant(
-        "greatest(" ~ quoted(var('calls_started_at_column'))
-        ~ ", " ~ quoted(var('calls_connected_at_column'))
-        ~ ", " ~ quoted(var('calls_ended_at_column')) ~ ")",
-        app_column_type(columns, 'calls_started_at_column')
-    ) }}
+    {%- set times = ['calls_started_at_column', 'calls_connected_at_column', 'calls_ended_at_column'] -%}
+    {%- set kinds = [] -%}
+    {%- set instants = [] -%}
+    {%- set values = [] -%}
+    {%- for time in times -%}
+        {%- set type = app_column_type(columns, time) -%}
+        {%- do kinds.append('with time zone' in type) -%}
+        {%- do instants.append(instant(app_value(columns, time), type)) -%}
+        {%- do values.append(app_value(columns, time)) -%}
+    {%- endfor -%}
+    {%- if kinds | unique | list | length > 1 -%}
+        {#- compared as they are, PostgreSQL would read the naive ones in the time zone of the session -#}
+        greatest({{ instants | join(', ') }})
+    {%- else -%}
+        {{ instant("greatest(" ~ values | join(', ') ~ ")", app_column_type(columns, times[0])) }}
+    {%- endif -%}
 {%- endmacro %}
 
 
@@ -13,7 +23,7 @@
 {% macro call_is_unfinished(columns) -%}
     {{ quoted(var('calls_ended_at_column')) }} is null
     or {{ status_in(
-        quoted(var('calls_status_column')),
+        app_value(columns, 'calls_status_column'),
         var('live_call_statuses'),
         columns.get(var('calls_status_column'), {})
     ) }}

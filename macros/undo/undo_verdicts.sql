@@ -37,10 +37,10 @@ compared as (
         to_jsonb(s) as image,
         to_jsonb(jsonb_populate_record(s, i.before_image)) as image_before,
         to_jsonb(jsonb_populate_record(s, i.after_image)) as image_after,
-        (jsonb_populate_record(s, i.before_image)).{{ app_column(columns, 'sessions_status_column') }} as status_before,
-        (jsonb_populate_record(s, i.before_image)).{{ app_column(columns, 'sessions_logout_at_column') }}
+        (jsonb_populate_record(s, i.before_image)).{{ app_value(columns, 'sessions_status_column') }} as status_before,
+        (jsonb_populate_record(s, i.before_image)).{{ app_value(columns, 'sessions_logout_at_column') }}
             as logout_at_before,
-        (jsonb_populate_record(s, i.before_image)).{{ app_column(columns, 'sessions_call_id_column') }}
+        (jsonb_populate_record(s, i.before_image)).{{ app_value(columns, 'sessions_call_id_column') }}
             as call_id_before
     from images as i
     join {{ source('application', 'agent_sessions') }} as s on s.{{ session_id }} = i.session_id

@@ -4,7 +4,7 @@ with bound as (
     select
         t.table_name,
         a.role_name,
-        string_agg(a.step, ', ' order by a.step) as steps
+        string_agg(distinct a.step, ', ' order by a.step) as steps
     from {{ ref('watched_tables') }} as t
     cross join {{ ref('acting_roles') }} as a
     where t.is_root
@@ -19,16 +19,18 @@ self_filled as (
     select
         t.table_name,
         a.attname as column_name,
-        pg_catalog.pg_get_expr(d.adbin, d.adrelid) as default_expression
+        coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), ty.typdefault) as default_expression
     from {{ ref('watched_tables') }} as t
     join pg_catalog.pg_attribute as a
         on a.attrelid = t.table_oid
-            and a.atttypid = 'timestamp without time zone'::regtype
             and not a.attisdropped
-    join pg_catalog.pg_attrdef as d
+    join pg_catalog.pg_type as ty on ty.oid = a.atttypid
+    cross join {{ base_type('a.atttypid', 'a.atttypmod') }} as base
+    left join pg_catalog.pg_attrdef as d
         on d.adrelid = a.attrelid
             and d.adnum = a.attnum
     where t.is_root
+        and base.type_id = 'timestamp without time zone'::regtype
         and t.part in ('sessions', 'calls')
 )
 
@@ -38,7 +40,7 @@ select
     format('alter role %I bypassrls', b.role_name) as statement
 from bound as b
 union all
-select
+select distinct
     'row_level_security' as finding,
     format('%s has row-level security; it does not bind us', t.table_name) as found,
     null as statement
@@ -47,7 +49,7 @@ where t.is_root
     and t.has_row_security
     and t.table_name not in (select b.table_name from bound as b)
 union all
-select
+select distinct
     'missing_primary_key' as finding,
     format('%s has no primary key', t.table_name) as found,
     null as statement
@@ -55,28 +57,7 @@ from {{ ref('watched_tables') }} as t
 where t.is_root
     and not t.has_primary_key
 union all
-select
-    'agents_key_not_unique' as finding,
-    format('%s.%I has no unique index of its own', t.table_name, a.attname) as found,
-    null as statement
-from {{ ref('watched_tables') }} as t
-join pg_catalog.pg_attribute as a
-    on a.attrelid = t.table_oid
-        and a.attname = {{ literal(var('agents_id_column')) }}
-where t.is_root
-    and t.part = 'agents'
-    and not exists (
-        select 1
-        from pg_catalog.pg_index as i
-        where i.indrelid = t.table_oid
-            and i.indisunique
-            and i.indisvalid
-            and i.indpred is null
-            and i.indnkeyatts = 1
-            and i.indkey[0] = a.attnum
-    )
-union all
-select
+select distinct
     'server_time_zone' as finding,
     format(
         '%s.%I defaults to %s, in the time zone %s of the server', f.table_name, f.column_name,

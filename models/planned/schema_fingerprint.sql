@@ -1,6 +1,6 @@
 -- One row: a digest of what the catalogue says of the application's tables, without what Rollcall itself declares
 -- (that is in the plan as statements). Read with an empty search path, so that names do not depend on it.
-with tables as (
+with recursive tables as (
     select
         c.oid,
         c.relname,
@@ -12,6 +12,28 @@ with tables as (
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
     where n.nspname = {{ literal(var('app_schema')) }}
         and c.relname in ({{ literals([var('agents_table'), var('sessions_table'), var('calls_table')]) }})
+),
+
+-- the types of the columns, and those that their domains are made of
+types as (
+    select
+        t.oid,
+        t.typtype,
+        t.typbasetype
+    from pg_catalog.pg_type as t
+    where t.oid in (
+            select a.atttypid
+            from pg_catalog.pg_attribute as a
+            join tables as at on at.oid = a.attrelid
+        )
+    union
+    select
+        t.oid,
+        t.typtype,
+        t.typbasetype
+    from types as d
+    join pg_catalog.pg_type as t on t.oid = d.typbasetype
+    where d.typtype = 'd'
 ),
 
 facts as (
@@ -50,12 +72,24 @@ facts as (
         ) as fact
     from pg_catalog.pg_enum as e
     where
-        e.enumtypid in (
-            select a.atttypid
-            from pg_catalog.pg_attribute as a
-            join tables as t on t.oid = a.attrelid
-        )
+        e.enumtypid in (select y.oid from types as y)
     group by e.enumtypid
+
+    union all
+
+    select
+        concat_ws(
+            ' ', 'domain', y.oid::regtype::text, pg_catalog.format_type(t.typbasetype, t.typtypmod),
+            t.typnotnull::text, t.typdefault,
+            (
+                select string_agg(pg_catalog.pg_get_constraintdef(k.oid), ' ' order by k.conname)
+                from pg_catalog.pg_constraint as k
+                where k.contypid = y.oid
+            )
+        ) as fact
+    from types as y
+    join pg_catalog.pg_type as t on t.oid = y.oid
+    where y.typtype = 'd'
 
     union all
 

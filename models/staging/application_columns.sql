@@ -4,7 +4,8 @@ select
     columns.table_name,
     columns.column_name,
     columns.column_type,
-    columns.enum_labels
+    columns.enum_labels,
+    columns.is_domain
 from (
     {{ columns_of_tables([var('agents_table'), var('sessions_table'), var('calls_table')]) }}
 ) as columns

@@ -1,16 +1,16 @@
 {%- set columns = app_columns('agent_sessions') -%}
 {%- set activity_type = app_column_type(columns, 'sessions_last_activity_column') -%}
 {%- set heartbeat_type = columns.get(var('sessions_last_heartbeat_column'), {}).get('type', activity_type) -%}
-{%- set heartbeat = quoted(var('sessions_last_heartbeat_column')) -%}
-{%- set activity = app_column(columns, 'sessions_last_activity_column') -%}
-{%- set login_at = app_column(columns, 'sessions_login_at_column') -%}
+{%- set heartbeat = value_if_present(columns, 'sessions_last_heartbeat_column') -%}
+{%- set activity = app_value(columns, 'sessions_last_activity_column') -%}
+{%- set login_at = app_value(columns, 'sessions_login_at_column') -%}
 {%- set login_type = app_column_type(columns, 'sessions_login_at_column') -%}
 
 -- What a declared column says while the application does not have it yet. Below, an unqualified name finds the
 -- application's column where there is one and this one otherwise: the same SQL works before and after the migration.
 with absent as (
     select
-        null::{{ activity_type }} as {{ heartbeat }},
+        null::{{ activity_type }} as {{ quoted(var('sessions_last_heartbeat_column')) }},
         null::boolean as {{ quoted(var('sessions_device_connected_column')) }},
         1 as {{ quoted(var('sessions_max_concurrent_calls_column')) }}
 ),
@@ -32,14 +32,14 @@ renamed as (
     from absent
     cross join lateral (  -- noqa: ST05
         select
-            {{ app_column(columns, 'sessions_id_column') }} as session_id,
-            {{ app_column(columns, 'sessions_agent_id_column') }} as agent_id,
-            {{ app_column(columns, 'sessions_status_column') }}::text as status,
-            {{ app_column(columns, 'sessions_call_id_column') }} as current_call_id,
+            {{ app_value(columns, 'sessions_id_column') }} as session_id,
+            {{ app_value(columns, 'sessions_agent_id_column') }} as agent_id,
+            {{ app_value(columns, 'sessions_status_column') }}::text as status,
+            {{ app_value(columns, 'sessions_call_id_column') }} as current_call_id,
             {{ app_column(columns, 'sessions_logout_at_column') }} is null as is_open,
             {{ instant(login_at, login_type) }} as login_at,
             {{ instant(
-                app_column(columns, 'sessions_logout_at_column'),
+                app_value(columns, 'sessions_logout_at_column'),
                 app_column_type(columns, 'sessions_logout_at_column')
             ) }} as logout_at,
             {{ instant(activity, activity_type) }} as last_activity_at,
@@ -49,8 +49,8 @@ renamed as (
                 {{ earliest_instant(activity, activity_type) }},
                 {{ earliest_instant(heartbeat, heartbeat_type) }}
             ) as latest_possible_at,
-            {{ quoted(var('sessions_device_connected_column')) }} as device_connected,
-            {{ quoted(var('sessions_max_concurrent_calls_column')) }} as max_concurrent_calls
+            {{ value_if_present(columns, 'sessions_device_connected_column') }} as device_connected,
+            {{ value_if_present(columns, 'sessions_max_concurrent_calls_column') }} as max_concurrent_calls
         from {{ source('application', 'agent_sessions') }}
     ) as present
 )

@@ -6,10 +6,10 @@ with source as (
 
 renamed as (
     select
-        {{ app_column(columns, 'agents_id_column') }} as agent_id,
-        {{ app_column(columns, 'agents_role_column') }}::text as role,
-        coalesce({{ app_column(columns, 'agents_is_active_column') }}, false) as is_active,
-        coalesce({{ app_column(columns, 'agents_is_ai_agent_column') }}, false) as is_ai_agent
+        {{ app_value(columns, 'agents_id_column') }} as agent_id,
+        {{ app_value(columns, 'agents_role_column') }}::text as role,
+        coalesce({{ app_value(columns, 'agents_is_active_column') }}, false) as is_active,
+        coalesce({{ app_value(columns, 'agents_is_ai_agent_column') }}, false) as is_ai_agent
     from source
 )
 

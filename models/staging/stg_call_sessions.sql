@@ -1,18 +1,18 @@
 {%- set columns = app_columns('call_sessions') -%}
-{%- set status = app_column(columns, 'calls_status_column') -%}
-{%- set direction = app_column(columns, 'calls_direction_column') -%}
-{%- set started_at = app_column(columns, 'calls_started_at_column') -%}
+{%- set status = app_value(columns, 'calls_status_column') -%}
+{%- set direction = app_value(columns, 'calls_direction_column') -%}
+{%- set started_at = app_value(columns, 'calls_started_at_column') -%}
 {%- set started_type = app_column_type(columns, 'calls_started_at_column') -%}
-{%- set connected_at = app_column(columns, 'calls_connected_at_column') -%}
+{%- set connected_at = app_value(columns, 'calls_connected_at_column') -%}
 {%- set connected_type = app_column_type(columns, 'calls_connected_at_column') -%}
-{%- set ended_at = app_column(columns, 'calls_ended_at_column') -%}
+{%- set ended_at = app_value(columns, 'calls_ended_at_column') -%}
 {%- set ended_type = app_column_type(columns, 'calls_ended_at_column') -%}
 
 -- One level only, without the `source` and `renamed` of the other staging models: of two levels PostgreSQL wraps every
 -- column where this is the optional side of a join, and then finds no call by its key any more, but reads them all.
 select
-    {{ app_column(columns, 'calls_id_column') }} as call_id,
-    {{ app_column(columns, 'calls_agent_id_column') }} as agent_id,
+    {{ app_value(columns, 'calls_id_column') }} as call_id,
+    {{ app_value(columns, 'calls_agent_id_column') }} as agent_id,
     {{ status }}::text as status,
     {{ direction }}::text as direction,
     {{ instant(started_at, started_type) }} as started_at,

@@ -82,11 +82,24 @@ def read_columns(database: Database, names: Mapping[str, Any]) -> dict[str, dict
 _COLUMNS = """
     select
         a.attname as name,
-        format_type(a.atttypid, null) as type,
-        a.attnotnull and not a.atthasdef and a.attidentity = '' as is_required
+        format_type(base.type_id, null) as type,
+        (a.attnotnull or t.typnotnull)
+        and not a.atthasdef and t.typdefault is null and a.attidentity = '' as is_required
     from pg_catalog.pg_attribute as a
     join pg_catalog.pg_class as c on c.oid = a.attrelid
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+    join pg_catalog.pg_type as t on t.oid = a.atttypid
+    cross join lateral (
+        with recursive resolved as (
+            select t.oid, t.typtype, t.typbasetype
+            union all
+            select b.oid, b.typtype, b.typbasetype
+            from resolved as r
+            join pg_catalog.pg_type as b on b.oid = r.typbasetype
+            where r.typtype = 'd'
+        )
+        select oid as type_id from resolved where typtype <> 'd'
+    ) as base
     where n.nspname = $1
         and c.relname = $2
         and a.attnum > 0
