@@ -8,10 +8,15 @@ with pending as (
 ),
 
 tables as (
-    select sum(t.estimated_rows) as estimated_rows
-    from {{ ref('watched_tables') }} as t
-    where t.part in ('sessions', 'calls')
-        and t.kind = 'r'
+    select sum(once.estimated_rows) as estimated_rows
+    from (
+        select distinct
+            t.table_oid,
+            t.estimated_rows
+        from {{ ref('watched_tables') }} as t
+        where t.part in ('sessions', 'calls')
+            and t.kind = 'r'
+    ) as once
 )
 
 select

@@ -11,7 +11,7 @@ with names as (
 tables as (
     select
         max(t.table_name) filter (where t.part = 'sessions') as sessions,
-        string_agg(t.table_name, ', ' order by t.table_name) as all_tables
+        string_agg(distinct t.table_name, ', ' order by t.table_name) as all_tables
     from {{ ref('watched_tables') }} as t
     where t.is_root
 ),

@@ -8,7 +8,7 @@ with building as (
     where b.datname = current_database()
 )
 
-select
+select distinct
     case when b.pid is null then 'invalid_index' else 'index_being_built' end as finding,
     case
         when b.pid is null then format('%I.%I on %s', n.nspname, c.relname, t.table_name)

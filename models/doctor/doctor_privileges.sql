@@ -180,7 +180,8 @@ needed as (
     from recording
 )
 
-select
+select distinct
+    position,
     statement,
     case step
         when 'assess' then 'missing_select_privilege'

@@ -56,7 +56,7 @@ select
 from pg_catalog.pg_publication as p
 where p.puballtables
 union all
-select
+select distinct
     'subscribed_table' as finding,
     format('%s is filled by a subscription', t.table_name) as found,
     null as statement

@@ -74,7 +74,7 @@ select
     null as statement
 where $2::text is null
 union all
-select
+select distinct
     'clean_role_too_strong' as finding,
     format('%I %s', e.role_name, e.held) as found,
     e.statement

@@ -39,7 +39,7 @@ where a.datname = current_database()
     and a.query = '<insufficient privilege>'
 having count(*) > 0
 union all
-select
+select distinct
     'running_vacuum' as finding,
     format('%s is being vacuumed by server process %s (%s)', t.table_name, v.pid, v.phase) as found,
     null as statement

@@ -32,23 +32,26 @@ judged as (
         f.table_name,
         f.trigger_name,
         f.description,
-        f.part = 'sessions'
-        and f.fires_on_update
-        and (
-            cardinality(f.update_columns) = 0
-            or exists (
-                select 1
-                from pg_catalog.pg_attribute as a
-                where a.attrelid = f.root_oid
-                    and a.attnum = any(f.update_columns)
-                    and a.attname in ({{ literals([
-                        var('sessions_status_column'),
-                        var('sessions_logout_at_column'),
-                        var('sessions_call_id_column'),
-                    ]) }})
+        bool_or(
+            f.part = 'sessions'
+            and f.fires_on_update
+            and (
+                cardinality(f.update_columns) = 0
+                or exists (
+                    select 1
+                    from pg_catalog.pg_attribute as a
+                    where a.attrelid = f.root_oid
+                        and a.attnum = any(f.update_columns)
+                        and a.attname in ({{ literals([
+                            var('sessions_status_column'),
+                            var('sessions_logout_at_column'),
+                            var('sessions_call_id_column'),
+                        ]) }})
+                )
             )
         ) as fires_on_cleaning
     from fired as f
+    group by f.table_name, f.trigger_name, f.description
 )
 
 select

@@ -22,7 +22,7 @@ join pg_catalog.pg_class as v
 join pg_catalog.pg_namespace as n on n.oid = v.relnamespace
 where n.nspname not in ('rollcall', 'rollcall_ops')
 union all
-select
+select distinct
     'other_rule' as finding,
     format(
         '%I on %s, on %s',
@@ -35,5 +35,12 @@ from {{ ref('watched_tables') }} as t
 join pg_catalog.pg_rewrite as r on r.ev_class = t.table_oid
 where r.ev_enabled in ('O', 'A')
     and r.ev_type in ('2', '3', '4')
-    and not (t.part = 'sessions' and r.ev_type = '2')
+    and not (
+        r.ev_type = '2'
+        and t.table_oid in (
+            select s.table_oid
+            from {{ ref('watched_tables') }} as s
+            where s.part = 'sessions'
+        )
+    )
 order by finding, found

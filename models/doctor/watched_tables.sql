@@ -1,27 +1,31 @@
--- One row per table of the application and per partition of one; `part` says which of the three it belongs to.
+-- One row per table of the application, or partition or child of one, and part that it plays: agents, sessions or
+-- calls. One table may be configured for several parts.
 with recursive members as (
     select
         c.oid as root_oid,
         c.oid as table_oid,
-        case c.relname
-            when {{ literal(var('agents_table')) }} then 'agents'
-            when {{ literal(var('sessions_table')) }} then 'sessions'
-            else 'calls'
-        end as part
+        configured.part,
+        c.relispartition as is_partition
     from pg_catalog.pg_class as c
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+    join (
+        values
+        ('agents', {{ literal(var('agents_table')) }}),
+        ('sessions', {{ literal(var('sessions_table')) }}),
+        ('calls', {{ literal(var('calls_table')) }})
+    ) as configured (part, table_name)
+        on configured.table_name = c.relname
     where n.nspname = {{ literal(var('app_schema')) }}
         and c.relkind in ('r', 'p')
-        and c.relname in (
-            {{ literals([var('agents_table'), var('sessions_table'), var('calls_table')]) }}
-        )
-    union all
+    union
     select
         m.root_oid,
         i.inhrelid as table_oid,
-        m.part
+        m.part,
+        child.relispartition as is_partition
     from members as m
     join pg_catalog.pg_inherits as i on i.inhparent = m.table_oid
+    join pg_catalog.pg_class as child on child.oid = i.inhrelid
 )
 
 select
@@ -35,6 +39,7 @@ select
     c.relforcerowsecurity as forces_row_security,
     c.relreplident as replica_identity,
     m.table_oid = m.root_oid as is_root,
+    m.table_oid <> m.root_oid and not m.is_partition as is_child,
     format('%I.%I', n.nspname, c.relname) as table_name,
     greatest(c.reltuples, 0)::bigint as estimated_rows,
     exists(
