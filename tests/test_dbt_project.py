@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from rollcall.demo import Scale, Variant
 from tests.call_centre import CallCentre, call_centre
+from tests.waiting import until
 
 ROOT = Path(__file__).parent.parent
 SCALE = Scale(agents=60, sessions=600, calls=2_000, days=10)
@@ -131,6 +133,27 @@ def test_build_passes_before_and_after_the_migration(centre: CallCentre, dbt: Db
     assert {"agent_sessions", "no_session_is_lost", "abandoned_session"} <= before.keys()
     centre.run()
     assert dbt("build").keys() == before.keys()
+
+
+def test_build_passes_while_an_index_is_being_built(centre: CallCentre, dbt: Dbt) -> None:
+    centre.run()
+    (definition,) = centre.rows("select pg_get_indexdef('rollcall_open_sessions'::regclass)")[0]
+    centre.rows("drop index rollcall_open_sessions")
+    builds = "select index_relid from pg_stat_progress_create_index where index_relid <> 0"
+    with psycopg.connect(centre.url) as writer:
+        writer.execute("lock table agent_sessions in row exclusive mode")
+        concurrently = definition.replace("CREATE INDEX", "CREATE INDEX CONCURRENTLY")
+        build = threading.Thread(target=centre.rows, args=[concurrently])
+        build.start()
+        try:
+            until(lambda: centre.rows(builds) != [])
+            with centre.workspace.database.snapshot() as snapshot:
+                plan = snapshot.rows(centre.workspace.project.sql("migration_plan"))
+            assert [row["state"] for row in plan] == ["building"]
+            dbt("build")
+        finally:
+            writer.rollback()
+            build.join()
 
 
 def test_build_passes_for_another_application(database: str, tmp_path: Path) -> None:
