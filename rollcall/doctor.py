@@ -427,10 +427,25 @@ KINDS: dict[str, Kind] = {
         "Without a key no row can be named, planned or restored: the verdict is NOT_READY.",
         "Add a primary key to the table.",
     ),
-    "agents_key_not_unique": warning(
+    "agents_key_not_unique": blocking(
         "An agent that is there twice has each session judged twice; and to look an agent up, as we do "
-        "for each open session, reads the whole table.",
+        "for each open session, reads the whole table. The verdict is NOT_READY.",
         "Set agents_id_column to the key, or create a unique index on it.",
+    ),
+    "sessions_key_not_unique": blocking(
+        "A key that names several sessions has each of them planned and changed for the others: the verdict "
+        "is NOT_READY.",
+        "Set sessions_id_column to the key, or create a unique index on it.",
+    ),
+    "calls_key_not_unique": blocking(
+        "A session whose reference names several calls is judged and planned several times: the verdict is "
+        "NOT_READY.",
+        "Set calls_id_column to the key, or create a unique index on it.",
+    ),
+    "child_table": blocking(
+        "Its rows are read and changed with those of its parent, and no index keeps a key of one out of the "
+        "other: the verdict is NOT_READY.",
+        "Make it a partition, or end the inheritance.",
     ),
     "status_not_in_enum": blocking(
         "The database refuses the status that clean has to write, for each row.",

@@ -55,6 +55,10 @@ SCHEMA_EXAMPLES = {
     "missing_replica_identity": "A publication has `agent_sessions`, whose replica identity is `nothing`.",
     "session_update_rule": "`create rule … on update to agent_sessions do instead …`.",
     "status_not_in_enum": "The enum of `agent_sessions.status` has no label `offline`.",
+    "agents_key_not_unique": "The primary key of `agents` is `(id, email)`, and `id` has no unique index.",
+    "sessions_key_not_unique": "`sessions_id_column` is `agent_id`, of which a table of sessions has many.",
+    "calls_key_not_unique": "The primary key of `call_sessions` is `(tenant_id, id)`.",
+    "child_table": "`create table agent_sessions_2024 () inherits (agent_sessions)`.",
 }
 
 

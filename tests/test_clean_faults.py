@@ -267,3 +267,39 @@ def test_the_cleaned_view_shows_the_logout_that_cleaning_writes(database: str, t
         is_open, logout_at, _, now = connection.execute(view).fetchone() or ()
     assert is_open is False
     assert abs(logout_at - plan.judged_at) < timedelta(milliseconds=1), "the column keeps milliseconds"
+
+
+@pytest.mark.parametrize("child", [True, False])
+def test_keys_that_name_several_sessions_are_refused_and_named(
+    database: str, tmp_path: Path, child: bool
+) -> None:
+    """A child table with a key of its parent, and a configured key that is none."""
+    rows = (
+        "insert into agents (email) values ('a'), ('b');"
+        "insert into agent_sessions (agent_id, status, login_at, last_activity)"
+        " select agent, 'available', now() - interval '9 hours', now() - interval '8 hours'"
+        " from unnest(array[1, 1, 2, 2]) as planted (agent);"
+    )
+    if child:
+        rows += (
+            "create table elder () inherits (agent_sessions);"
+            "insert into elder select * from agent_sessions where agent_id = 1;"
+        )
+    variables = {} if child else {"sessions_id_column": "agent_id"}
+    workspace = unmigrated(database, tmp_path, rows, **variables)
+    rule, key = (
+        ("child_table", "public.elder inherits from public.agent_sessions")
+        if child
+        else ("sessions_key_not_unique", "public.agent_sessions.agent_id has no unique index of its own")
+    )
+    assessment = assess(workspace)
+    assert {r.name: r.sample_keys for r in assessment.rules}[rule] == (key,)
+    assert assessment.verdict is Verdict.NOT_READY
+    images = "select to_jsonb(s) from agent_sessions as s order by 1"
+    with psycopg.connect(database, autocommit=True) as connection:
+        before = connection.execute(images).fetchall()
+        plan = make_plan(workspace)
+        with open_run(workspace, "clean") as run, pytest.raises(Refused, match=key) as refusal:
+            clean(workspace, run, plan)
+        assert refusal.value.exit_code == 4
+        assert connection.execute(images).fetchall() == before

@@ -361,6 +361,29 @@ SITUATIONS: dict[str, tuple[list[tuple[str, str]], dict[str, str]]] = {
         ],
         {"agents_key_not_unique": "public.agents.id has no unique index of its own"},
     ),
+    "sessions found by a column that is no key": (
+        [
+            (
+                f"alter table {SESSIONS} drop constraint agent_sessions_pkey, add primary key (id, agent_id)",
+                f"alter table {SESSIONS} drop constraint agent_sessions_pkey, add primary key (id)",
+            ),
+        ],
+        {"sessions_key_not_unique": "public.agent_sessions.id has no unique index of its own"},
+    ),
+    "a child of the calls, and its child": (
+        [
+            (
+                "create table elder () inherits (public.call_sessions)",
+                "drop table elder",
+            ),
+            (
+                "alter table elder owner to crm, add primary key (id);"
+                f"grant select on elder to {OPERATOR}, {READ}, {MIGRATE}, {CLEAN}",
+                "select 1",
+            ),
+        ],
+        {"child_table": "public.elder inherits from public.call_sessions"},
+    ),
     "defaults in the server's time zone": (
         [
             NEW_YORK,

@@ -699,6 +699,30 @@ STOPS = {
         "drop rule quiet on agent_sessions",
         "quiet on public.agent_sessions, on update",
     ),
+    "child_table": (
+        ["create table elder (like agent_sessions)"],
+        "alter table elder inherit agent_sessions",
+        "alter table elder no inherit agent_sessions",
+        "public.elder inherits from public.agent_sessions",
+    ),
+    "agents_key_not_unique": (
+        [],
+        "alter table agents drop constraint agents_pkey cascade, add primary key (id, email)",
+        "create unique index on agents (id)",
+        "public.agents.id has no unique index of its own",
+    ),
+    "sessions_key_not_unique": (
+        [],
+        "alter table agent_sessions drop constraint agent_sessions_pkey, add primary key (id, agent_id)",
+        "create unique index on agent_sessions (id)",
+        "public.agent_sessions.id has no unique index of its own",
+    ),
+    "calls_key_not_unique": (
+        [],
+        "alter table call_sessions drop constraint call_sessions_pkey, add primary key (id, direction)",
+        "create unique index on call_sessions (id)",
+        "public.call_sessions.id has no unique index of its own",
+    ),
 }
 
 

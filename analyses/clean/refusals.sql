@@ -88,19 +88,19 @@ union all
 
 -- what this plan writes, or this undo restores: not only the statuses that a repair may write
 select
-    'the type of the status column, ' || a.atttypid::regtype || ', has no value ' || w.status as reason,
+    'the type of the status column, ' || status_type.oid::regtype || ', has no value ' || w.status as reason,
     'set the var that names it (closed_status, break_status or available_status) to a value that it has' as hint
 from sessions as s
-join pg_catalog.pg_attribute as a
+join {{ catalogue_columns('agent_sessions') }} as a
     on a.attrelid = s.oid
         and a.attname = {{ literal(var('sessions_status_column')) }}
-join pg_catalog.pg_type as t on t.oid = a.atttypid
+join pg_catalog.pg_type as status_type on status_type.oid = a.base_type_id
 cross join unnest($1::text[]) as w (status)
-where t.typtype = 'e'
+where status_type.typtype = 'e'
     and not exists (
         select 1
         from pg_catalog.pg_enum as e
-        where e.enumtypid = t.oid
+        where e.enumtypid = status_type.oid
             and e.enumlabel = w.status
     )
 
@@ -115,7 +115,13 @@ select
                 )
         when 'session_update_rule'
             then format('rule %I rewrites every update of %s, which could not be recorded', o.name, o.table_name)
+        else o.found || ', so that a key may name several rows'
     end as reason,
-    coalesce(o.statement, 'have it dropped by whoever made it') as hint
+    case
+        when o.statement is not null then o.statement
+        when o.finding = 'session_update_rule' then 'have it dropped by whoever made it'
+        when o.finding = 'child_table' then 'make it a partition, or end the inheritance'
+        else 'set the var to the key of the table, or create a unique index on it'
+    end as hint
 from {{ ref('update_obstacles') }} as o
 where o.finding <> 'status_not_in_enum'

@@ -24,7 +24,11 @@ obstacles as (
     select
         count(*) filter (where finding = 'missing_replica_identity') as missing_replica_identity,
         count(*) filter (where finding = 'session_update_rule') as session_update_rule,
-        count(*) filter (where finding = 'status_not_in_enum') as status_not_in_enum
+        count(*) filter (where finding = 'status_not_in_enum') as status_not_in_enum,
+        count(*) filter (where finding = 'agents_key_not_unique') as agents_key_not_unique,
+        count(*) filter (where finding = 'sessions_key_not_unique') as sessions_key_not_unique,
+        count(*) filter (where finding = 'calls_key_not_unique') as calls_key_not_unique,
+        count(*) filter (where finding = 'child_table') as child_table
     from {{ ref('update_obstacles') }}
 )
 
@@ -41,7 +45,11 @@ select
     tables.missing_primary_key,
     obstacles.missing_replica_identity,
     obstacles.session_update_rule,
-    obstacles.status_not_in_enum
+    obstacles.status_not_in_enum,
+    obstacles.agents_key_not_unique,
+    obstacles.sessions_key_not_unique,
+    obstacles.calls_key_not_unique,
+    obstacles.child_table
 from changes
 cross join tables
 cross join obstacles

@@ -1,9 +1,21 @@
 {%- set columns = app_columns('agent_sessions') -%}
 {%- set labels = columns.get(var('sessions_status_column'), {}).get('labels') -%}
 {%- set written = [var('closed_status'), var('available_status'), var('break_status')] %}
--- One row per thing that makes PostgreSQL refuse what a repair writes into the sessions, whichever session it is; from
--- the catalogue alone. Each is a rule of `data_trustworthy` and a finding of `doctor`.
-with published as (
+-- One row per obstacle to every repair, whichever session it is, from the catalogue alone: PostgreSQL would refuse what
+-- a repair writes, or a key may name several rows. Each is a rule of `data_trustworthy` and a finding of `doctor`.
+with keys as (
+    select
+        part,
+        column_name
+    from (
+        values
+        ('agents', {{ literal(var('agents_id_column')) }}),
+        ('sessions', {{ literal(var('sessions_id_column')) }}),
+        ('calls', {{ literal(var('calls_id_column')) }})
+    ) as configured (part, column_name)
+),
+
+published as (
     select distinct
         t.table_oid,
         t.table_name,
@@ -78,4 +90,44 @@ where t.is_root
     and t.part = 'sessions'
     and {{ 'true' if labels else 'false' }}
     and s.status not in ({{ literals(labels or []) }})
+union all
+select
+    t.part || '_key_not_unique' as finding,
+    t.table_name,
+    k.column_name as name,
+    format('%s.%I has no unique index of its own', t.table_name, k.column_name) as found,
+    null as statement
+from {{ ref('watched_tables') }} as t
+join keys as k on k.part = t.part
+join pg_catalog.pg_attribute as a
+    on a.attrelid = t.table_oid
+        and a.attname = k.column_name
+where t.is_root
+    and t.has_primary_key -- a table without one is named for that
+    and not exists (
+        select 1
+        from pg_catalog.pg_index as i
+        where i.indrelid = t.table_oid
+            and i.indisunique
+            and i.indisvalid
+            and i.indpred is null
+            and a.attnum = any(i.indkey::smallint[])
+            -- the unique index of a partitioned table has to have the partition key as well
+            and (i.indnkeyatts = 1 or t.kind = 'p')
+    )
+union all
+select distinct
+    'child_table' as finding,
+    t.table_name,
+    parent.oid::regclass::text as name,
+    format('%s inherits from %I.%I', t.table_name, n.nspname, parent.relname) as found,
+    null as statement
+from {{ ref('watched_tables') }} as t
+join pg_catalog.pg_inherits as i on i.inhrelid = t.table_oid
+join {{ ref('watched_tables') }} as family
+    on family.table_oid = i.inhparent
+        and family.root_oid = t.root_oid
+join pg_catalog.pg_class as parent on parent.oid = i.inhparent
+join pg_catalog.pg_namespace as n on n.oid = parent.relnamespace
+where t.is_child
 order by finding, found
