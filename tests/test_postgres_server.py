@@ -21,6 +21,9 @@ from rollcall.errors import ConfigurationError, ServerError
 from rollcall.postgres_server import PostgresServer
 from tests.conftest import NOT_DURABLE, SYSTEM_PG_BIN, temporary_folder
 
+LONGEST_SECONDS = 120
+"""After this a forked child that does not end is ended by the system."""
+
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
@@ -320,20 +323,50 @@ def test_the_data_of_another_user_is_named_as_such(folder: Path) -> None:
     server = new_server(folder)
     server.start()
     nobody = pwd.getpwnam("nobody")
+    programs = server.programs_directory
     reader, writer = socket.socketpair()
     child = os.fork()
     if child == 0:
-        os.setgroups([])
-        os.setgid(nobody.pw_gid)
-        os.setuid(nobody.pw_uid)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(LONGEST_SECONDS)
         try:
-            PostgresServer(folder / "data", server.bin_directory).start()
+            os.setgroups([])
+            os.setgid(nobody.pw_gid)
+            os.setuid(nobody.pw_uid)
+            PostgresServer(folder / "data", programs).start()
             writer.sendall(b"started")
-        except ServerError as error:
-            writer.sendall(str(error).encode())
+        except BaseException as error:
+            writer.sendall(repr(error).encode())
         finally:
             os._exit(0)
-    os.waitpid(child, 0)
-    assert b"belongs to the user postgres" in reader.recv(10_000)
-    reader.close()
     writer.close()
+    said = b"".join(iter(lambda: reader.recv(10_000), b""))
+    os.waitpid(child, 0)
+    reader.close()
+    assert said.startswith(b"ServerError")
+    assert b"belongs to the user postgres" in said
+
+
+@as_root
+def test_programs_that_the_account_cannot_reach_are_named(folder: Path) -> None:
+    private = folder / "private"
+    private.mkdir(mode=0o700)
+    reader, writer = socket.socketpair()
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(LONGEST_SECONDS)
+        try:
+            os.setgroups([])
+            os.setuid(pwd.getpwnam("nobody").pw_uid)
+            PostgresServer(folder / "data", private / "bin")
+        except BaseException as error:
+            writer.sendall(repr(error).encode())
+        finally:
+            os._exit(0)
+    writer.close()
+    said = b"".join(iter(lambda: reader.recv(10_000), b""))
+    os.waitpid(child, 0)
+    reader.close()
+    assert said.startswith(b"ConfigurationError")
+    assert b"cannot be reached" in said
