@@ -20,9 +20,9 @@ def read_application_columns(database: Database, settings: Settings) -> list[Row
     """Read one row per column of the three configured tables.
 
     Returns:
-        rows of ``table_name``, ``column_name``, ``column_type`` (user types with their schema; of a domain the
-        base type), ``enum_labels`` (a JSON array as text; none for other types) and ``is_domain``. A table that
-        does not exist has none.
+        rows of ``table_name``, ``column_name``, ``column_type`` (user types with their schema),
+        ``enum_labels`` (a JSON array as text; none for other types) and ``is_domain``; of a domain the type
+        and the labels are those of its base type. A table that does not exist has none.
     """
     with database.snapshot() as snapshot:
         return snapshot.rows(_statement(settings))

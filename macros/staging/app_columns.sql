@@ -1,6 +1,7 @@
 {#
-    The columns of one of the application's tables as the catalogue has them: name -> type, and
-    for an enum its labels, for others none; for a domain both are those of its base type. A table that is not there is a mistake in the configuration.
+    The columns of one of the application's tables as the catalogue has them: name -> type, and for an enum its labels,
+    for others none; of a domain the type and labels of its base type. A table that is not there is a mistake in the
+    configuration.
     table: agents, agent_sessions or call_sessions, the names of the dbt source.
 #}
 {% macro app_columns(table) %}
