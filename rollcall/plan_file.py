@@ -12,12 +12,12 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from rollcall.database import Snapshot, fetch
+from rollcall.database import Row, Snapshot, fetch
 from rollcall.errors import ConfigurationError, Refused
 from rollcall.ledger import Run, has_ledger, ledger_needed, refuse_older_ledger
 from rollcall.plan import FORMAT, Body, Plan, identity_of, line_of, schema_fingerprint
@@ -29,6 +29,7 @@ __all__ = ["read_plan", "store_plan", "write_plan"]
 LINES_AT_ONCE = 1_000
 HASH_PREFIX = re.compile(r"[0-9a-f]{12,64}")
 AGAIN = "nothing was changed; make and approve a new one with `rollcall plan --out`"
+INSTANTS = ("made_at", "judged_at", "cutoff", "expires_at")
 IDENTITY = {
     "database": "database",
     "database_oid": "database number",
@@ -142,6 +143,35 @@ def _stored_lines(workspace: Workspace, prefix: str) -> Iterator[bytes]:
             position = page[-1]["position"]
 
 
+def _admit_instants(header: dict[str, Any], clock: Row, variables: Mapping[str, Any]) -> None:
+    """Refuse instants that the server's clock and this configuration cannot have given.
+
+    Raises:
+        Refused: the plan expired, is of a clock that was ahead, or was made with other thresholds.
+    """
+    instants = {name: datetime.fromisoformat(header[name]) for name in INSTANTS}
+    now: datetime = clock["current_at"].astimezone(UTC)
+    for name in ("made_at", "judged_at"):
+        if instants[name] > clock["future_after"]:
+            raise Refused(
+                f"the plan's {name} {header[name]} is later than the server's clock, {now.isoformat()}",
+                f"a clock was wrong when it was made; {AGAIN}",
+            )
+    expires_at = instants["expires_at"]
+    if now >= expires_at:
+        raise Refused(f"the plan expired at {expires_at:%Y-%m-%d %H:%M:%S} UTC", AGAIN)
+    if expires_at - instants["made_at"] > timedelta(hours=variables["plan_expires_hours"]):
+        raise Refused(
+            f"the plan expires later than plan_expires_hours allows: at {header['expires_at']}", AGAIN
+        )
+    ours = instants["judged_at"] - (clock["judged_at"] - clock["abandoned_before"])
+    if ours != instants["cutoff"]:
+        raise Refused(
+            f"the plan's cut-off is {header['cutoff']}, and with this configuration it is {ours.isoformat()}",
+            "use the vars that the plan was made with, or make a new one",
+        )
+
+
 def _admit(
     workspace: Workspace, snapshot: Snapshot, header: dict[str, Any], body: Body
 ) -> tuple[Statement, ...]:
@@ -152,16 +182,7 @@ def _admit(
         planned, here = header[key], identity[key]
         if None not in (planned, here) and planned != here:
             raise Refused(f"the plan is for another database: {word} {planned}, and this is {here}", AGAIN)
-    clock = snapshot.row(project.sql("clock"))
-    expires_at = datetime.fromisoformat(header["expires_at"])
-    if clock["current_at"] >= expires_at:
-        raise Refused(f"the plan expired at {expires_at:%Y-%m-%d %H:%M:%S} UTC", AGAIN)
-    cutoff = clock["abandoned_before"].astimezone(UTC).isoformat()
-    if cutoff != header["cutoff"]:
-        raise Refused(
-            f"the plan's cut-off is {header['cutoff']}, and with this configuration it is {cutoff}",
-            "use the vars that the plan was made with, or make a new one",
-        )
+    _admit_instants(header, snapshot.row(project.sql("clock")), workspace.settings.variables)
     missing = {
         (statement.kind, statement.object_name, statement.sql): statement
         for statement in pending_statements(snapshot, project)

@@ -112,6 +112,17 @@ def test_the_first_reading_is_a_full_one_and_the_next_one_counts_the_same(centre
     assert reading(on_request).why_full == ON_REQUEST
 
 
+def test_a_reading_of_a_clock_that_was_ahead_is_not_believed(centre: CallCentre) -> None:
+    """By its instant, everything that changed since would count as read."""
+    read(centre)
+    centre.rows("update rollcall_ops.history_passes set read_at = read_at + interval '9 days'")
+    broken = add_session(centre, timedelta(days=3), "on_call")
+    found = assess(centre.workspace, history=True)
+    assert reading(found).why_full == "the last reading was recorded by a clock that was ahead"
+    assert reading(found).full_at is None
+    assert broken in {key for rule in found.rules if rule.name == "closed_but_working" for key in rule.keys}
+
+
 def test_what_was_closed_or_moved_since_is_found(centre: CallCentre) -> None:
     before = counts(read(centre))
     new = {

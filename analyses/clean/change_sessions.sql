@@ -92,7 +92,7 @@ verdicts as (
             -- the plan is judged at its own instant, but presence has to be proven now
             when judged.status_after <> planned.before ->> 'status'
                 and judged.status_after = {{ literal(var('available_status')) }}
-                and judged.last_seen_at < judged.judged_at + (now() - $5::timestamptz)
+                and judged.last_seen_at < judged.judged_at + greatest(now() - $5::timestamptz, interval '0')
                 - {{ var('presence_minutes') }} * interval '1 minute'
                 then 'no longer present: nobody becomes available without a fresh sign of life'
             when $6::boolean and exists (

@@ -16,6 +16,7 @@ whole as (
     select max(p.read_at) as read_at
     from {{ ref('history_passes') }} as p
     where p.is_full
+        and p.read_at <= now()
 ),
 
 indexes as (
@@ -34,6 +35,7 @@ judged as (
         whole.read_at as full_at,
         case
             when latest.read_at is null then 'no reading is recorded yet'
+            when latest.read_at > now() then 'the last reading was recorded by a clock that was ahead'
             when latest.definition <> $1 then 'the rules are not those of the last reading'
             when not latest.is_carried then 'more fails than is kept by key (' || latest.violations || ')'
             when indexes.valid < 2 then 'the indexes that find what changed are missing'

@@ -1,8 +1,9 @@
 -- The instant at which everything is judged, and every threshold as an instant. A plan is judged again at its own
--- instant (the setting rollcall.judged_at); without one it is the transaction's.
+-- instant (the setting rollcall.judged_at); without one it is the transaction's. An instant later than now is not
+-- believed: it comes from a clock that was wrong, and would make living sessions abandoned.
 with reading as (
     select
-        coalesce(
+        least(
             nullif(current_setting('rollcall.judged_at', true), '')::timestamptz,
             now()
         ) as judged_at,
