@@ -38,6 +38,15 @@ UNREADABLE = "not all rows can be read as declared, so no rule about them was ev
 UNREADABLE_FLAGS = "this role may not read rollcall_ops.flags: judged as if routing by heartbeat were off"
 KEYS = {"readiness": "failing_keys", "history": "history_failing_keys"}
 CHEAP_VIEW_SUITES = {"routable_agents": "routable_agents"}  # a row per agent who is there
+OUT_OF_SIGHT = (
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.UndefinedObject,
+)
+QUALIFY = (
+    "the query runs with an empty search_path, so that no object of another role is taken for yours; "
+    "write each table, function and type outside pg_catalog with its schema, like public.customers"
+)
 VIEW_SUITES = {"cleaned_sessions": "agent_sessions"} | CHEAP_VIEW_SUITES
 
 
@@ -224,7 +233,7 @@ def _judge_views(
             results.append(
                 judge_table(
                     workspace.suites[suite],
-                    workspace.database.connect,
+                    workspace.database.connect_unset,
                     relation.schema,
                     relation.name,
                     snapshot.exported(),

@@ -1,8 +1,9 @@
 """The one place that opens connections to the application's database.
 
 Parameters are PostgreSQL's own ``$1``, as the compiled SQL has them, so that a ``%`` in a name is
-only a ``%``. Nothing is set for a session: a pooler may hand it to somebody else. What a step
-needs it sets for its own transaction.
+only a ``%``. `rollcall.connection_settings` says what is set before any other statement: for the
+transaction where a step reads, because a pooler may hand the session to the application; for the
+session where a step writes, which refuses a pooler in transaction mode first.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from typing import Any, cast
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
 from rollcall import __version__
-from rollcall.errors import ConfigurationError, ConnectionFailed, EvaluationError
+from rollcall.connection_settings import CLIENT_ENCODING, apply_settings
+from rollcall.conninfo import read_conninfo
+from rollcall.errors import ConnectionFailed, EvaluationError
 
 __all__ = ["Connection", "Database", "Row", "Snapshot", "deadline"]
 
@@ -41,12 +44,13 @@ class Database:
     Attributes:
         conninfo: libpq's; may hold a password.
         name, server_version: what the server says; the version like ``18.1``.
+        identity: host, port, database and user; tells two databases apart.
     """
 
     conninfo: str = field(repr=False)
     name: str
     server_version: str
-    parameters: Mapping[str, str] = field(repr=False)
+    identity: tuple[str, ...] = field(repr=False)
 
     @classmethod
     def reach(cls, conninfo: str) -> Database:
@@ -64,19 +68,35 @@ class Database:
                 conninfo=conninfo,
                 name=info.dbname,
                 server_version=info.parameter_status("server_version") or "unknown",
-                parameters={
-                    **info.get_parameters(),
-                    "host": info.host,
-                    "port": str(info.port),
-                    "user": info.user,
-                    "dbname": info.dbname,
-                    "password": info.password,
-                },
+                identity=(info.host, str(info.port), info.dbname, info.user),
             )
 
     def connect(self) -> Connection:
-        """A connection of its own, in autocommit; the caller closes it."""
+        """Open a connection of its own, in autocommit, with the settings for the session.
+
+        For steps that write, after `refuse_pooler`; the caller closes it.
+        """
+        connection = _connect(self.conninfo)
+        try:
+            apply_settings(connection, for_session=True)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def connect_unset(self) -> Connection:
+        """Open a connection on which nothing is set, in autocommit, for what reads through a pooler.
+
+        Each transaction on it has to begin with `apply_settings`; the caller closes it.
+        """
         return _connect(self.conninfo)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One transaction that may write, with the settings for it alone: works through any pooler."""
+        with contextlib.closing(_connect(self.conninfo)) as connection, connection.transaction():
+            apply_settings(connection, for_session=False)
+            yield connection
 
     @contextlib.contextmanager
     def snapshot(self, judged_at: datetime | None = None) -> Iterator[Snapshot]:
@@ -85,20 +105,15 @@ class Database:
         Args:
             judged_at: judge as of this instant instead of the transaction's own.
         """
-        with contextlib.closing(self.connect()) as connection, connection.transaction():
+        with contextlib.closing(self.connect_unset()) as connection, connection.transaction():
             connection.execute("set transaction isolation level repeatable read, read only")
+            apply_settings(connection, for_session=False)
             connection.execute("set local jit = off")
             if judged_at is not None:
                 connection.execute(
                     "select set_config('rollcall.judged_at', $1, true)", [judged_at.isoformat()]
                 )
             yield Snapshot(connection)
-
-    def server_seconds(self) -> float:
-        """The server's clock, seconds since 1970."""
-        with contextlib.closing(self.connect()) as connection:
-            row = connection.execute("select extract(epoch from clock_timestamp())::float8 as now").fetchone()
-        return float(row["now"]) if row else 0.0
 
 
 @dataclass(frozen=True)
@@ -178,20 +193,14 @@ def reason_of(error: psycopg.Error) -> str:
 
 
 def _connect(conninfo: str) -> Connection:
-    try:
-        parameters = conninfo_to_dict(conninfo)
-    except psycopg.Error:
-        raise ConfigurationError(
-            "ROLLCALL_DATABASE_URL cannot be read as a connection",
-            "write it like postgresql://USER@HOST:5432/DATABASE, special characters percent-encoded",
-        ) from None
+    parameters = read_conninfo(conninfo)
     try:
         ours: dict[str, Any] = {
             "connect_timeout": CONNECT_SECONDS,
             "application_name": f"rollcall {__version__}",
         }
         return psycopg.connect(
-            make_conninfo(**(ours | parameters)),
+            make_conninfo(**(ours | parameters | {"client_encoding": CLIENT_ENCODING})),
             autocommit=True,
             prepare_threshold=None,
             row_factory=dict_row,

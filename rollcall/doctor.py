@@ -300,8 +300,8 @@ def _pooler(workspace: Workspace) -> _Pooler | None:
     pid_of = workspace.process_id_of
     workspace.project.sql("server_process")  # compiled now: below, every answer is waited for
     with (
-        contextlib.closing(workspace.database.connect()) as first,
-        contextlib.closing(workspace.database.connect()) as second,
+        contextlib.closing(workspace.database.connect_unset()) as first,
+        contextlib.closing(workspace.database.connect_unset()) as second,
     ):
         greeted = first.info.backend_pid
         with deadline(POOLER_SECONDS, first, second) as expired:

@@ -25,6 +25,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from rollcall.connection_settings import apply_settings
 from rollcall.errors import ConfigurationError, EvaluationError, RollcallError
 from rollcall.results import Check, RuleResult, Severity
 
@@ -465,6 +466,7 @@ def _snapshot(connect: Callable[[], psycopg.Connection[Any]], snapshot_id: str |
         yield snapshot_id
         return
     with closing(_read_only(connect)) as connection:
+        apply_settings(connection, for_session=False)
         row = connection.execute("select pg_catalog.pg_export_snapshot()").fetchone()
         assert row is not None
         yield row[0]
@@ -497,10 +499,16 @@ def _sql_source(
     from sqlalchemy import event
 
     def creator() -> psycopg.Connection[Any]:
-        return _read_only(connect)
+        connection = _read_only(connect)
+        apply_settings(
+            connection, for_session=False
+        )  # SQLAlchemy asks for the version first, without an event
+        return connection
 
     def on_begin(connection: Any) -> None:
-        _enter_snapshot(connection.connection.dbapi_connection, snapshot, judged_at)
+        dbapi_connection = connection.connection.dbapi_connection
+        dbapi_connection.rollback()  # a snapshot can be entered by the first statement alone
+        _enter_snapshot(dbapi_connection, snapshot, judged_at)
 
     options: dict[str, Any] = {"kwargs": {"creator": creator, "use_native_hstore": False}}
     try:
@@ -523,6 +531,7 @@ def _enter_snapshot(connection: psycopg.Connection[Any], snapshot: str, judged_a
     from psycopg import sql
 
     connection.execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(snapshot)))
+    apply_settings(connection, for_session=False)
     row = connection.execute(
         "select current_setting('transaction_read_only'), set_config('jit', 'off', true),"
         " set_config('rollcall.judged_at', %s, true)",

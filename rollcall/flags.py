@@ -5,7 +5,6 @@ A flag is a row of `rollcall_ops.flags`, read at query time: turning it off need
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -79,7 +78,7 @@ def switch(workspace: Workspace, name: str, *, on: bool) -> None:
             raise ConfigurationError(
                 "the flags' table is not deployed, so every flag is off", "run `rollcall run` first"
             )
-    with contextlib.closing(workspace.database.connect()) as connection, ledger_needed():
+    with ledger_needed(), workspace.database.transaction() as connection:
         fetch(connection, workspace.project.sql("switch_flag"), [name, on])
 
 

@@ -70,9 +70,7 @@ class Project:
     @property
     def _target(self) -> Path:
         """dbt's scratch folder for this database: two databases never share one."""
-        parameters = self._database.parameters
-        identity = [parameters.get(name, "") for name in ("host", "port", "dbname", "user")]
-        digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
+        digest = hashlib.sha256(json.dumps(self._database.identity).encode()).hexdigest()[:12]
         return self._settings.state_directory / "dbt" / digest
 
     @cached_property

@@ -181,6 +181,9 @@ def script(statements: Iterable[Statement], database: str, variables: Mapping[st
         "-- nothing: run the script that `rollcall plan --sql` writes then. Part 1 is for the owner of the",
         "-- application's tables; part 2 `rollcall migrate` can make as well.",
         r"\set ON_ERROR_STOP on",
+        "-- nothing is found by its name alone outside pg_catalog",
+        "set search_path = '';",
+        "set standard_conforming_strings = on;",
     ]
     for title, of_application in (
         ("1: the application's tables", True),

@@ -31,7 +31,7 @@ class Workspace:
         self._database = Database.reach(settings.conninfo)
         self.project = Project(settings, self._database)
 
-    @property
+    @cached_property
     def database(self) -> Database:
         """The database, once the project is compiled: no transaction or lease waits for dbt."""
         self.project.compile()

@@ -1,0 +1,53 @@
+"""Reading ROLLCALL_DATABASE_URL before libpq does, so that no message shows part of a password.
+
+libpq takes a URL apart at the first ``@``, ``/`` and ``:``. A password with one of these characters
+unescaped becomes a host name, a port or a database name, which libpq and the server then show.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from rollcall.errors import ConfigurationError
+
+__all__ = ["read_conninfo"]
+
+SCHEME = re.compile(r"postgres(ql)?://", re.IGNORECASE)
+HOST_AND_PORT = re.compile(r"(\[[0-9A-Za-z:.%]*\]|[^:\[\]]*)(:\d{0,5})?")
+UNREADABLE = "ROLLCALL_DATABASE_URL cannot be read as a connection"
+HOW_TO_WRITE = (
+    "write it like postgresql://USER:PASSWORD@HOST:5432/DATABASE; in user, password and database "
+    "percent-encode @ as %40, : as %3A, / as %2F, ? as %3F, # as %23 and % as %25"
+)
+
+
+def read_conninfo(conninfo: str) -> dict[str, Any]:
+    """Take a connection URL or keyword string apart as libpq does.
+
+    Raises:
+        ConfigurationError: it cannot be read, or only in a way that shows part of a password.
+    """
+    scheme = SCHEME.match(conninfo)
+    if scheme and not _is_unambiguous(conninfo[scheme.end() :]):
+        raise ConfigurationError(UNREADABLE, HOW_TO_WRITE)
+    try:
+        return conninfo_to_dict(conninfo)
+    except (psycopg.Error, ValueError):
+        raise ConfigurationError(UNREADABLE, HOW_TO_WRITE) from None
+
+
+def _is_unambiguous(rest: str) -> bool:
+    """Whether only user and password precede the one ``@`` outside the parameters, and ports are numbers.
+
+    Args:
+        rest: what follows ``://``.
+    """
+    before, at, after = rest.partition("@")
+    has_credentials = at and "/" not in before
+    place = (after if has_credentials else rest).partition("?")[0]
+    hosts = place.partition("/")[0].split(",")
+    return "@" not in place and all(HOST_AND_PORT.fullmatch(host) for host in hosts)
