@@ -14,9 +14,9 @@ __all__ = ["assess"]
 
 
 @flow(name="rollcall-assess", **steps.UNATTENDED)
-def assess(variables: str | None = None, history: bool = True, full_history: bool = False) -> State[Any]:
+def assess(history: bool = True, full_history: bool = False) -> State[Any]:
     """Judge one database and publish the report. Changes nothing."""
-    with Pipeline.open("assess", variables, "schedule", history=history, full_history=full_history) as line:
+    with Pipeline.open("assess", "schedule", history=history, full_history=full_history) as line:
         steps.assess(line)
         steps.publish(line)
         steps.summarise(line)

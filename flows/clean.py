@@ -15,9 +15,9 @@ __all__ = ["clean"]
 
 
 @flow(name="rollcall-clean-up", **steps.UNATTENDED)
-def clean(variables: str | None = None) -> State[Any]:
+def clean() -> State[Any]:
     """Repair the sessions that need it; a report only when the verdict is a new one, or the proof fails."""
-    with Pipeline.open("clean", variables, "schedule") as line:
+    with Pipeline.open("clean", "schedule") as line:
         steps.plan(line)
         try:
             steps.approve(line)

@@ -15,9 +15,9 @@ __all__ = ["nightly"]
 
 
 @flow(name="rollcall-nightly", **steps.UNATTENDED)
-def nightly(variables: str | None = None, full_history: bool = False) -> State[Any]:
+def nightly(full_history: bool = False) -> State[Any]:
     """Judge one database with its history, repair the sessions that need it, and report."""
-    with Pipeline.open("clean", variables, "schedule", history=True, full_history=full_history) as line:
+    with Pipeline.open("clean", "schedule", history=True, full_history=full_history) as line:
         steps.assess(line)
         steps.plan(line)
         try:

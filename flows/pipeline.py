@@ -15,16 +15,13 @@ __all__ = ["pipeline"]
 
 @flow(name="rollcall-run", **steps.IN_MEMORY)
 def pipeline(
-    variables: str | None = None,
     approval: str = "ask",
     history: bool = False,
     full_history: bool = False,
     plan: str | None = None,
 ) -> State[Any]:
     """Make one database ready, and prove it. Stops after assess where a person must act first."""
-    with Pipeline.open(
-        "run", variables, approval, history=history, full_history=full_history, plan=plan
-    ) as line:
+    with Pipeline.open("run", approval, history=history, full_history=full_history, plan=plan) as line:
         steps.assess(line)
         if line.may_go_on:
             steps.plan(line)

@@ -8,6 +8,7 @@ one read-only snapshot; what our role may not see is reported, not guessed.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import time
 from collections import defaultdict
@@ -20,6 +21,7 @@ import psycopg
 
 from rollcall.database import Connection, Row, Snapshot, deadline, fetch, reason_of
 from rollcall.errors import ConnectionFailed, Refused
+from rollcall.prefect_server import answers_without_authentication
 from rollcall.results import Severity
 from rollcall.workspace import Workspace
 
@@ -160,6 +162,7 @@ def examine(workspace: Workspace, clock: Callable[[], float] = time.time) -> Dia
     pooler = _pooler(workspace)
     if pooler is not None:
         examination.note("pooler" if pooler.is_per_transaction else "session_pooler", pooler.description)
+    _try_prefect_api(examination)
     return Diagnosis(
         database=workspace.database.name,
         server_version=workspace.database.server_version,
@@ -229,6 +232,13 @@ class _Examination:
         worst_first = list(Severity)
         names = sorted(self._found, key=lambda name: (worst_first.index(KINDS[name].severity), name))
         return tuple(Finding(name, tuple(self._found[name]), tuple(self._statements[name])) for name in names)
+
+
+def _try_prefect_api(examination: _Examination) -> None:
+    """Whether the Prefect server that the environment names answers a request without a credential."""
+    url = os.environ.get("PREFECT_API_URL")
+    if url and answers_without_authentication(url):
+        examination.note("open_prefect_api", "PREFECT_API_URL names a server that answers without a password")
 
 
 def _compare_clocks(examination: _Examination, clock: Callable[[], float]) -> None:
@@ -354,6 +364,11 @@ KINDS: dict[str, Kind] = {
     "session_pooler": info(
         "A pooler or proxy stands in between; each connection keeps its server process, so all works.",
         "Nothing, as long as it stays in session mode.",
+    ),
+    "open_prefect_api": warning(
+        "Whatever reaches that server's port can start a clean-up, and change which code a deployment runs "
+        "as the user who holds the database's password.",
+        "Set PREFECT_SERVER_API_AUTH_STRING there and PREFECT_API_AUTH_STRING here (docs/prefect.md).",
     ),
     "untested_server_version": warning(
         f"Rollcall is tested on PostgreSQL 14 to {NEWEST_TESTED_VERSION}; a newer one may refuse a "

@@ -83,7 +83,6 @@ class Pipeline:
     def open(
         cls,
         command: str,
-        variables: str | None = None,
         approval: str = Approval.ASK,
         *,
         history: bool = False,
@@ -92,10 +91,12 @@ class Pipeline:
     ) -> Iterator[Pipeline]:
         """A pipeline on the configured database; its run ends with the block.
 
+        The configuration is that of the environment alone: no flow takes a var as a parameter.
+
         Raises:
             ConfigurationError, ConnectionFailed: see `load_settings` and `Workspace`.
         """
-        workspace = Workspace(load_settings(variables))
+        workspace = Workspace(load_settings())
         pipeline = cls(
             workspace, command, Approval(approval), history=history, full_history=full_history, plan=plan
         )

@@ -2,6 +2,10 @@
 
 The parent listens before it starts the child, so that no other process can take the port, and keeps
 a pipe open to it: when the parent ends, however it ends, the pipe closes and the child leaves.
+
+The API runs code as its user, so every request needs an authentication string, which each start makes anew.
+The string reaches the child by its environment and other commands of the same account by a file with
+mode 0600. No page of another origin may use the API.
 """
 
 from __future__ import annotations
@@ -11,18 +15,30 @@ import contextlib
 import fcntl
 import http.client
 import os
+import secrets
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
 from rollcall.errors import ConfigurationError, RollcallError
 
-__all__ = ["LocalServer", "ServerFailed", "prefect_directory", "serving", "url_of_serving"]
+__all__ = [
+    "Api",
+    "LocalServer",
+    "ServerFailed",
+    "answers_without_authentication",
+    "api_of_serving",
+    "auth_file",
+    "prefect_directory",
+    "serving",
+]
 
 HOST = "127.0.0.1"
 STANDARD_PORT = 4200
@@ -30,7 +46,24 @@ START_SECONDS = 180.0
 STOP_SECONDS = 15.0
 GRACE_SECONDS = 3
 POLL_SECONDS = 0.05
+ANSWER_SECONDS = 5
 UNREACHED = (OSError, http.client.HTTPException)
+
+
+OURS = ("ROLLCALL_", "PG", "DBT_")  # variables that Prefect's server has no use for; some hold secrets
+
+
+@dataclass(frozen=True)
+class Api:
+    """A Prefect API of our own.
+
+    Attributes:
+        url: like ``http://127.0.0.1:4200/api``.
+        auth_string: user and password of HTTP's basic authentication, ``user:password``.
+    """
+
+    url: str
+    auth_string: str = field(repr=False)
 
 
 class ServerFailed(RollcallError):
@@ -40,6 +73,11 @@ class ServerFailed(RollcallError):
 def prefect_directory(state_directory: Path) -> Path:
     """The folder of everything that Prefect keeps: its database, its log, its pages."""
     return state_directory / "prefect"
+
+
+def auth_file(state_directory: Path) -> Path:
+    """The file with the authentication string of a running `rollcall serve`, readable by its owner alone."""
+    return prefect_directory(state_directory) / "auth-string"
 
 
 class LocalServer:
@@ -56,6 +94,7 @@ class LocalServer:
         self._temporary = temporary
         self._preferred_port = port
         self._process: subprocess.Popen[bytes] | None = None
+        self._auth_string = f"rollcall:{secrets.token_urlsafe(32)}"
         self.port = 0
 
     @property
@@ -63,8 +102,8 @@ class LocalServer:
         return f"http://{HOST}:{self.port}"
 
     @property
-    def api_url(self) -> str:
-        return f"{self.url}/api"
+    def api(self) -> Api:
+        return Api(f"{self.url}/api", self._auth_string)
 
     @property
     def pid(self) -> int | None:
@@ -72,13 +111,13 @@ class LocalServer:
 
     def start(self) -> None:
         """Start it in the background; `wait_until_ready` tells when it answers."""
-        self._directory.mkdir(parents=True, exist_ok=True)
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _listen(self._preferred_port) as listener, self._log.open("ab") as log:
             self.port = listener.getsockname()[1]
             mode = "temporary" if self._temporary else "lasting"
             self._process = subprocess.Popen(
                 [sys.executable, "-m", __name__, str(listener.fileno()), mode, str(self._directory)],
-                env={**os.environ, "PREFECT_API_URL": self.api_url},
+                env=self._environment,
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -116,6 +155,17 @@ class LocalServer:
             process.wait()
 
     @property
+    def _environment(self) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+        return {
+            **inherited,
+            "PREFECT_API_URL": self.api.url,
+            "PREFECT_API_AUTH_STRING": self._auth_string,
+            "PREFECT_SERVER_API_AUTH_STRING": self._auth_string,
+            "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "",
+        }
+
+    @property
     def _log(self) -> Path:
         return self._directory / "server.log"
 
@@ -150,30 +200,58 @@ def serving(state_directory: Path) -> Iterator[LocalServer]:
         try:
             server.start()
             server.wait_until_ready()
+            with _private_file(auth_file(state_directory)) as secret:
+                secret.truncate(0)
+                secret.write(server.api.auth_string)
             file.truncate(0)
             file.write(server.url)
             file.flush()
             yield server
         finally:
+            auth_file(state_directory).unlink(missing_ok=True)
             server.stop()
 
 
-def url_of_serving(state_directory: Path) -> str | None:
+def api_of_serving(state_directory: Path) -> Api | None:
     """The API of the server that a running `rollcall serve` keeps here, or none."""
     with contextlib.suppress(OSError), _serving_file(state_directory) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
             url = file.read().strip()
-            return f"{url}/api" if url and _answers(int(url.rpartition(":")[2])) else None
+            if url and _answers(int(url.rpartition(":")[2])):
+                return Api(f"{url}/api", auth_file(state_directory).read_text(encoding="utf-8"))
     return None
+
+
+def answers_without_authentication(api_url: str) -> bool | None:
+    """Whether a Prefect API tells a stranger of its deployments; none where it does not answer.
+
+    The request carries no credential of the user's, and changes nothing.
+    """
+    parts = urlsplit(api_url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=ANSWER_SECONDS)
+    try:
+        connection.request("GET", f"{parts.path.rstrip('/')}/admin/version")
+        return connection.getresponse().status == http.client.OK
+    except (*UNREACHED, ValueError):
+        return None
+    finally:
+        connection.close()
 
 
 def _serving_file(state_directory: Path) -> IO[str]:
     """The file that a running `rollcall serve` holds locked; it says where its server is."""
-    path = prefect_directory(state_directory) / "serving"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="utf-8")
+    return _private_file(prefect_directory(state_directory) / "serving")
+
+
+def _private_file(path: Path) -> IO[str]:
+    """A file to read and write, which its owner alone may read, whatever its mode was before."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return os.fdopen(descriptor, "r+", encoding="utf-8")
 
 
 def _listen(port: int) -> socket.socket:
@@ -185,7 +263,7 @@ def _listen(port: int) -> socket.socket:
 
 def _answers(port: int) -> bool:
     """Whether a Prefect server answers; asked directly, past any proxy."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=5)
+    connection = http.client.HTTPConnection(HOST, port, timeout=ANSWER_SECONDS)
     try:
         connection.request("GET", "/api/health")
         return connection.getresponse().status == http.client.OK
@@ -200,6 +278,7 @@ def _answers(port: int) -> bool:
 
 def _serve(descriptor: int, *, temporary: bool, directory: Path) -> None:
     """Be the server, until the pipe from the parent closes."""
+    os.umask(0o077)
     parent = threading.Thread(target=sys.stdin.buffer.read, daemon=True)
     parent.start()
     import uvicorn

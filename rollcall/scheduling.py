@@ -8,15 +8,26 @@ import importlib
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 
 import yaml
 
 from rollcall.errors import ConfigurationError
-from rollcall.prefect_server import HOST, LocalServer, prefect_directory, serving, url_of_serving
-from rollcall.settings import PROJECT_DIRECTORY, load_settings
+from rollcall.prefect_server import (
+    HOST,
+    Api,
+    LocalServer,
+    answers_without_authentication,
+    api_of_serving,
+    auth_file,
+    prefect_directory,
+    serving,
+)
+from rollcall.settings import PROJECT_DIRECTORY, VARS, Settings, load_settings
 
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
@@ -84,14 +95,13 @@ def run_pipeline(
     settings = load_settings(variables)
     Database.reach(settings.conninfo)  # a wrong name or password shows at once, not after the imports
     prepare_prefect(settings.state_directory)
-    with _api(settings.state_directory):
+    with _vars_in_environment(settings), _api(settings.state_directory):
         from prefect.exceptions import TerminationSignal
 
         from flows.pipeline import pipeline
 
         try:
             state = pipeline(
-                variables=variables,
                 approval=approval,
                 history=history,
                 full_history=full_history,
@@ -108,25 +118,66 @@ def run_pipeline(
 
 
 @contextlib.contextmanager
+def _vars_in_environment(settings: Settings) -> Iterator[None]:
+    """Hand the vars to the flow: a flow takes none as a parameter, which an API could set."""
+    before = os.environ.get(VARS)
+    os.environ[VARS] = yaml.safe_dump(settings.overrides)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[VARS]
+        else:
+            os.environ[VARS] = before
+
+
+@contextlib.contextmanager
 def _api(state_directory: Path) -> Iterator[None]:
     """The Prefect API for a flow of this process: the user's, that of `rollcall serve`, or a temporary one.
 
     While a temporary server starts, what the steps need is imported: both take about as long.
     """
-    from prefect.settings import PREFECT_API_URL, temporary_settings
-
-    if PREFECT_API_URL.value():
+    if _users_api():
         yield
         return
     _bypass_proxy()
-    url = url_of_serving(state_directory)
-    if url is None:
+    api = api_of_serving(state_directory)
+    if api is None:
         server = _start_temporary_server(state_directory)
         _import_what_steps_need()
         server.wait_until_ready()
-        url = server.api_url
-    with temporary_settings({PREFECT_API_URL: url}):
+        api = server.api
+    with _using(api):
         yield
+
+
+def _users_api() -> str | None:
+    """The Prefect API that the user has configured, or none.
+
+    Raises:
+        ConfigurationError: it does not answer.
+    """
+    from prefect.settings import PREFECT_API_KEY, PREFECT_API_URL
+
+    url: str | None = PREFECT_API_URL.value()
+    if url and not PREFECT_API_KEY.value() and answers_without_authentication(url) is None:
+        raise ConfigurationError(
+            f"the Prefect server that PREFECT_API_URL names does not answer: {_without_user(url)}",
+            "start it or correct the variable; without it `rollcall` uses a server of its own",
+        )
+    return url
+
+
+def _without_user(url: str) -> str:
+    """The address without a user and password."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _using(api: Api) -> AbstractContextManager[object]:
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+
+    return temporary_settings({PREFECT_API_URL: api.url, PREFECT_API_AUTH_STRING: api.auth_string})
 
 
 def _start_temporary_server(state_directory: Path) -> LocalServer:
@@ -177,7 +228,7 @@ def serve(path: Path = DEPLOYMENTS) -> None:
     deployments = read_deployments(path)
     with _lasting_api(settings.state_directory) as address:
         print(f"serving {'; '.join(map(_described, deployments))}. Watch them: {address}", flush=True)
-        runner = Runner(pause_on_shutdown=True)
+        runner = Runner(pause_on_shutdown=True, webserver=False)
         for deployment in deployments:
             runner.add_deployment(deployment)
         asyncio.run(_run_until_stopped(runner))
@@ -196,15 +247,15 @@ async def _run_until_stopped(runner: Runner) -> None:
 @contextlib.contextmanager
 def _lasting_api(state_directory: Path) -> Iterator[str]:
     """The user's Prefect server, or one of our own for as long as we serve; gives its address."""
-    from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL, temporary_settings
+    if url := _users_api():
+        from prefect.settings import PREFECT_UI_URL
 
-    if PREFECT_API_URL.value():
-        yield str(PREFECT_UI_URL.value() or PREFECT_API_URL.value())
+        yield _without_user(str(PREFECT_UI_URL.value() or url))
         return
     _bypass_proxy()
-    with serving(state_directory) as server, temporary_settings({PREFECT_API_URL: server.api_url}):
+    with serving(state_directory) as server, _using(server.api):
         _close_interrupted_runs()
-        yield server.url
+        yield f"{server.url} (sign in with the authentication string in {auth_file(state_directory)})"
 
 
 def _close_interrupted_runs() -> None:
@@ -254,6 +305,7 @@ def _deployment(document: dict[str, Any]) -> RunnerDeployment:
         parameters=document.get("parameters", {}),
         schedules=[_schedule(schedule) for schedule in document.get("schedules", [])],
         concurrency_limit=ConcurrencyLimitConfig(**limit) if isinstance(limit, dict) else limit,
+        enforce_parameter_schema=True,
     )
 
 

@@ -18,10 +18,11 @@ import yaml
 
 from rollcall.errors import ConfigurationError
 
-__all__ = ["PROJECT_DIRECTORY", "Settings", "load_settings"]
+__all__ = ["PROJECT_DIRECTORY", "VARS", "Settings", "load_settings"]
 
 PROJECT_DIRECTORY = Path(__file__).resolve().parent.parent
 DATABASE_URL = "ROLLCALL_DATABASE_URL"
+VARS = "ROLLCALL_VARS"
 MOST_AT_ONCE = 1024  # PostgreSQL takes no larger max_parallel_maintenance_workers
 LIBPQ_DATABASE = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")
 NO_DATABASE = (
@@ -71,7 +72,7 @@ def load_settings(
     """
     defaults = _defaults()
     overrides = {
-        **_read_yaml(environment.get("ROLLCALL_VARS", ""), "ROLLCALL_VARS"),
+        **_read_yaml(environment.get(VARS, ""), VARS),
         **_read_yaml(variables or "", "--vars"),
     }
     for name, value in overrides.items():

@@ -215,7 +215,7 @@ def pipeline(
     """The line as the flows walk it, without Prefect."""
     monkeypatch.setenv("ROLLCALL_DATABASE_URL", floor.url)
     monkeypatch.setenv("ROLLCALL_STATE_DIR", str(state))
-    return Pipeline.open("run", None, approval, plan=plan)
+    return Pipeline.open("run", approval, plan=plan)
 
 
 def test_run_with_an_approved_plan_asks_nobody_and_executes_just_that(
