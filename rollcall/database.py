@@ -35,6 +35,11 @@ Connection = psycopg.Connection[Row]
 OLDEST_SERVER_VERSION = 14
 FETCH_ROWS = 2_000
 CONNECT_SECONDS = 10
+SQL_ASCII_HINT = (
+    "an SQL_ASCII database does not know which characters its bytes mean; convert the texts and names "
+    "in the tables to UTF8, or move the database to one with an encoding"
+)
+OTHER_ENCODING_HINT = "use only characters in vars and own rules that the database's encoding has"
 
 
 @dataclass(frozen=True)
@@ -133,14 +138,30 @@ class Snapshot:
         return rows[0]
 
     def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        return fetch(self.connection, query, parameters)
+        with _text_needed(self.connection):
+            return fetch(self.connection, query, parameters)
 
     def stream(self, query: str) -> Iterator[Row]:
         """The rows of a query one by one, a few thousand in memory at a time."""
         with psycopg.RawServerCursor(self.connection, "rollcall_stream") as cursor:
             cursor.itersize = FETCH_ROWS
-            cursor.execute(cast(Any, query))
-            yield from cursor
+            with _text_needed(self.connection):
+                cursor.execute(cast(Any, query))
+                yield from cursor
+
+
+@contextlib.contextmanager
+def _text_needed(connection: Connection) -> Iterator[None]:
+    """Say in one line which text cannot be converted; PostgreSQL names its bytes, not its place."""
+    try:
+        yield
+    except (psycopg.errors.CharacterNotInRepertoire, psycopg.errors.UntranslatableCharacter) as error:
+        encoding = connection.info.parameter_status("server_encoding")
+        raise EvaluationError(
+            f"a text cannot be converted between the database, whose encoding is {encoding}, and UTF8: "
+            f"{reason_of(error)}",
+            SQL_ASCII_HINT if encoding == "SQL_ASCII" else OTHER_ENCODING_HINT,
+        ) from None
 
 
 def fetch(connection: Connection, query: str, parameters: Sequence[Any] = ()) -> list[Row]:

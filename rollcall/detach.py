@@ -18,6 +18,7 @@ from psycopg import sql
 
 from rollcall.additive import LEDGER_SCHEMA, VIEW_SCHEMA, check_detaching
 from rollcall.database import Row, fetch, reason_of
+from rollcall.doctor import refuse_pooler
 from rollcall.errors import LeaseHeld, Refused
 from rollcall.gentle import GentleSender
 from rollcall.ledger import LOCK_KEYS, Run, open_run
@@ -69,6 +70,7 @@ def detach(workspace: Workspace, approved_by: str | None = None, *, ledger: bool
             run.note(executed=len(result.dropped))
     tables = _ledger_tables(workspace)
     if ledger:
+        refuse_pooler(workspace)  # a connection of a pooler would keep our settings, and lose the lock
         with contextlib.closing(workspace.database.connect()) as connection:
             row = fetch(connection, "select pg_try_advisory_lock($1, $2) as is_ours", LOCK_KEYS)[0]
             if not row["is_ours"]:

@@ -11,18 +11,10 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from rollcall.assessment import assess
-from rollcall.cleaning import clean
-from rollcall.doctor import examine, grants
-from rollcall.flags import show, switch
-from rollcall.ledger import history, open_run
-from rollcall.migration import migrate
-from rollcall.plan import make_plan
 from rollcall.postgres_server import PostgresServer
-from rollcall.undo import undo
-from rollcall.verification import verify
 from rollcall.workspace import Workspace
 from tests.call_centre import CallCentre, call_centre
+from tests.every_step import everything
 from tests.planted_objects import Planted
 
 OWN_QUERY = (
@@ -71,24 +63,6 @@ def centre(database: str, tmp_path: Path, victim: str, attacker: str) -> Iterato
         connection.execute("set search_path = pg_catalog")
         connection.execute(f"reassign owned by {victim} to postgres")
         connection.execute(f"drop owned by {victim}, {attacker} cascade")
-
-
-def everything(workspace: Workspace) -> None:
-    """Every step that sends a statement of Rollcall's, dbt's or GX's."""
-    assess(workspace, history=True, details=True, samples=3)
-    examine(workspace)
-    grants(workspace)
-    plan = make_plan(workspace)
-    with open_run(workspace, "run") as run:
-        assert migrate(workspace, run, plan.statements).skipped == []
-        assert clean(workspace, run, plan).changed > 0
-        verify(workspace, run.id, plan.judged_at, history=True)
-    switch(workspace, "route_by_heartbeat", on=True)
-    show(workspace)
-    assess(workspace, full_history=True, details=True)
-    history(workspace)
-    undo(workspace, run.id)
-    assert make_plan(workspace).change_count > 0
 
 
 @pytest.mark.parametrize("public_first", [False, True], ids=["usual_path", "public_before_pg_catalog"])

@@ -5,7 +5,7 @@
 
 
 {#
-    status in (…), over a raw column: the labels that an enum does not have cannot be compared with it, and
+    status in (...), over a raw column: the labels that an enum does not have cannot be compared with it, and
     cannot occur either. Raw, and not cast to text, because an index predicate has to say the same.
 #}
 {% macro status_in(expression, statuses, column) -%}

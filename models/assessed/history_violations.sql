@@ -1,5 +1,5 @@
 -- One row per rule of the history suite and key of what violates it, all of them.
--- the linter would indent `lateral (values …)` as if the join went on:
+-- the linter would indent `lateral (values ...)` as if the join went on:
 -- noqa: disable=LT02
 select
     rules.rule,

@@ -1,5 +1,5 @@
 -- One row per rule and key of what violates it, all of them: the rules whose keys can be named, in one list.
--- the linter would indent `lateral (values …)` as if the join went on:
+-- the linter would indent `lateral (values ...)` as if the join went on:
 -- noqa: disable=LT02
 select
     rules.rule,

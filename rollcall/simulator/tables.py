@@ -49,7 +49,7 @@ def refuse_what_is_not_for_tests(database: Database, confirmed: str | None) -> N
     Raises:
         Refused: neither the demo nor the simulator made it, and nobody confirmed it.
     """
-    with contextlib.closing(database.connect()) as connection:
+    with database.transaction() as connection:
         marked = fetch(connection, "select to_regnamespace($1) is not null as is_marked", [MARK])[0]
     if marked["is_marked"] or confirmed == database.name:
         return
@@ -67,7 +67,7 @@ def read_columns(database: Database, names: Mapping[str, Any]) -> dict[str, dict
         ConfigurationError: a table is missing.
     """
     found: dict[str, dict[str, Column]] = {}
-    with contextlib.closing(database.connect()) as connection:
+    with database.transaction() as connection:
         for var in TABLES:
             rows = fetch(connection, _COLUMNS, [name(names, "app_schema"), name(names, var)])
             if not rows:

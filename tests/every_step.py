@@ -1,0 +1,35 @@
+"""Every step that sends a statement, one after the other."""
+
+from __future__ import annotations
+
+from rollcall.assessment import assess
+from rollcall.cleaning import clean
+from rollcall.doctor import examine, grants
+from rollcall.flags import show, switch
+from rollcall.ledger import history, open_run
+from rollcall.migration import migrate
+from rollcall.plan import make_plan
+from rollcall.undo import undo
+from rollcall.verification import verify
+from rollcall.workspace import Workspace
+
+
+def everything(workspace: Workspace) -> str:
+    """Take every step on a damaged call centre; gives the run that was undone."""
+    assess(workspace, history=True, details=True, samples=3)
+    examine(workspace)
+    grants(workspace)
+    plan = make_plan(workspace)
+    with open_run(workspace, "run") as run:
+        assert migrate(workspace, run, plan.statements).skipped == []
+        assert clean(workspace, run, plan).changed > 0
+        verify(workspace, run.id, plan.judged_at, history=True)
+    switch(workspace, "route_by_heartbeat", on=True)
+    show(workspace)
+    assess(workspace, full_history=True, details=True)
+    history(workspace)
+    undone = undo(workspace, run.id)
+    assert undone.changed > 0
+    assert undone.conflicts == []
+    assert make_plan(workspace).change_count > 0
+    return run.id
