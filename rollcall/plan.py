@@ -17,13 +17,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rollcall.database import Snapshot
+from rollcall.plan_format import FORMAT
 from rollcall.project import Project
 from rollcall.schema import Statement, pending_statements
 from rollcall.workspace import Workspace
 
 __all__ = ["Body", "Plan", "identity_of", "line_of", "make_plan", "schema_fingerprint"]
 
-FORMAT = 1
 KEYS = re.compile(rb'\{"line": "change", "session_id": "([^"\\]+)", "agent_id": "([^"\\]+)", ')
 """How the line of a change usually begins: to read all of it for two keys takes longer than to judge it."""
 

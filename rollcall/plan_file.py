@@ -10,7 +10,6 @@ every row is judged again.
 from __future__ import annotations
 
 import itertools
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -20,7 +19,8 @@ from typing import Any
 from rollcall.database import Row, Snapshot, fetch
 from rollcall.errors import ConfigurationError, Refused
 from rollcall.ledger import Run, has_ledger, ledger_needed, refuse_older_ledger
-from rollcall.plan import FORMAT, Body, Plan, identity_of, line_of, schema_fingerprint
+from rollcall.plan import KEYS, Body, Plan, identity_of, line_of, schema_fingerprint
+from rollcall.plan_format import FORMAT, INSTANTS, FormatError, LineReader, document_of, read_header
 from rollcall.schema import Statement, pending_statements
 from rollcall.workspace import Workspace
 
@@ -29,7 +29,6 @@ __all__ = ["read_plan", "store_plan", "write_plan"]
 LINES_AT_ONCE = 1_000
 HASH_PREFIX = re.compile(r"[0-9a-f]{12,64}")
 AGAIN = "nothing was changed; make and approve a new one with `rollcall plan --out`"
-INSTANTS = ("made_at", "judged_at", "cutoff", "expires_at")
 IDENTITY = {
     "database": "database",
     "database_oid": "database number",
@@ -77,16 +76,16 @@ def read_plan(workspace: Workspace, source: str) -> Plan:
             one that it was made for nor the one that its own statements lead to.
     """
     path = Path(source)
-    if not path.exists() and HASH_PREFIX.fullmatch(source):
-        header, body = _read(_stored_lines(workspace, source), f"plan {source}")
-    else:
-        try:
+    try:
+        if HASH_PREFIX.fullmatch(source) and not path.exists():
+            header, body = _read(_stored_lines(workspace, source), f"plan {source}")
+        else:
             with path.open("rb") as file:
                 header, body = _read(file, str(path))
-        except OSError as error:
-            raise ConfigurationError(
-                f"cannot read the plan {path}: {error.strerror}", "`rollcall plan --out` writes one"
-            ) from error
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot read the plan {path}: {error.strerror}", "`rollcall plan --out` writes one"
+        ) from error
     with workspace.database.snapshot(datetime.fromisoformat(header["judged_at"])) as snapshot:
         statements = _admit(workspace, snapshot, header, body)
     return Plan(header, body, statements)
@@ -100,25 +99,42 @@ def _read(lines: Iterable[bytes], name: str) -> tuple[dict[str, Any], Body]:
     """The header without the hash, and the body; every byte is as it was written."""
     rest = iter(lines)
     first = next(rest, b"")
-    changed = Refused(f"{name} is not as it was made: its hash does not fit", AGAIN)
-    try:
-        header = json.loads(first)
-        claimed = header.pop("hash")
-        is_plan = header["line"] == "plan"
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise Refused(f"{name} does not begin like a plan", AGAIN) from None
-    if not is_plan or header.get("format") != FORMAT:
-        raise Refused(f"{name} has another format than this version of Rollcall reads", AGAIN)
-    body = Body()
-    try:
-        for line in rest:
-            body.add_line(line, json.loads(line))
-        plan = Plan(header, body, ())
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise changed from None
+    header = _read_header(first, name)
+    claimed = header.pop("hash")
+    body, reader = Body(), LineReader()
+    for number, line in enumerate(rest, start=2):
+        keys = KEYS.match(line)
+        try:
+            document = reader.read(line, keys[1].decode() if keys else None)
+        except FormatError as error:
+            raise Refused(f"{name} is not as it was made: line {number}: {error}", AGAIN) from None
+        body.add_line(line, document)
+    plan = Plan(header, body, ())
     if plan.hash != claimed or _header_line(plan) != first or body.digest != header["body"]:
-        raise changed
+        raise Refused(f"{name} is not as it was made: its hash does not fit", AGAIN)
+    for field, found in (
+        ("statement_count", body.statement_count),
+        ("change_count", body.change_count),
+        ("remedies", dict(body.by_remedy)),
+    ):
+        if header[field] != found:
+            raise Refused(f"{name} is not as it was made: its {field} does not fit its lines", AGAIN)
     return header, body
+
+
+def _read_header(line: bytes, name: str) -> dict[str, Any]:
+    try:
+        found = document_of(line)
+    except FormatError:
+        raise Refused(f"{name} does not begin like a plan", AGAIN) from None
+    if found.get("line") != "plan":
+        raise Refused(f"{name} does not begin like a plan", AGAIN)
+    if found.get("format") != FORMAT:
+        raise Refused(f"{name} has another format than this version of Rollcall reads", AGAIN)
+    try:
+        return read_header(line)
+    except FormatError as error:
+        raise Refused(f"{name} is not as it was made: line 1: {error}", AGAIN) from None
 
 
 def _stored_lines(workspace: Workspace, prefix: str) -> Iterator[bytes]:
@@ -182,6 +198,11 @@ def _admit(
         planned, here = header[key], identity[key]
         if None not in (planned, here) and planned != here:
             raise Refused(f"the plan is for another database: {word} {planned}, and this is {here}", AGAIN)
+    if header["system_identifier"] is None and identity["system_identifier"] is not None:
+        raise Refused(
+            "the plan does not say which cluster it is for, and this role can read the cluster's identifier",
+            "make the plan with a role that may execute pg_control_system()",
+        )
     _admit_instants(header, snapshot.row(project.sql("clock")), workspace.settings.variables)
     missing = {
         (statement.kind, statement.object_name, statement.sql): statement

@@ -117,7 +117,7 @@ def test_a_forged_plan_does_nothing_that_the_rules_do_not_say(floor: Floor, tmp_
             "evidence": {},
         }
     )
-    forged = Plan({**real.header, "change_count": 1, "body": body.digest}, body, ())
+    forged = Plan({**real.header, "change_count": 1, "remedies": {"close": 1}, "body": body.digest}, body, ())
     write_plan(forged, tmp_path / "forged.jsonl")
     result = floor.clean(read_plan(floor.workspace, str(tmp_path / "forged.jsonl")))
     assert result.changed == 0
@@ -155,7 +155,8 @@ def test_a_line_that_names_two_sessions_changes_neither(floor: Floor, tmp_path: 
         body.add({"line": "statement", **document})
     body.add_line(line, json.loads(line))
     write_plan(
-        Plan({**real.header, "change_count": 1, "body": body.digest}, body, ()), tmp_path / "forged.jsonl"
+        Plan({**real.header, "change_count": 1, "remedies": {"close": 1}, "body": body.digest}, body, ()),
+        tmp_path / "forged.jsonl",
     )
     result = floor.clean(read_plan(floor.workspace, str(tmp_path / "forged.jsonl")))
     assert floor.digest() == before
