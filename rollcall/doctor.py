@@ -21,6 +21,7 @@ import psycopg
 
 from rollcall.database import Connection, Row, Snapshot, deadline, fetch, reason_of
 from rollcall.errors import ConnectionFailed, Refused
+from rollcall.pooler_advice import ADVICE_BY_HOST, advice_for
 from rollcall.prefect_server import answers_without_authentication
 from rollcall.results import Severity
 from rollcall.workspace import Workspace
@@ -193,8 +194,8 @@ def refuse_pooler(workspace: Workspace) -> None:
     if pooler is not None and pooler.is_per_transaction:
         raise Refused(
             f"the connection goes through a pooler in transaction mode: {pooler.description}",
-            "nothing was changed; connect to the server itself, or to a port of the pooler with "
-            "pool_mode = session (assess, plan and verify work through it)",
+            "Nothing was changed, and assess, plan and verify work through it. The others need another "
+            f"address. {advice_for(str(workspace.database.parameters['host']))}",
         )
 
 
@@ -359,7 +360,7 @@ KINDS: dict[str, Kind] = {
     "pooler": blocking(
         "The lease is lost at the end of each transaction, and settings of a concurrent index build "
         "reach other clients: migrate, clean and run refuse to start. Assess, plan and verify work.",
-        "Connect to the server itself, or to a port of the pooler with pool_mode = session.",
+        f"Connect to another address. {ADVICE_BY_HOST}",
     ),
     "session_pooler": info(
         "A pooler or proxy stands in between; each connection keeps its server process, so all works.",

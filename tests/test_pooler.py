@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import pwd
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -60,7 +61,11 @@ class Pooler:
 
 
 @contextlib.contextmanager
-def pooler(server: PostgresServer, database: str, mode: str, pool_size: int = 4) -> Iterator[Pooler]:
+def pooler(
+    server: PostgresServer, database: str, mode: str, pool_size: int = 4, listen: str = ""
+) -> Iterator[Pooler]:
+    """PgBouncer on a socket, and on the network port that `listen` names as an address and a port."""
+    address, _, port = listen.partition(":")
     behind = conninfo_to_dict(server.conninfo(database))
     account = server.data_directory.stat().st_uid
     with temporary_folder() as folder:
@@ -70,8 +75,8 @@ def pooler(server: PostgresServer, database: str, mode: str, pool_size: int = 4)
 [databases]
 {database} = host={behind["host"]} port={behind["port"]} user=postgres dbname={database}
 [pgbouncer]
-listen_addr =
-listen_port = {PORT}
+listen_addr = {address}
+listen_port = {port or PORT}
 unix_socket_dir = {folder}
 auth_type = trust
 auth_file = {folder}/users.txt
@@ -91,7 +96,7 @@ pidfile = {folder}/pgbouncer.pid
         )
         try:
             deadline = time.monotonic() + 20
-            while not (folder / f".s.PGSQL.{PORT}").exists() and time.monotonic() < deadline:
+            while not (folder / f".s.PGSQL.{port or PORT}").exists() and time.monotonic() < deadline:
                 time.sleep(0.02)
             yield Pooler(folder, database)
         finally:
@@ -225,6 +230,36 @@ def test_what_would_change_something_is_refused(
     assert "pool_mode = session" in str(refusal.value)
     assert behind.rows("select nspname from pg_namespace where nspname like 'rollcall%'") == before
     assert behind.rows("select count(*) from pg_locks where locktype = 'advisory'") == [(0,)]
+
+
+HOSTS = {
+    "ep-cool-1234-pooler.eu-central-1.aws.neon.tech": "Neon: the same host without `-pooler`",
+    "aws-0-eu-central-1.pooler.supabase.com": "Supabase: port 5432 instead of 6543",
+    "crm.proxy-abc123.eu-central-1.rds.amazonaws.com": "RDS Proxy: the endpoint of the database itself",
+    "pooler.example.test": "PgBouncer: the server itself, or a port of the pooler with pool_mode = session",
+}
+
+
+@pytest.fixture(scope="module")
+def on_the_network(server: PostgresServer, behind: CallCentre) -> Iterator[str]:
+    """The address and the port of a pooler in transaction mode."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pooler(server, "pooled", "transaction", listen=f"127.0.0.1:{port}"):
+        yield f"127.0.0.1:{port}"
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_the_refusal_says_what_the_host_wants(behind: CallCentre, on_the_network: str, host: str) -> None:
+    address, _, port = on_the_network.partition(":")
+    conninfo = f"host={host} hostaddr={address} port={port} user=postgres dbname=pooled"
+    settings = dataclasses.replace(behind.workspace.settings, conninfo=conninfo)
+    with pytest.raises(Refused, match="pooler in transaction mode") as refusal:
+        refuse_pooler(Workspace(settings))
+    said = str(refusal.value)
+    assert HOSTS[host] in said
+    others = {advice for name, advice in HOSTS.items() if name != host}
+    assert all((advice in said) is (host == "pooler.example.test") for advice in others)
 
 
 @pytest.mark.parametrize("command", ["migrate", "clean"])
