@@ -5,6 +5,7 @@ The command line prints ``str(error)`` as one line and leaves with ``error.exit_
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -31,6 +32,22 @@ class ConfigurationError(RollcallError):
     """Wrong usage, or a configuration that cannot work."""
 
     exit_code = 2
+
+
+class ConfigurationProblems(ConfigurationError):
+    """A configuration that does not fit the database, with every problem in a line of its own.
+
+    Args:
+        problems: what is wrong and what to do, each in one line; at least one.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        lines = [_sentence(problem) for problem in self.problems]
+        super().__init__(
+            lines[0] if count == 1 else "\n".join([f"{count} problems in the configuration:", *lines])
+        )
 
 
 class EvaluationError(RollcallError):

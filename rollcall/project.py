@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 
 from rollcall.application import read_application_columns
+from rollcall.catalog_check import check_application
 from rollcall.compilation import Compilation, OwnRelation, compile_project
 from rollcall.database import Database, Row
 from rollcall.errors import EvaluationError
@@ -59,6 +60,7 @@ class Project:
     @cached_property
     def _compilation(self) -> Compilation:
         columns = read_application_columns(self._database, self._settings)
+        check_application(columns, self._database, self._settings)
         file = self._file(columns)
         kept = _read(file)
         if kept is not None:

@@ -17,6 +17,7 @@ from rollcall.demo import DefectCounts, Scale, Variant
 from rollcall.postgres_server import PostgresServer
 from tests.call_centre import SMALL, call_centre
 from tests.conftest import temporary_folder
+from tests.floor import TABLES
 
 ROOT = Path(__file__).resolve().parent.parent
 SECRET = "Tr0ub4dor&3-planted"
@@ -109,6 +110,9 @@ def test_a_database_that_does_not_exist(server: PostgresServer) -> None:
 
 
 def test_a_table_that_does_not_exist(database: str, tmp_path: Path) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(TABLES)
+        connection.execute("alter table call_sessions rename to calls")
     done = rollcall("assess", url=database, state=tmp_path)
     assert_one_line(done, 2, "table public.", "does not exist", "set the vars app_schema and")
 
