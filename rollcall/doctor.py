@@ -195,7 +195,7 @@ def refuse_pooler(workspace: Workspace) -> None:
         raise Refused(
             f"the connection goes through a pooler in transaction mode: {pooler.description}",
             "Nothing was changed, and assess, plan and verify work through it. The others need another "
-            f"address. {advice_for(str(workspace.database.parameters['host']))}",
+            f"address. {advice_for(workspace.database.identity[0])}",
         )
 
 

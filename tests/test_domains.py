@@ -108,7 +108,7 @@ def test_a_living_agent_is_alive_in_every_time_zone_of_the_role(
     with open_run(centre.workspace, "migrate") as run:
         assert migrate(centre.workspace, run, centre.plan().statements).skipped == []
     alive = (
-        "select bool_and(last_seen_at > now() - interval '31 min') from rollcall.agent_sessions where is_open"
+        "select bool_and(last_seen_at > now() - interval '90 min') from rollcall.agent_sessions where is_open"
     )
     assert centre.rows(alive) == [(True,)]
 
