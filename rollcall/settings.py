@@ -9,14 +9,14 @@ from __future__ import annotations
 import difflib
 import os
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from rollcall.errors import ConfigurationError
+from rollcall.errors import ConfigurationError, ConfigurationProblems
 
 __all__ = ["PROJECT_DIRECTORY", "VARS", "Settings", "load_settings"]
 
@@ -68,17 +68,20 @@ def load_settings(
         conninfo: the database, when the caller knows it (the demo does).
 
     Raises:
-        ConfigurationError: no database, unreadable YAML, an unknown var, or one that cannot work.
+        ConfigurationError: no database, or unreadable YAML.
+        ConfigurationProblems: unknown vars, or vars that cannot work, each in a line.
     """
     defaults = _defaults()
     overrides = {
         **_read_yaml(environment.get(VARS, ""), VARS),
         **_read_yaml(variables or "", "--vars"),
     }
-    for name, value in overrides.items():
-        _check_name_and_type(name, value, defaults)
+    problems = [line for item in overrides.items() for line in _unknown_or_unfit(*item, defaults)]
     merged = {**defaults, **overrides}
-    _check_values(merged)
+    if not problems:
+        problems = [*_contradictions(merged), *_values_out_of_range(merged)]
+    if problems:
+        raise ConfigurationProblems(problems)
     return Settings(
         conninfo=conninfo if conninfo is not None else _conninfo(environment),
         variables=merged,
@@ -128,13 +131,15 @@ def _read_yaml(text: str, source: str) -> dict[str, Any]:
     return document
 
 
-def _check_name_and_type(name: object, value: object, defaults: Mapping[str, Any]) -> None:
+def _unknown_or_unfit(name: object, value: object, defaults: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with the name or the type of one var."""
     if name not in defaults:
         near = difflib.get_close_matches(str(name), defaults, n=1)
-        raise ConfigurationError(
+        yield _problem(
             f"unknown var {name}",
             f"did you mean {near[0]}?" if near else "the vars are listed in dbt_project.yml",
         )
+        return
     default = defaults[str(name)]
     if isinstance(default, list):
         fits = isinstance(value, list) and all(isinstance(item, str) for item in value)
@@ -146,63 +151,67 @@ def _check_name_and_type(name: object, value: object, defaults: Mapping[str, Any
         fits = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
         wanted = "a number above zero"
     if not fits:
-        raise ConfigurationError(f"var {name} must be {wanted}, not {value!r}", "correct it")
+        yield _problem(f"var {name} must be {wanted}, not {value!r}", "correct it")
 
 
-def _check_values(variables: Mapping[str, Any]) -> None:
+def _contradictions(variables: Mapping[str, Any]) -> Iterator[str]:
+    """Where two vars cannot both be meant."""
     working = [
         variables["available_status"],
         variables["on_call_status"],
         variables["break_status"],
         *variables["other_working_statuses"],
     ]
-    _check_disjoint("the working statuses", working, "not_working_statuses", variables)
-    _check_disjoint("live_call_statuses", variables["live_call_statuses"], "over_call_statuses", variables)
-    _check_disjoint("inbound_directions", variables["inbound_directions"], "outbound_directions", variables)
+    for label, values, other in (
+        ("the working statuses", working, "not_working_statuses"),
+        ("live_call_statuses", variables["live_call_statuses"], "over_call_statuses"),
+        ("inbound_directions", variables["inbound_directions"], "outbound_directions"),
+    ):
+        both = sorted(set(values) & set(variables[other]))
+        if both:
+            yield _problem(
+                f"{', '.join(both)} is in {label} and in {other}", "a status can be in one list only"
+            )
     if len(set(working)) < len(working):
-        raise ConfigurationError(
+        yield _problem(
             f"two working statuses are the same ({', '.join(working)})",
             "available_status, on_call_status, break_status and other_working_statuses must differ",
         )
-    _check_member("closed_status", variables["closed_status"], "not_working_statuses", variables)
-    _check_member(
-        "connected_call_status", variables["connected_call_status"], "live_call_statuses", variables
-    )
+    for name, other in (
+        ("closed_status", "not_working_statuses"),
+        ("connected_call_status", "live_call_statuses"),
+    ):
+        if variables[name] not in variables[other]:
+            yield _problem(
+                f"var {name} is {variables[name]}, which {other} does not have",
+                f"add it to {other} or change {name}",
+            )
+
+
+def _values_out_of_range(variables: Mapping[str, Any]) -> Iterator[str]:
     if variables["closed_logout_at"] not in ("last_seen", "now"):
-        raise ConfigurationError(
+        yield _problem(
             f"var closed_logout_at must be last_seen or now, not {variables['closed_logout_at']!r}",
             "correct it",
         )
     for name in ("heartbeat_feed_min_share", "breaker_max_share"):
         if variables[name] > 1:
-            raise ConfigurationError(f"var {name} is a share, at most 1", "correct it")
+            yield _problem(f"var {name} is a share, at most 1", "correct it")
     for name in ("batch_connections", "index_build_processes"):
         if variables[name] not in range(1, MOST_AT_ONCE + 1):
-            raise ConfigurationError(
+            yield _problem(
                 f"var {name} must be a whole number from 1 to {MOST_AT_ONCE}, not {variables[name]!r}",
                 "correct it",
             )
     if variables["app_time_zone"] not in zoneinfo.available_timezones():
-        raise ConfigurationError(
+        yield _problem(
             f"var app_time_zone names no time zone: {variables['app_time_zone']}",
             "use a name like UTC or Europe/Berlin",
         )
 
 
-def _check_disjoint(label: str, values: list[str], other: str, variables: Mapping[str, Any]) -> None:
-    both = sorted(set(values) & set(variables[other]))
-    if both:
-        raise ConfigurationError(
-            f"{', '.join(both)} is in {label} and in {other}", "a status can be in one list only"
-        )
-
-
-def _check_member(name: str, value: str, other: str, variables: Mapping[str, Any]) -> None:
-    if value not in variables[other]:
-        raise ConfigurationError(
-            f"var {name} is {value}, which {other} does not have",
-            f"add it to {other} or change {name}",
-        )
+def _problem(message: str, hint: str) -> str:
+    return str(ConfigurationError(message, hint))
 
 
 def _first_line(error: BaseException) -> str:

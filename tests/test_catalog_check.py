@@ -206,3 +206,24 @@ def test_statuses_may_be_numbers_where_all_of_them_are(application: str, tmp_pat
     workspace = Workspace(load_settings(environment=environment))
     with workspace.database.snapshot() as snapshot:
         assert snapshot.row(workspace.project.sql("readiness_counts"))["abandoned_session"] == 0
+
+
+def test_every_var_that_cannot_work_is_a_line_of_its_own(tmp_path: Path) -> None:
+    def lines(**variables: Any) -> tuple[str, ...]:
+        environment = {
+            "ROLLCALL_DATABASE_URL": "postgresql://nobody@127.0.0.1:9/never-reached",
+            "ROLLCALL_VARS": json.dumps(variables),
+        }
+        with pytest.raises(ConfigurationProblems) as refusal:
+            load_settings(environment=environment)
+        return refusal.value.problems
+
+    assert lines(app_schemas="crm", settle_minutes="soon", live_call_statuses="ringing") == (
+        "unknown var app_schemas. did you mean app_schema?",
+        "var settle_minutes must be a number above zero, not 'soon'. correct it.",
+        "var live_call_statuses must be a list of texts, not 'ringing'. correct it.",
+    )
+    assert [line.split(".")[0] for line in lines(closed_status="gone", app_time_zone="Mars/Olympus")] == [
+        "var closed_status is gone, which not_working_statuses does not have",
+        "var app_time_zone names no time zone: Mars/Olympus",
+    ]
