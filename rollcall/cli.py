@@ -16,6 +16,7 @@ import typer
 
 from rollcall import __version__
 from rollcall.errors import ConfigurationError, RollcallError
+from rollcall.process import ending_on_signals, private_files, tolerant_streams
 from rollcall.verdict import FailOn, exit_code_of
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ __all__ = ["app", "main"]
 
 USAGE = 2
 INTERRUPTED = 130
+SIGNALLED = 128  # plus the signal's number, as a shell reports it
 PARTLY_DONE = 5
 BLOCKED = 12
 
@@ -80,20 +82,38 @@ FailOnOption = Annotated[
 
 def main() -> None:
     """Run the command line; a user's mistake ends in one line and its exit code."""
+    with private_files(), tolerant_streams() as out:
+        exit_code, message = _run()
+        out.flush()
+        if message:
+            print(f"rollcall: {message}", file=sys.stderr)
+        if out.lost is not None:
+            print(
+                f"rollcall: standard output could not be written: {out.lost}. The exit code is that of the "
+                "work; `rollcall history` shows its run.",
+                file=sys.stderr,
+            )
+    sys.exit(exit_code)
+
+
+def _run() -> tuple[int, str | None]:
+    """The exit code, and what is to be said on standard error."""
+    received: list[int] = []
     try:
-        exit_code = app(prog_name="rollcall", standalone_mode=False)
+        with ending_on_signals() as received:
+            exit_code = app(prog_name="rollcall", standalone_mode=False)
         if exit_code == INTERRUPTED:  # typer keeps a Ctrl-C to itself
             raise KeyboardInterrupt
-        sys.exit(exit_code)
+        return int(exit_code or 0), None
+    except SystemExit as end:
+        return int(end.code or 0), None
     except RollcallError as error:
-        _end(str(error), error.exit_code)
+        return error.exit_code, str(error)
     except (KeyboardInterrupt, typer.Abort):
-        _end(
-            "interrupted; what was done is recorded, and the next run goes on from there",
-            INTERRUPTED,
-        )
+        code = SIGNALLED + received[0] if received else INTERRUPTED
+        return code, "interrupted; what was done is recorded, and the next run goes on from there"
     except Exception as error:
-        _end_unexpected(error)
+        return _unexpected(error)
 
 
 @app.callback(invoke_without_command=True)
@@ -587,15 +607,10 @@ def _user(plan: str | None = None) -> str:
     return getpass.getuser() + (f" (plan {plan})" if plan else "")
 
 
-def _end(text: str, exit_code: int) -> None:
-    print(f"rollcall: {text}", file=sys.stderr)
-    sys.exit(exit_code)
-
-
-def _end_unexpected(error: Exception) -> None:
+def _unexpected(error: Exception) -> tuple[int, str]:
     """Usage errors of the arguments, errors of the server, and faults of our own: one line each."""
     if isinstance(error, typer.exceptions.TyperException):
-        _end(f"{error} (`rollcall --help` lists what there is)", USAGE)
+        return USAGE, f"{error} (`rollcall --help` lists what there is)"
     if os.environ.get("ROLLCALL_DEBUG"):
         raise error
 
@@ -604,5 +619,5 @@ def _end_unexpected(error: Exception) -> None:
     if isinstance(error, psycopg.Error):
         from rollcall.database import reason_of
 
-        _end(f"the database refused: {reason_of(error)}", 1)
-    _end(f"{type(error).__name__}: {error} (this is a fault; ROLLCALL_DEBUG=1 shows where)", 1)
+        return 1, f"the database refused: {reason_of(error)}"
+    return 1, f"{type(error).__name__}: {error} (this is a fault; ROLLCALL_DEBUG=1 shows where)"

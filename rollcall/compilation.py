@@ -30,6 +30,7 @@ __all__ = ["Compilation", "OwnRelation", "compile_project"]
 MACROS = PROJECT_DIRECTORY / "macros" / "migrations"
 VIEW = "rollcall_view"
 TABLE = "ledger_table"
+INTERRUPTING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 COLUMNS = "application_columns"  # the var that macros/staging/app_columns.sql reads
 FOREIGN_VARIABLES = ("PG", "DBT_")
 
@@ -179,22 +180,28 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Notice a Ctrl-C that dbt keeps to itself."""
+    """Notice an interruption (Ctrl-C, or a signal that ends the command) that dbt keeps to itself."""
     seen: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    usual = signal.getsignal(signal.SIGINT)
+    usual = {number: signal.getsignal(number) for number in INTERRUPTING}
 
     def note(number: int, frame: FrameType | None) -> None:
         seen.append(number)
-        raise KeyboardInterrupt
+        handler = usual[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
 
-    signal.signal(signal.SIGINT, note)
+    for number, handler in usual.items():
+        if callable(handler):
+            signal.signal(number, note)
     try:
         yield lambda: bool(seen)
     finally:
-        signal.signal(signal.SIGINT, usual)
+        for number, handler in usual.items():
+            if callable(handler):
+                signal.signal(number, handler)
 
 
 def _failure(outcome: Any) -> ConfigurationError | EvaluationError:

@@ -23,6 +23,7 @@ from rollcall.ledger import Run, open_run
 from rollcall.migration import MigrationResult, migrate
 from rollcall.plan import Plan, make_plan
 from rollcall.plan_file import read_plan
+from rollcall.process import private_files
 from rollcall.report.outcome import RunOutcome
 from rollcall.results import Assessment, Verdict
 from rollcall.settings import load_settings
@@ -100,7 +101,7 @@ class Pipeline:
         pipeline = cls(
             workspace, command, Approval(approval), history=history, full_history=full_history, plan=plan
         )
-        with pipeline._stack:
+        with private_files(), pipeline._stack:
             yield pipeline
 
     @property

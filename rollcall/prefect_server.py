@@ -28,6 +28,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from rollcall.errors import ConfigurationError, RollcallError
+from rollcall.process import make_private_directory
 
 __all__ = [
     "Api",
@@ -111,7 +112,7 @@ class LocalServer:
 
     def start(self) -> None:
         """Start it in the background; `wait_until_ready` tells when it answers."""
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_directory(self._directory)
         with _listen(self._preferred_port) as listener, self._log.open("ab") as log:
             self.port = listener.getsockname()[1]
             mode = "temporary" if self._temporary else "lasting"
@@ -248,7 +249,7 @@ def _serving_file(state_directory: Path) -> IO[str]:
 
 def _private_file(path: Path) -> IO[str]:
     """A file to read and write, which its owner alone may read, whatever its mode was before."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_directory(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     os.fchmod(descriptor, 0o600)
     return os.fdopen(descriptor, "r+", encoding="utf-8")

@@ -27,6 +27,7 @@ from rollcall.prefect_server import (
     prefect_directory,
     serving,
 )
+from rollcall.process import make_private_directory
 from rollcall.settings import PROJECT_DIRECTORY, VARS, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def prepare_prefect(state_directory: Path) -> None:
     """
     directory = prefect_directory(state_directory)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_private_directory(directory)
     except OSError as error:
         raise ConfigurationError(
             f"the state directory {state_directory} cannot be written: {error.strerror}",
@@ -235,10 +236,10 @@ def serve(path: Path = DEPLOYMENTS) -> None:
 
 
 async def _run_until_stopped(runner: Runner) -> None:
-    """Run until Ctrl-C or SIGTERM, and end in order: pause the schedules, stop the flow runs."""
+    """Run until Ctrl-C, SIGTERM or SIGHUP, and end in order: pause the schedules, stop the flow runs."""
     running = asyncio.create_task(runner.start())
     await asyncio.sleep(0)  # its own handler of SIGTERM, which never gets to the pausing, is set by now
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, running.cancel)
     with contextlib.suppress(asyncio.CancelledError):
         await running

@@ -1,0 +1,176 @@
+"""The command's process: private files, signals that end it, standard streams that may be closed or full."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any, TextIO
+
+__all__ = [
+    "Terminated",
+    "TolerantStream",
+    "ending_on_signals",
+    "make_private_directory",
+    "private_files",
+    "tolerant_streams",
+]
+
+PRIVATE = 0o077  # what the group and others may not do
+ENDING = ("SIGTERM", "SIGHUP")
+
+
+class Terminated(KeyboardInterrupt):
+    """A signal ends the process; everything that handles Ctrl-C handles it too."""
+
+
+@contextlib.contextmanager
+def private_files() -> Iterator[None]:
+    """New files and folders can be read by their owner alone, whatever the account's umask."""
+    before = os.umask(PRIVATE)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def make_private_directory(path: Path) -> None:
+    """Make a folder, or close an existing one of ours to the group and others.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.stat().st_uid == os.geteuid():
+        path.chmod(0o700)
+
+
+@contextlib.contextmanager
+def ending_on_signals() -> Iterator[list[int]]:
+    """SIGTERM and SIGHUP raise `Terminated` in the main thread; an ignored SIGHUP (nohup) stays ignored.
+
+    A signal by itself would end the process at once: the run would stay open in the ledger, and a
+    statement would go on in the server. Gives the numbers of the signals that came.
+    """
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        raise Terminated(signal.Signals(number).name)
+
+    numbers = [getattr(signal, name) for name in ENDING if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        if before[number] is not signal.SIG_IGN:
+            signal.signal(number, terminate)
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+
+class TolerantStream(io.TextIOBase):
+    """A text stream that drops what cannot be written, so that the work goes on.
+
+    Attributes:
+        lost: why something could not be written; none while all was.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.lost: str | None = None
+
+    def write(self, text: str) -> int:
+        if self.lost is None:
+            try:
+                return self._stream.write(text)
+            except (OSError, ValueError) as error:
+                self._lose(error)
+        return len(text)
+
+    def flush(self) -> None:
+        if self.lost is None:
+            try:
+                self._stream.flush()
+            except (OSError, ValueError) as error:
+                self._lose(error)
+
+    def _lose(self, error: OSError | ValueError) -> None:
+        number = getattr(error, "errno", None)
+        self.lost = os.strerror(number) if number else "it is closed"
+        if number == errno.EPIPE:
+            self.lost = "its reader has gone"
+        with contextlib.suppress(OSError, ValueError):  # what is buffered must not fail again at exit
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, self._stream.fileno())
+            os.close(null)
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
+
+    @property
+    def errors(self) -> str | None:  # type: ignore[override]
+        return self._stream.errors
+
+    @property
+    def buffer(self) -> Any:
+        return self._stream.buffer
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def readable(self) -> bool:
+        return False
+
+    def writable(self) -> bool:
+        return True
+
+
+@contextlib.contextmanager
+def tolerant_streams() -> Iterator[TolerantStream]:
+    """Let standard output and error be closed, full, or a pipe without a reader; gives standard output.
+
+    A closed descriptor is opened on the null device: else the next file or connection would get its
+    number, and whatever is printed would be written there.
+    """
+    _open_closed_descriptors()
+    before = sys.stdout, sys.stderr
+    out, err = TolerantStream(_stream_of(sys.stdout)), TolerantStream(_stream_of(sys.stderr))
+    sys.stdout, sys.stderr = out, err
+    try:
+        yield out
+    finally:
+        out.flush()
+        err.flush()
+        sys.stdout, sys.stderr = before
+
+
+def _open_closed_descriptors() -> None:
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+            if opened != descriptor:
+                os.dup2(opened, descriptor)
+                os.close(opened)
+
+
+def _stream_of(stream: TextIO | None) -> TextIO:
+    """Python gives none where the descriptor was closed when it started."""
+    return stream if stream is not None else Path(os.devnull).open("w", encoding="utf-8")
