@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,6 +39,12 @@ CONNECT_SECONDS = 10
 SQL_ASCII_HINT = (
     "an SQL_ASCII database does not know which characters its bytes mean; convert the texts and names "
     "in the tables to UTF8, or move the database to one with an encoding"
+)
+FUNCTION = re.compile(r"(?:PL/pgSQL|SQL) function (\S+\([^)]*\)|\"[^\"]+\")")
+NOT_FOUND = (
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.UndefinedObject,
 )
 OTHER_ENCODING_HINT = "use only characters in vars and own rules that the database's encoding has"
 
@@ -208,9 +215,19 @@ def take_role(connection: Connection, role: str | None) -> None:
 
 
 def reason_of(error: psycopg.Error) -> str:
-    """One line of what the server or libpq said, without the statement that it was given."""
+    """One line of what the server or libpq said, without the statement that it was given.
+
+    Of a function of the application that relies on the caller's search path, also how to mend it.
+    """
     primary = error.diag.message_primary if error.diag else None
-    return (primary or str(error).strip() or type(error).__name__).splitlines()[0]
+    line = (primary or str(error).strip() or type(error).__name__).splitlines()[0]
+    function = FUNCTION.search(error.diag.context or "") if isinstance(error, NOT_FOUND) else None
+    if function is None:
+        return line
+    return (
+        f"{line}, in {function[1]}: Rollcall's search_path is empty, so the function needs its own "
+        f"(alter function {function[1]} set search_path = ...)"
+    )
 
 
 def _connect(conninfo: str) -> Connection:

@@ -42,6 +42,7 @@
             'column_type': row[2],
             'enum_labels': row[3],
             'is_domain': row[4],
+            'has_foreign_equality': row[5],
         }) %}
     {% endfor %}
     {{ return(rows) }}

@@ -5,7 +5,8 @@ select
     columns.column_name,
     columns.column_type,
     columns.enum_labels,
-    columns.is_domain
+    columns.is_domain,
+    columns.has_foreign_equality
 from (
     {{ columns_of_tables([var('agents_table'), var('sessions_table'), var('calls_table')]) }}
 ) as columns
