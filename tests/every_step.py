@@ -24,7 +24,7 @@ def everything(workspace: Workspace) -> str:
         assert migrate(workspace, run, plan.statements).skipped == []
         assert clean(workspace, run, plan).changed > 0
         verify(workspace, run.id, plan.judged_at, history=True)
-    switch(workspace, "route_by_heartbeat", on=True)
+    switch(workspace, "route_by_heartbeat", on=False)
     show(workspace)
     assess(workspace, full_history=True, details=True)
     history(workspace)
