@@ -133,8 +133,9 @@ def read_suite(path: Path) -> Suite:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise ConfigurationError(f"{path} is not JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        where = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise ConfigurationError(f"{path}{where} is not JSON") from None
     _check_suite_keys(path, document)
     rules = tuple(
         _read_rule(f"{path}, expectation {index}", expectation)
@@ -152,7 +153,7 @@ def _check_suite_keys(path: Path, document: Any) -> None:
     _refuse_unknown(str(path), document, _SUITE_KEYS)
     if document.get("name") != path.stem:
         raise ConfigurationError(
-            f"{path}: the suite is named {document.get('name')!r}",
+            f"{path}: the suite has another name than its file",
             hint=f'Write "name": "{path.stem}", as the file is called.',
         )
 

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from rollcall.errors import ConfigurationError, ConfigurationProblems
+from rollcall.variables import first_line, problem_of_value, read_yaml
 
 __all__ = ["PROJECT_DIRECTORY", "VARS", "Settings", "load_settings"]
 
@@ -73,8 +74,8 @@ def load_settings(
     """
     defaults = _defaults()
     overrides = {
-        **_read_yaml(environment.get(VARS, ""), VARS),
-        **_read_yaml(variables or "", "--vars"),
+        **read_yaml(environment.get(VARS, ""), VARS),
+        **read_yaml(variables or "", "--vars"),
     }
     problems = [line for item in overrides.items() for line in _unknown_or_unfit(*item, defaults)]
     merged = {**defaults, **overrides}
@@ -108,50 +109,24 @@ def _defaults() -> dict[str, Any]:
         return dict(document["vars"])
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise ConfigurationError(
-            f"dbt_project.yml cannot be read ({_first_line(error)})",
+            f"dbt_project.yml cannot be read ({first_line(error)})",
             f"restore {path} from the repository",
         ) from error
 
 
-def _read_yaml(text: str, source: str) -> dict[str, Any]:
-    if not text.strip():
-        return {}
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigurationError(
-            f"{source} is not valid YAML ({_first_line(error)})",
-            f"write it like {source}='{{app_schema: crm, settle_minutes: 5}}'",
-        ) from error
-    if not isinstance(document, dict):
-        raise ConfigurationError(
-            f"{source} must be a mapping of vars to values",
-            f"write it like {source}='{{app_schema: crm}}'",
-        )
-    return document
-
-
 def _unknown_or_unfit(name: object, value: object, defaults: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with the name or the type of one var."""
-    if name not in defaults:
-        near = difflib.get_close_matches(str(name), defaults, n=1)
-        yield _problem(
-            f"unknown var {name}",
-            f"did you mean {near[0]}?" if near else "the vars are listed in dbt_project.yml",
-        )
+    """What is wrong with the name or the value of one var."""
+    if name in defaults:
+        problem = problem_of_value(str(name), value, defaults[str(name)])
+        if problem:
+            yield _problem(f"var {name} {problem}", "correct it; a value is data and written as it is")
         return
-    default = defaults[str(name)]
-    if isinstance(default, list):
-        fits = isinstance(value, list) and all(isinstance(item, str) for item in value)
-        wanted = "a list of texts"
-    elif isinstance(default, str):
-        fits = isinstance(value, str) and value.strip() != ""
-        wanted = "a text"
-    else:
-        fits = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
-        wanted = "a number above zero"
-    if not fits:
-        yield _problem(f"var {name} must be {wanted}, not {value!r}", "correct it")
+    text = name[:60] if isinstance(name, str) else ""
+    near = difflib.get_close_matches(text, defaults, n=1)
+    yield _problem(
+        f"unknown var {text}" if text.isprintable() and text else "unknown var: its name is no plain text",
+        f"did you mean {near[0]}?" if near else "the vars are listed in dbt_project.yml",
+    )
 
 
 def _contradictions(variables: Mapping[str, Any]) -> Iterator[str]:
@@ -212,12 +187,3 @@ def _values_out_of_range(variables: Mapping[str, Any]) -> Iterator[str]:
 
 def _problem(message: str, hint: str) -> str:
     return str(ConfigurationError(message, hint))
-
-
-def _first_line(error: BaseException) -> str:
-    """One line of what a parser said, without the text that it was given."""
-    problem = getattr(error, "problem", None)
-    mark = getattr(error, "problem_mark", None)
-    if problem and mark:
-        return f"{problem}, line {mark.line + 1}, column {mark.column + 1}"
-    return (str(error) or type(error).__name__).splitlines()[0]

@@ -40,6 +40,8 @@ COLUMNS = ("rule", "key", "condition", "reason", "owner", "expires_on")
 NEVER_WAIVED_SUITES = ("schema", "cleaned_sessions", "routable_agents")
 ABOUT_THE_WHOLE_FLOOR = ("heartbeat_feed", "no_active_agents", "silent_feed")
 
+BEGINNING = f"its first line is {','.join(COLUMNS)}"
+
 _CONDITION = re.compile(r"(agent_id|began_before)\s*=\s*(\S.*)")
 _EXAMPLE = "write `all`, `agent_id = 17` or `began_before = 2026-01-31`"
 
@@ -129,6 +131,8 @@ def _keys_by_rule(rows: Sequence[Row]) -> dict[str, Keys]:
 def read_waivers(path: Path, suites: Mapping[str, Suite]) -> tuple[Waiver, ...]:
     """The waivers of the file, in its order; none if there is no such file.
 
+    A message names the file and the line, never their content: the var may name any file by mistake.
+
     Args:
         suites: those of Rollcall and the user's own, by name.
 
@@ -142,14 +146,13 @@ def read_waivers(path: Path, suites: Mapping[str, Suite]) -> tuple[Waiver, ...]:
             columns = tuple(reader.fieldnames or ())
     except FileNotFoundError:
         return ()
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigurationError(
-            f"{path} cannot be read as CSV ({error})", f"its first line is {','.join(COLUMNS)}"
-        ) from error
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}", BEGINNING) from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise ConfigurationError(f"{path} cannot be read as CSV ({why})", BEGINNING) from None
     if columns != COLUMNS:
-        raise ConfigurationError(
-            f"{path} has the columns {','.join(columns) or '(none)'}", f"write {','.join(COLUMNS)}"
-        )
+        raise ConfigurationError(f"{path}, line 1 does not name the columns of waivers", BEGINNING)
     rules = _waivable(suites)
     waivers = tuple(_waiver(f"{path}, line {line}", line, row, rules) for line, row in rows)
     _refuse_twice(path, waivers)
@@ -180,9 +183,9 @@ def _waiver(
     cells = {name: str(row[name]).strip() for name in COLUMNS}
     name = cells["rule"]
     if name not in rules:
-        near = difflib.get_close_matches(name, rules, n=1)
+        near = difflib.get_close_matches(name[:100], rules, n=1)
         raise ConfigurationError(
-            f"{where}: there is no rule {name!r}",
+            f"{where}: there is no rule of this name",
             f"did you mean {near[0]}?" if near else "docs/rules/ has them all",
         )
     severity, why_not = rules[name]
@@ -215,7 +218,7 @@ def _condition(where: str, text: str) -> tuple[str, str | None]:
         return ALL, None
     match = _CONDITION.fullmatch(text)
     if match is None:
-        raise ConfigurationError(f"{where}: the condition {text!r} is not understood", _EXAMPLE)
+        raise ConfigurationError(f"{where}: the condition is not understood", _EXAMPLE)
     name, value = match.groups()
     if name == "began_before":
         return name, _day(where, name, value).isoformat()
@@ -226,7 +229,7 @@ def _day(where: str, what: str, text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise ConfigurationError(f"{where}: {what} is no day: {text!r}", "write it like 2026-12-31") from None
+        raise ConfigurationError(f"{where}: {what} is no day", "write it like 2026-12-31") from None
 
 
 def _refuse_twice(path: Path, waivers: Sequence[Waiver]) -> None:

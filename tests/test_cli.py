@@ -16,30 +16,11 @@ import pytest
 from rollcall.demo import DefectCounts, Scale, Variant
 from rollcall.postgres_server import PostgresServer
 from tests.call_centre import SMALL, call_centre
+from tests.command import ROOT, rollcall
 from tests.conftest import temporary_folder
 from tests.floor import TABLES
 
-ROOT = Path(__file__).resolve().parent.parent
 SECRET = "Tr0ub4dor&3-planted"
-
-
-def rollcall(
-    *arguments: str, url: str | None = None, state: Path | None = None, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own, with no variable of ours but the given ones."""
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "ROLLCALL_"))}
-    given = {"ROLLCALL_DATABASE_URL": url, "ROLLCALL_STATE_DIR": str(state) if state else None}
-    variables = {key: value for key, value in given.items() if value is not None}
-    return subprocess.run(
-        [sys.executable, "-c", "from rollcall.cli import main; main()", *arguments],
-        env={**inherited, **variables, **environment},
-        cwd=ROOT,
-        text=True,
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        timeout=300,
-        check=False,
-    )
 
 
 def assert_one_line(done: subprocess.CompletedProcess[str], exit_code: int, *parts: str) -> None:

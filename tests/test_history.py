@@ -19,8 +19,8 @@ from rollcall.ledger import open_run
 from rollcall.postgres_server import PostgresServer
 from rollcall.results import Assessment, RuleResult
 from tests.call_centre import CallCentre, call_centre
+from tests.command import rollcall
 from tests.conftest import fresh_database
-from tests.test_cli import rollcall
 
 SCALE = Scale(agents=60, sessions=600, calls=2_000, days=10)
 RULE = "duplicate_open_session"
