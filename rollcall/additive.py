@@ -14,7 +14,15 @@ from typing import Any
 
 from rollcall.errors import Refused
 
-__all__ = ["check_detaching", "check_migrating", "grammar", "parsed", "shown_query"]
+__all__ = [
+    "check_detaching",
+    "check_migrating",
+    "created_objects",
+    "grammar",
+    "parsed",
+    "reads_application",
+    "shown_query",
+]
 
 LEDGER_SCHEMA = "rollcall_ops"
 VIEW_SCHEMA = "rollcall"
@@ -53,6 +61,12 @@ FUNCTIONS = frozenset(HARMLESS_FUNCTIONS.split())
 SERIAL_TYPES = frozenset({"serial", "serial2", "serial4", "serial8", "smallserial", "bigserial"})
 OWN_COLUMN_CONSTRAINTS = frozenset({"CONSTR_DEFAULT", "CONSTR_NOTNULL", "CONSTR_NULL", "CONSTR_FOREIGN"})
 SHOWN_CHARACTERS = 80
+TOGETHER = (
+    ["ViewStmt", "CommentStmt"],
+    ["ViewStmt", "CommentStmt", "AlterTableStmt"],
+    ["DropStmt", "IndexStmt"],
+)
+VIEW_OPTIONS = frozenset({"security_barrier", "security_invoker"})
 
 
 def check_migrating(sql: str, unfinished_indexes: Iterable[str] = ()) -> list[str]:
@@ -70,7 +84,7 @@ def check_migrating(sql: str, unfinished_indexes: Iterable[str] = ()) -> list[st
     """
     statements = parsed(sql)
     kinds = [_kind(node) for _, node in statements]
-    if len(kinds) > 1 and kinds not in (["ViewStmt", "CommentStmt"], ["DropStmt", "IndexStmt"]):
+    if len(kinds) > 1 and kinds not in TOGETHER:
         raise _refusal(sql, "it is more than one statement")
     if not kinds:
         raise _refusal(sql, "it is no statement")
@@ -85,6 +99,30 @@ def check_migrating(sql: str, unfinished_indexes: Iterable[str] = ()) -> list[st
                 raise _refusal(text, f"{_kind(node)} is not on the list")
             check(text, node)
     return [text for text, _ in statements]
+
+
+def created_objects(statements: Iterable[str]) -> list[str]:
+    """Names of the schemas, tables and views of our own that these statements make."""
+    names = []
+    for statement in statements:
+        for _, node in parsed(statement):
+            kind = _kind(node)
+            if kind == "CreateSchemaStmt":
+                names.append(str(node.schemaname))
+            elif kind in ("CreateStmt", "ViewStmt"):
+                relation = node.relation if kind == "CreateStmt" else node.view
+                names.append(f"{relation.schemaname}.{relation.relname}")
+    return names
+
+
+def reads_application(statement: str) -> bool:
+    """Whether the view that this statement makes reads a relation outside Rollcall's own schemas."""
+    return any(
+        relation.schemaname and relation.schemaname not in OWN_SCHEMAS
+        for _, node in parsed(statement)
+        if _kind(node) == "ViewStmt"
+        for relation in _nodes(node, "RangeVar")
+    )
 
 
 def check_detaching(sql: str) -> str:
@@ -162,15 +200,34 @@ def _check_table(text: str, node: Any) -> None:
 
 
 def _check_view(text: str, node: Any) -> None:
-    _allow_nodes(text, node, QUERY | {"ViewStmt"})
+    _allow_nodes(text, node, QUERY | {"ViewStmt", "DefElem"})
     _require_own(text, node.view)
+    _require_view_options(text, node)
     if _enum(node, "with_check_option") not in ("NO_CHECK_OPTION", "VIEW_CHECK_OPTION_UNDEFINED"):
         raise _refusal(text, "our views are not written to")
+
+
+def _check_view_options(text: str, node: Any) -> None:
+    """A view of ours that is to read with the rights of its reader."""
+    _allow_nodes(text, node, PLAIN | {"AlterTableStmt", "AlterTableCmd", "DefElem"})
+    _require_own(text, node.relation)
+    if len(node.cmds) != 1 or _enum(node.cmds[0].alter_table_cmd, "subtype") != "AT_SetRelOptions":
+        raise _refusal(text, "the only change of a view is to set its options")
+    _require_view_options(text, node)
+
+
+def _require_view_options(text: str, node: Any) -> None:
+    for option in _nodes(node, "DefElem"):
+        if option.defname not in VIEW_OPTIONS or option.arg.string.sval != "true":
+            raise _refusal(text, "a view of ours only becomes stricter")
 
 
 def _check_alter_table(text: str, node: Any) -> None:
     if _enum(node, "objtype") == "OBJECT_INDEX":
         _check_attach(text, node)
+        return
+    if _enum(node, "objtype") == "OBJECT_VIEW":
+        _check_view_options(text, node)
         return
     if node.relation.schemaname in OWN_SCHEMAS:
         _check_own_column(text, node)

@@ -14,6 +14,7 @@ from rollcall.database import Snapshot, reason_of
 from rollcall.errors import EvaluationError
 from rollcall.flags import ROUTE_BY_HEARTBEAT, is_on
 from rollcall.history import begin_reading
+from rollcall.own_objects import findings_on_own_objects, own_faults
 from rollcall.own_rules import with_own_query
 from rollcall.project import Project
 from rollcall.results import Assessment, HistoryReading, PendingWork, RuleResult, Severity
@@ -135,9 +136,14 @@ def _judge_schema(
         if change["state"] != "present":
             kind = {"comment": "column", "schema": "own_object"}.get(change["kind"], change["kind"])
             keys[f"{change['state']}_{kind}"].append(change["object_name"])
+    faults = own_faults(snapshot.connection, workspace.project, workspace.settings)
     others = [conflict.object_name for conflict in own_conflicts(snapshot, workspace.project)]
+    others += [f"{fault.object_name}: {fault.reason}" for fault in faults]
     counts["conflicting_own_object"] = len(others)
     keys["conflicting_own_object"] = others
+    own_findings = findings_on_own_objects(snapshot.connection, workspace.project, workspace.settings)
+    keys.update(own_findings)
+    counts.update({name: len(found) for name, found in own_findings.items()})
     for obstacle in snapshot.rows(workspace.project.sql("update_obstacles")):
         keys[obstacle["finding"]].append(obstacle["found"])
     for table in snapshot.rows(workspace.project.sql("application_tables")):

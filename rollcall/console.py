@@ -22,6 +22,7 @@ from rollcall.batches import Watcher
 from rollcall.report.text import printable
 from rollcall.report.words import (
     history_sentence,
+    images_sentence,
     rule_page,
     sample_columns,
     sample_title,
@@ -345,6 +346,8 @@ def show_verification(verification: Verification, before: Assessment | None = No
         for column, count in proof.other_columns.items():
             if not proof.other_columns_changed:
                 _out.print(f"  the application itself wrote {escape(column)} in {count} of them.")
+        if proof.images is not None and not proof.images.holds:
+            _out.print(f"  {escape(images_sentence(proof.images))}", soft_wrap=True)
         if proof.written_otherwise:
             _out.print(f"  a trigger of the application wrote something else in {proof.written_otherwise}.")
         if proof.changed_since:

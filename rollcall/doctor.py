@@ -21,6 +21,7 @@ import psycopg
 
 from rollcall.database import Connection, Row, Snapshot, deadline, fetch, reason_of
 from rollcall.errors import ConnectionFailed, Refused
+from rollcall.own_objects import acting_roles
 from rollcall.pooler_advice import ADVICE_BY_HOST, advice_for
 from rollcall.prefect_server import answers_without_authentication
 from rollcall.results import Severity
@@ -145,6 +146,7 @@ def examine(workspace: Workspace, clock: Callable[[], float] = time.time) -> Dia
         examination.ask("update_obstacles")
         examination.ask("doctor_triggers")
         examination.ask("doctor_views_and_rules")
+        examination.ask("ledger_writers", acting_roles(workspace.settings), workspace.settings.clean_role)
         examination.ask(
             "doctor_replication",
             lag_seconds,
@@ -412,6 +414,12 @@ KINDS: dict[str, Kind] = {
     "clean_role_too_strong": warning(
         "That nothing but the three planned columns can change is no longer proven by privileges.",
         "Revoke what it does not need, or take a role of its own (`rollcall doctor --grants`).",
+    ),
+    "ledger_writers": warning(
+        "A role beside Rollcall's can alter the record of runs and changes, the flags that route calls, or "
+        "what is in Rollcall's schemas. `verify` and `undo` notice an altered image, unless the role alters "
+        "the digests as well.",
+        "Revoke what the role does not need.",
     ),
     "missing_select_privilege": blocking(
         "Assess cannot read all rows, so it judges none: the verdict is NOT_READY.",

@@ -11,6 +11,7 @@ from datetime import datetime
 from rollcall.database import Snapshot, fetch
 from rollcall.errors import ConfigurationError
 from rollcall.ledger import has_ledger, ledger_needed
+from rollcall.own_objects import lock_ledger, refuse_foreign_ledger
 from rollcall.project import Project
 from rollcall.workspace import Workspace
 
@@ -70,6 +71,7 @@ def switch(workspace: Workspace, name: str, *, on: bool) -> None:
     Raises:
         ConfigurationError: there is no such flag, or nowhere to keep it yet.
         LedgerHidden: our role may not switch it.
+        Refused: the ledger is not Rollcall's own.
     """
     if name not in FLAGS:
         raise ConfigurationError(f"there is no flag {name}", f"the flags are: {', '.join(FLAGS)}")
@@ -79,6 +81,8 @@ def switch(workspace: Workspace, name: str, *, on: bool) -> None:
                 "the flags' table is not deployed, so every flag is off", "run `rollcall run` first"
             )
     with ledger_needed(), workspace.database.transaction() as connection:
+        lock_ledger(connection, workspace.project)
+        refuse_foreign_ledger(connection, workspace)
         fetch(connection, workspace.project.sql("switch_flag"), [name, on])
 
 

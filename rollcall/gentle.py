@@ -88,14 +88,21 @@ class GentleSender:
 
     Args:
         guard: called with the connection in every transaction before anything is sent.
+        seal: called with the connection and the statements after they were sent, in the same transaction.
 
     Attributes:
         attempts: how often the last were sent.
     """
 
-    def __init__(self, workspace: Workspace, guard: Callable[[Connection], None]) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        guard: Callable[[Connection], None],
+        seal: Callable[[Connection, Sequence[str]], None] = lambda connection, parts: None,
+    ) -> None:
         self._workspace = workspace
         self._guard = guard
+        self._seal = seal
         self._limits = Limits.of(workspace.settings.variables)
         self._seconds_left = self._limits.budget
         self._blockers: list[Row] = []
@@ -154,6 +161,7 @@ class GentleSender:
                 take_role(connection, self._workspace.settings.migrate_role)
                 for part in parts:
                     fetch(connection, part)
+                self._seal(connection, parts)
 
         try:
             watch(connection, work, look)

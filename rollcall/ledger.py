@@ -27,6 +27,7 @@ from rollcall.doctor import refuse_pooler
 from rollcall.errors import ConfigurationError, EvaluationError, LeaseHeld, LedgerHidden, Refused
 from rollcall.gentle import GentleSender
 from rollcall.history import record_reading
+from rollcall.own_objects import lock_ledger, refuse_foreign_ledger, seal
 from rollcall.project import Project
 from rollcall.results import Assessment
 from rollcall.schema import Statement, ledger_tables, own_conflicts, pending_statements
@@ -117,11 +118,16 @@ def open_run(workspace: Workspace, command: str, approved_by: str | None = None)
     with contextlib.closing(workspace.database.connect()) as connection:
         _take_lock(workspace, connection)
         run = Run(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}", workspace, connection)
+        refuse_foreign_ledger(connection, workspace)
         run.made = _make_ledger(workspace)
         _grant_to_clean_role(workspace, connection)
         holder = f"{command} by {getpass.getuser()} on {socket.gethostname()}, pid {os.getpid()}"
-        fetch(connection, run._sql("open_run"), [run.id, command, __version__, approved_by])
-        run.token = fetch(connection, run._sql("take_lease"), [run.id, holder])[0]["token"]
+        with connection.transaction():
+            # under the lock, so that a trigger that another transaction is about to commit is seen
+            lock_ledger(connection, workspace.project)
+            refuse_foreign_ledger(connection, workspace)
+            fetch(connection, run._sql("open_run"), [run.id, command, __version__, approved_by])
+            run.token = fetch(connection, run._sql("take_lease"), [run.id, holder])[0]["token"]
         for position, statement in enumerate(run.made, start=1):
             run.note_statement(position, statement, 1, "done")
         run._sql("check_lease")  # compiled now: every batch needs it within its transaction
@@ -241,6 +247,7 @@ def _make_ledger(workspace: Workspace) -> list[Statement]:
                 f"something else is in the place of our ledger: {'; '.join(foreign)}",
                 "nothing was changed; have it moved by whoever made it",
             )
+        is_new = not ledger_tables(snapshot, workspace.project)
         missing = [
             statement
             for statement in pending_statements(snapshot, workspace.project)
@@ -249,9 +256,14 @@ def _make_ledger(workspace: Workspace) -> list[Statement]:
     if not missing:
         return []
     # a new ledger is made as a whole; what others may be reading is changed one statement at a time
-    is_new = missing[0].kind == "schema"
     groups = [missing] if is_new else [[statement] for statement in missing]
-    sender = GentleSender(workspace, lambda connection: None)  # the lock is ours, and there is no token yet
+
+    def seal_and_check(connection: Connection, parts: Sequence[str]) -> None:
+        seal(connection, workspace.project, parts)
+        refuse_foreign_ledger(connection, workspace)
+
+    # the lock is ours, and there is no token yet
+    sender = GentleSender(workspace, lambda connection: None, seal_and_check)
     for group in groups:
         parts = [part for statement in group for part in check_migrating(statement.sql)]
         reason = sender.send(parts)

@@ -23,6 +23,7 @@ from rollcall.errors import Refused
 from rollcall.gentle import RETRIED, GentleSender, WaitedTooLong, set_for, watch
 from rollcall.ledger import Run
 from rollcall.migration_proof import record_catalogue
+from rollcall.own_objects import own_faults, seal
 from rollcall.schema import Statement, conflicts, declared_changes, pending_statements
 from rollcall.workspace import Workspace
 
@@ -119,7 +120,10 @@ def refuse_conflicts(workspace: Workspace) -> None:
 
 
 def _refuse_conflicts(snapshot: Snapshot, workspace: Workspace) -> None:
-    found = conflicts(snapshot, workspace.project)
+    found = [
+        *conflicts(snapshot, workspace.project),
+        *own_faults(snapshot.connection, workspace.project, workspace.settings),
+    ]
     if found:
         raise Refused(
             "; ".join(f"{conflict.object_name}: {conflict.reason}" for conflict in found),
@@ -131,7 +135,10 @@ class _Executor(GentleSender):
     """Executes planned statements, each as gently as its lock needs, and records them."""
 
     def __init__(self, workspace: Workspace, run: Run, show: Show) -> None:
-        super().__init__(workspace, run.check_lease)
+        project = workspace.project
+        super().__init__(
+            workspace, run.check_lease, lambda connection, parts: seal(connection, project, parts)
+        )
         self._watcher = run.connection
         self._run = run
         self._show = show

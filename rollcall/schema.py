@@ -14,6 +14,7 @@ from rollcall.additive import LEDGER_SCHEMA, check_migrating
 from rollcall.database import Row, Snapshot, fetch
 from rollcall.own_tables import missing_columns, why_not_ours
 from rollcall.project import OwnRelation, Project
+from rollcall.row_security import RowSecurity, bypassing_views, invoker_statement, read_row_security
 
 __all__ = [
     "Conflict",
@@ -34,6 +35,10 @@ INCOMPARABLE = (
     psycopg.errors.DatatypeMismatch,
     psycopg.errors.UndefinedColumn,
     psycopg.errors.UndefinedFunction,
+)
+READER_NEEDS = (
+    "a reader of the view needs USAGE on the schemas and SELECT on the tables that it reads, "
+    "rollcall_ops.flags included; until it has them, the view refuses it"
 )
 RELATION_KINDS = {"table": "rp", "view": "v"}
 
@@ -114,10 +119,11 @@ def pending_statements(snapshot: Snapshot, project: Project) -> tuple[Statement,
         for row in rows
     ]
     deployed = _deployed(snapshot, project)
+    security = read_row_security(snapshot.connection, project)
     own = [
         statement
         for relation in project.own_relations
-        for statement in _own_statements(relation, deployed.get(_name(relation)))
+        for statement in _own_statements(relation, deployed.get(_name(relation)), security)
     ]
     statements = (
         *(statement for statement in planned if statement.kind == "schema"),
@@ -138,7 +144,11 @@ def conflicts(snapshot: Snapshot, project: Project) -> list[Conflict]:
         for change in declared_changes(snapshot, project)
         if change["state"] == "conflicting"
     ]
-    return [*changed, *own_conflicts(snapshot, project)]
+    bypassing = [
+        Conflict(name, "PostgreSQL before 15 cannot apply the tables' row-level security for its reader")
+        for name in bypassing_views(snapshot.connection, project)
+    ]
+    return [*changed, *own_conflicts(snapshot, project), *bypassing]
 
 
 def own_conflicts(snapshot: Snapshot, project: Project) -> list[Conflict]:
@@ -221,14 +231,11 @@ def _deployed(snapshot: Snapshot, project: Project) -> dict[tuple[str, str], Row
     return {(row["schema_name"], row["relation_name"]): row for row in rows}
 
 
-def _own_statements(relation: OwnRelation, deployed: Row | None) -> list[Statement]:
+def _own_statements(relation: OwnRelation, deployed: Row | None, security: RowSecurity) -> list[Statement]:
     """What makes or completes a relation of ours; nothing where it is as declared."""
     name = f"{relation.schema}.{relation.name}"
     if relation.kind == "view":
-        if deployed is not None and deployed["definition_digest"] == relation.digest:
-            return []
-        reason = "People query the cleaned view; it is missing or its definition changed"
-        return [Statement("view", name, relation.statement, reason, "none on the application's rows")]
+        return _view_statements(name, relation, deployed, security)
     if deployed is None:
         reason = "The ledger keeps every run and every change with its before- and after-image"
         return [Statement("table", name, relation.statement, reason, "none on the application")]
@@ -237,6 +244,27 @@ def _own_statements(relation: OwnRelation, deployed: Row | None) -> list[Stateme
         Statement("table", f"{name}.{column}", statement, reason, "none on the application")
         for column, statement in missing_columns(relation, deployed["columns"]).items()
     ]
+
+
+def _view_statements(
+    name: str, relation: OwnRelation, deployed: Row | None, security: RowSecurity
+) -> list[Statement]:
+    is_invoker = deployed is not None and deployed["is_invoker"]
+    needs_invoker = security.needs_invoker(relation)
+    warning = READER_NEEDS if needs_invoker and not is_invoker else None
+    if deployed is None or deployed["definition_digest"] != relation.digest:
+        reason = "People query the cleaned view; it is missing or its definition changed"
+        parts = [relation.statement]
+        # a view that is replaced loses its options, and a view only ever becomes stricter
+        if needs_invoker or is_invoker:
+            parts.append(invoker_statement(relation))
+        lock = "none on the application's rows"
+        return [Statement("view", name, ";\n".join(parts), reason, lock, warning=warning)]
+    if needs_invoker and not is_invoker:
+        reason = "The application's tables have row-level security, which the view must apply for its reader"
+        lock = "ACCESS EXCLUSIVE on the view, for an instant"
+        return [Statement("view", name, invoker_statement(relation), reason, lock, warning=warning)]
+    return []
 
 
 def _conflict(snapshot: Snapshot, project: Project, relation: OwnRelation, deployed: Row) -> str | None:

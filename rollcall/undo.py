@@ -17,13 +17,14 @@ from rollcall.batches import Batches, BatchResult, Item, Watcher
 from rollcall.cleaning import refuse_what_cannot_work
 from rollcall.database import Connection, Row, Snapshot, fetch, text_array
 from rollcall.errors import ConfigurationError
+from rollcall.images import refuse_altered_images
 from rollcall.ledger import Run, has_ledger, ledger_needed, open_run, refuse_older_ledger
 from rollcall.workspace import Workspace
 
 __all__ = ["UndoResult", "undo"]
 
 ITEMS_AT_ONCE = 1_000
-LEDGER = ("runs", "changes", "held_sessions")
+LEDGER = ("runs", "changes", "change_digests", "held_sessions")
 
 
 @dataclass
@@ -71,7 +72,7 @@ def undo(
     Raises:
         ConfigurationError: no such run.
         LeaseHeld: another run is at work.
-        Refused: nothing could be restored at all, or the lease was lost.
+        Refused: nothing could be restored at all, the recorded images were altered, or the lease was lost.
     """
     with workspace.database.snapshot() as snapshot:
         target = _target(workspace, snapshot, run_id)
@@ -94,6 +95,8 @@ def _target(workspace: Workspace, snapshot: Snapshot, run_id: str) -> Row:
         rows = snapshot.rows(project.sql("undo_target"), [run_id]) if is_recorded else []
     if not rows:
         raise ConfigurationError(f"no run {run_id} is recorded", "`rollcall history` lists the runs")
+    with ledger_needed():
+        refuse_altered_images(snapshot, project, run_id)
     return rows[0]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from rollcall.assessment import assess
 from rollcall.errors import ConfigurationError, LedgerHidden
+from rollcall.images import ImagesProof, prove_images
 from rollcall.ledger import has_ledger, ledger_needed, refuse_older_ledger
 from rollcall.migration_proof import MigrationProof, prove_migration
 from rollcall.results import Assessment
@@ -18,7 +19,7 @@ __all__ = ["Proof", "Regret", "Verification", "verify"]
 
 NEW_KEYS_SHOWN = 20
 UNREADABLE_LEDGER = "this role may not read rollcall_ops: nothing is said of past migrations and regrets"
-LEDGER = ("runs", "changes", "skips")
+LEDGER = ("runs", "changes", "change_digests", "skips")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Proof:
         finished: the run ended by itself; one that was killed leaves planned sessions that it never reached.
         written_otherwise: changed rows whose planned columns hold something else: a trigger wrote it.
         other_columns: by name, how often another column than the planned ones differs between the images.
+        images: whether the recorded images are as the run wrote them.
     """
 
     run_id: str
@@ -49,6 +51,7 @@ class Proof:
     plan_hash: str | None = None
     approved_by: str | None = None
     undone_by: str | None = None
+    images: ImagesProof | None = None
 
     @property
     def unreached(self) -> int:
@@ -57,9 +60,10 @@ class Proof:
 
     @property
     def holds(self) -> bool:
-        """Every planned row is accounted for, and we changed nothing but the planned columns."""
+        """Every planned row is accounted for, only planned columns changed, the images are as recorded."""
         accounted = self.unreached == 0 if self.finished else self.unreached >= 0
-        return accounted and not self.other_columns_changed and not self.rows_missing
+        images_hold = self.images is None or self.images.holds
+        return accounted and images_hold and not self.other_columns_changed and not self.rows_missing
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -79,6 +83,7 @@ class Proof:
             "rows_missing": self.rows_missing,
             "changed_since": self.changed_since,
             "changed_since_keys": list(self.changed_since_keys),
+            "images": self.images.to_json() if self.images else None,
         }
 
 
@@ -202,6 +207,7 @@ def _prove(workspace: Workspace, run_id: str) -> Proof | None:
             if has_ledger(snapshot, workspace.project, *LEDGER)
             else []
         )
+        images = prove_images(snapshot, workspace.project, run_id) if rows else None
     if not rows:
         raise ConfigurationError(f"no run {run_id} is recorded", "`rollcall history` lists the runs")
     row = rows[0]
@@ -224,6 +230,7 @@ def _prove(workspace: Workspace, run_id: str) -> Proof | None:
         plan_hash=row["plan_hash"],
         approved_by=row["approved_by"],
         undone_by=row["undone_by"],
+        images=images,
     )
 
 

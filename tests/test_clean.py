@@ -780,7 +780,7 @@ def test_the_lease_cannot_be_taken_while_a_batch_is_under_way(
     ids=["a full disk", "a server that only reads"],
 )
 def test_without_room_for_the_images_nothing_is_changed(
-    floor: Floor, state: str, error: type[psycopg.Error]
+    floor: Floor, monkeypatch: pytest.MonkeyPatch, state: str, error: type[psycopg.Error]
 ) -> None:
     """Simulated: the audit's insert fails, and with it the change. No other row would fare better."""
     for _ in range(5):
@@ -790,9 +790,14 @@ def test_without_room_for_the_images_nothing_is_changed(
         "create function full_disk() returns trigger language plpgsql as"
         f" $$ begin raise 'could not extend file: No space left' using errcode = '{state}'; end $$"
     )
-    floor.rows(
-        "create trigger full_disk before insert on rollcall_ops.changes"
-        " for each statement execute function full_disk()"
+    # while the run works: a ledger that has a trigger beforehand is refused
+    Between(
+        monkeypatch,
+        lambda: floor.rows(
+            "create trigger full_disk before insert on rollcall_ops.changes"
+            " for each statement execute function full_disk()"
+        ),
+        "settings_of_batch",
     )
     try:
         with pytest.raises(error):

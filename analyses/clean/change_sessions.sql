@@ -167,7 +167,10 @@ recorded as (
         after_image,
         as_planned
     from changed
+    {{ returning_change() }}
 ),
+
+{{ recorded_digests() }},
 
 released as (
     update {{ ref('held_sessions') }} as h

@@ -12,6 +12,8 @@ from (
     values
         ('{{ ref('changes') }}', 'insert'),
         ('{{ ref('changes') }}', 'select'),
+        ('{{ ref('change_digests') }}', 'insert'),
+        ('{{ ref('change_digests') }}', 'select'),
         ('{{ ref('runs') }}', 'select'),
         ('{{ ref('held_sessions') }}', 'insert'),
         ('{{ ref('held_sessions') }}', 'select'),

@@ -46,7 +46,10 @@ recorded as (
         after_image,
         as_planned
     from restored
+    {{ returning_change() }}
 ),
+
+{{ recorded_digests() }},
 
 held as (
     insert into {{ ref('held_sessions') }} as h (session_id, run_id)

@@ -13,7 +13,8 @@ images as (
         c.session_id::{{ session_id_type }} as session_id,
         c.agent_id,
         c.before_image,
-        c.after_image
+        c.after_image,
+        c.is_as_recorded
     from unnest({{ keys }}::text[]) as k (session_id)
     -- one look-up for each: where most runs are small, PostgreSQL expects this one to be, and would read all of it
     cross join lateral (
@@ -21,7 +22,19 @@ images as (
             x.session_id,
             x.agent_id,
             x.before_image,
-            x.after_image
+            x.after_image,
+            not (
+                select r.digests_images
+                from {{ ref('runs') }} as r
+                where r.run_id = {{ run_id }}
+            )
+            or exists (
+                select 1
+                from {{ ref('change_digests') }} as d
+                where d.run_id = x.run_id
+                    and d.session_id = x.session_id
+                    and d.digest = {{ change_digest('x') }}
+            ) as is_as_recorded
         from {{ ref('changes') }} as x
         where x.run_id = {{ run_id }}
             and x.session_id = k.session_id
@@ -34,6 +47,7 @@ compared as (
         i.session_id,
         i.agent_id,
         i.before_image,
+        i.is_as_recorded,
         to_jsonb(s) as image,
         to_jsonb(jsonb_populate_record(s, i.before_image)) as image_before,
         to_jsonb(jsonb_populate_record(s, i.after_image)) as image_after,
@@ -56,6 +70,7 @@ verdicts as (
         c.logout_at_before,
         c.call_id_before,
         case
+            when not c.is_as_recorded then 'its recorded images do not fit their digest: they were altered'
             when c.image = c.image_after then null
             when c.image = c.image_before then 'already as it was before the run'
             else 'changed since: ' || (

@@ -1,3 +1,4 @@
+{{ config(meta={'security_barrier': true}) }}
 -- One row per agent whom an inbound call may reach now. The flag route_by_heartbeat, read at query time, decides
 -- what it takes: by status alone as the application always did, or a fresh heartbeat, a connected device and free
 -- capacity as well. An abandoned session, and that of a deactivated agent, is in neither.

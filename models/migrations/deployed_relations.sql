@@ -4,6 +4,7 @@ select
     n.nspname::text as schema_name,
     c.relname::text as relation_name,
     c.relkind::text as relation_kind,
+    coalesce('security_invoker=true' = any(c.reloptions), false) as is_invoker,
     substring(pg_catalog.obj_description(c.oid, 'pg_class') from '\[definition ([0-9a-f]+)\]') as definition_digest,
     (
         select coalesce(jsonb_object_agg(a.attname, t.typname), '{}')

@@ -17,5 +17,7 @@ create table {{ this.include(database=false) }} (
     undoes text,
     undone_by text,
     failure text,
-    rollcall_version text not null
+    rollcall_version text not null,
+    digests_images boolean not null default false,
+    images_digest text
 )

@@ -17,6 +17,7 @@ from rollcall.verdict import HEADLINES
 
 if TYPE_CHECKING:
     from rollcall.contents import TableProof
+    from rollcall.images import ImagesProof
     from rollcall.migration_proof import MigrationProof
     from rollcall.verification import Proof
 
@@ -32,6 +33,7 @@ __all__ = [
     "deciding",
     "grouped",
     "history_sentence",
+    "images_sentence",
     "migration_sentences",
     "moved",
     "next_steps",
@@ -364,7 +366,20 @@ def proof_sentences(proof: Proof) -> list[str]:
         "Nobody has changed any of them since."
         if not proof.changed_since
         else f"Changed again since, by somebody else: {count_of(proof.changed_since, 'sessions')}.",
+        *([images_sentence(proof.images)] if proof.images is not None else []),
     ]
+
+
+def images_sentence(images: ImagesProof) -> str:
+    """Whether the recorded images fit their digests, in one sentence."""
+    if not images.is_recorded:
+        return "An earlier version recorded the images, without a digest: they cannot be proven."
+    if images.holds:
+        return "The recorded images fit their digests."
+    if not images.altered:
+        return "The recorded images do not fit the digest of the run: some were removed or added."
+    named = ", ".join(images.altered_keys)
+    return f"The record of {count_of(images.altered, 'sessions')} was altered after the run: {named}."
 
 
 def migration_sentences(proof: MigrationProof) -> list[str]:
