@@ -1,4 +1,13 @@
-{# Our schemas are named in dbt_project.yml and nowhere prefixed: the contract fixes their names. #}
+{#
+    Only the command line deploys to the schemas that the contract names, `rollcall` and `rollcall_ops`; it says so with
+    this var. With dbt itself each target has schemas of its own, as on any project: `dev_alice_rollcall`.
+#}
 {% macro generate_schema_name(custom_schema_name, node) -%}
-    {{ (custom_schema_name or target.schema) | trim }}
+    {%- if custom_schema_name is none -%}
+        {{ target.schema }}
+    {%- elif var('deployed_by_rollcall', false) -%}
+        {{ custom_schema_name | trim }}
+    {%- else -%}
+        {{ target.schema }}_{{ custom_schema_name | trim }}
+    {%- endif -%}
 {%- endmacro %}

@@ -31,6 +31,8 @@ MACROS = PROJECT_DIRECTORY / "macros" / "migrations"
 VIEW = "rollcall_view"
 TABLE = "ledger_table"
 INTERRUPTING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+DEPLOYED = "deployed_by_rollcall"  # for macros/generate_schema_name.sql: dbt alone deploys elsewhere
+BARRIER = "security_barrier"  # what the digest of such a view covers as well; see the materialization
 COLUMNS = "application_columns"  # the var that macros/staging/app_columns.sql reads
 FOREIGN_VARIABLES = ("PG", "DBT_")
 
@@ -107,7 +109,7 @@ def _compiled_files(target: Path) -> Iterator[tuple[str, str]]:
 
 def _arguments(settings: Settings, columns: Sequence[Mapping[str, Any]], target: Path) -> list[str]:
     project = str(settings.project_directory)
-    variables = {**settings.overrides, COLUMNS: list(columns)}
+    variables = {**settings.overrides, COLUMNS: list(columns), DEPLOYED: True}
     return [
         *("--quiet", "--no-use-colors", "--log-level", "none", "--log-level-file", "none"),
         "--no-write-json",  # nobody reads the artifacts; writing them takes as long as parsing
@@ -128,9 +130,11 @@ def _own_relation(node: Any) -> OwnRelation:
     if node.config.materialized == TABLE:
         return OwnRelation(node.schema, node.name, "table", node.compiled_code.strip(), None)
     definition = _inlined(node.compiled_code)
-    digest = hashlib.md5((definition + node.description).encode(), usedforsecurity=False).hexdigest()
+    is_barrier = bool(node.config.meta.get("security_barrier"))
+    digested = definition + node.description + BARRIER * is_barrier
+    digest = hashlib.md5(digested.encode(), usedforsecurity=False).hexdigest()
     relation = f'"{node.schema}"."{node.name}"'
-    statement = _macro("view_statements")(relation, definition, node.description, digest)
+    statement = _macro("view_statements")(relation, definition, node.description, digest, is_barrier)
     return OwnRelation(node.schema, node.name, "view", str(statement).strip(), digest)
 
 

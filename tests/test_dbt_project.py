@@ -17,6 +17,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from rollcall.demo import Scale, Variant
+from rollcall.schema import pending_statements
 from tests.call_centre import CallCentre, call_centre
 from tests.waiting import until
 
@@ -51,12 +52,15 @@ OTHER_APPLICATION = {
 
 
 class Dbt:
-    """dbt on one database, as its command line; everything it writes goes to a scratch folder."""
+    """dbt on one database, as its command line; everything it writes goes to a scratch folder.
+
+    variables: vars. Unless they say otherwise dbt deploys like Rollcall's own command line.
+    """
 
     def __init__(self, url: str, scratch: Path, variables: dict[str, Any] | None = None) -> None:
         self._url = url
         self.target = scratch / "dbt"
-        self._variables = variables or {}
+        self._variables = {"deployed_by_rollcall": True, **(variables or {})}
 
     def __call__(self, *command: str, **variables: Any) -> dict[str, str]:
         """Run a command; the message of each node that it ran, by name. Fails unless all went well."""
@@ -237,6 +241,66 @@ def test_rollcall_deploys_what_dbt_would(centre: CallCentre, dbt: Dbt) -> None:
         if relation.kind == "view":
             assert comment.startswith("One row per ")
             assert comment.endswith(f"[definition {relation.digest}]")
+
+
+def test_a_developers_target_has_schemas_of_its_own(
+    centre: CallCentre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    centre.run()
+    in_production = deployed(centre)
+    monkeypatch.setenv("ROLLCALL_DBT_SCHEMA", "dev_alice")
+    of_alice = Dbt(centre.url, tmp_path, {"deployed_by_rollcall": False})
+
+    assert set(of_alice("run", abandoned_after_hours=3).values()) != {"UNCHANGED"}
+    of_alice("test", "--select", "agent_sessions")
+
+    assert deployed(centre) == in_production
+    views = (
+        "select table_schema::text, count(*) from information_schema.views"
+        " where table_name = any(%s) group by 1"
+    )
+    assert dict(centre.rows(views, ["agent_sessions", "routable_agents", "readiness_history"])) == {
+        "rollcall": 3,
+        "dev_alice_rollcall": 3,
+    }
+    assert centre.rows("select count(*) from dev_alice_rollcall_ops.runs") == [(0,)]
+    assert centre.rows("select count(*) > 0 from dev_alice_rollcall.agent_sessions") == [(True,)]
+
+
+def test_dbt_fails_quickly_behind_an_open_reader_and_leaves_nobody_queueing(
+    centre: CallCentre, dbt: Dbt
+) -> None:
+    dbt("run")
+    before = deployed(centre)
+    with contextlib.closing(psycopg.connect(centre.url)) as reader:
+        reader.execute("set idle_in_transaction_session_timeout = '60s'")  # so that nothing waits for ever
+        reader.execute("select count(*) from rollcall.agent_sessions")
+        with pytest.raises(AssertionError, match="lock timeout"):
+            dbt("run", "--select", "agent_sessions", settle_minutes=11)
+        assert deployed(centre) == before
+        reader.execute("select 1")  # the reader was there all the time
+    assert set(dbt("run", "--select", "agent_sessions", settle_minutes=11).values()) != {"UNCHANGED"}
+
+
+def test_dbt_closes_what_default_privileges_open_and_applies_row_security(
+    centre: CallCentre, dbt: Dbt, analyst: str
+) -> None:
+    centre.rows("alter default privileges grant all on tables to public")
+    dbt("run")
+    held = "select has_table_privilege(%s, %s, %s)"
+    for table in ("rollcall_ops.changes", "rollcall_ops.runs", "rollcall_ops.flags"):
+        for privilege in ("insert", "update", "delete", "trigger", "select"):
+            assert centre.rows(held, analyst, table, privilege) == [(False,)]
+    assert centre.rows(held, analyst, "rollcall.agent_sessions", "select") == [(True,)]
+
+    centre.rows("alter table public.agent_sessions enable row level security")
+    assert dbt("run")["agent_sessions"] != "UNCHANGED"
+    invokers = "select relname::text from pg_class where 'security_invoker=true' = any(reloptions) order by 1"
+    assert centre.rows(invokers) == [("agent_sessions",), ("routable_agents",)]
+    assert set(dbt("run").values()) == {"UNCHANGED"}
+    with centre.workspace.database.snapshot() as snapshot:
+        pending = pending_statements(snapshot, centre.workspace.project)
+    assert not [statement for statement in pending if statement.kind in ("view", "table")]
 
 
 # --- staging: what only the application's own columns can show ----------------------------------
