@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import uuid
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from rollcall.errors import EvaluationError
 from rollcall.postgres_server import PostgresServer
 from rollcall.settings import PROJECT_DIRECTORY
 from rollcall.workspace import Workspace
-from tests.call_centre import call_centre
+from tests.call_centre import CallCentre, call_centre
 from tests.every_step import everything
 
 
@@ -31,21 +32,27 @@ def encoded(server: PostgresServer, request: pytest.FixtureRequest) -> Iterator[
         connection.execute(f"drop database {name} with (force)")
 
 
+def load(encoded: str, folder: Path) -> tuple[CallCentre, Workspace]:
+    """Load as an application does that names its encoding; the workspace names none."""
+    centre = call_centre(f"{encoded}&client_encoding=UTF8", folder)
+    return centre, Workspace(dataclasses.replace(centre.workspace.settings, conninfo=encoded))
+
+
 @pytest.mark.parametrize("encoded", ["LATIN1", "SQL_ASCII", "EUC_JP"], indirect=True)
 def test_every_step_works(encoded: str, tmp_path: Path) -> None:
-    centre = call_centre(encoded, tmp_path)
+    centre, workspace = load(encoded, tmp_path)
     if "LATIN1" in str(centre.rows("show server_encoding")):
         centre.rows("update agents set email = U&'m\\00fcller' || id")
-    everything(centre.workspace)
+    everything(workspace)
 
 
 @pytest.mark.parametrize("encoded", ["SQL_ASCII"], indirect=True)
 def test_bytes_without_a_meaning_are_named_in_one_line(encoded: str, tmp_path: Path) -> None:
-    centre = call_centre(encoded, tmp_path)
+    _, workspace = load(encoded, tmp_path)
     with psycopg.connect(encoded, autocommit=True, client_encoding="SQL_ASCII") as connection:
         connection.execute(b'alter table agents add column "gr\xf6\xdfe" integer')
     with pytest.raises(EvaluationError) as raised:
-        assess(Workspace(centre.workspace.settings))
+        assess(workspace)
     assert re.search(r"SQL_ASCII.* 0xf6", str(raised.value))
     assert "\n" not in str(raised.value)
 
