@@ -152,7 +152,7 @@ def history(workspace: Workspace, limit: int = 20) -> list[dict[str, Any]]:
     """
     with workspace.database.snapshot() as snapshot:
         refuse_older_ledger(snapshot, workspace.project)
-        if not has_ledger(snapshot, workspace.project, "runs"):
+        if not has_ledger(snapshot, workspace.project, "runs", "changes"):
             return []
         with ledger_needed():
             return snapshot.rows(workspace.project.sql("history"), [limit])
