@@ -17,6 +17,7 @@ open_sessions as materialized (
         s.agent_id,
         s.status,
         s.current_call_session_id as call_id,
+        s.login_at,
         s.last_activity,
         {heartbeat} as last_heartbeat,
         {device} as device_connected,
@@ -83,6 +84,7 @@ evidence as (
         s.agent_id,
         s.status,
         s.call_id,
+        s.login_at,
         s.last_activity,
         s.last_heartbeat,
         s.device_connected,
@@ -94,6 +96,8 @@ evidence as (
         c.id as found_call_id,
         c.status as call_status,
         c.agent_id as call_agent_id,
+        c.started_at as call_started_at,
+        c.connected_at as call_connected_at,
         c.ended_at as call_ended_at,
         coalesce(
             c.status in ('initiated', 'connecting', 'ringing', 'connected', 'queued')
@@ -113,6 +117,7 @@ evidence as (
             case when c.connected_at is not null then c.ended_at end,
             case when c.direction = 'outbound' then c.started_at end
         ) as last_seen,
+        greatest(s.seen, mine.evidence) as last_seen_otherwise,
         greatest(
             greatest(c.started_at, c.connected_at, c.ended_at), max(mine.moved) over (partition by s.agent_id)
         ) as calls_moved,
@@ -175,7 +180,8 @@ judged as (
         and (
             e.last_activity < k.settled
             or coalesce(e.last_activity <= e.last_heartbeat + interval '1 second', false)
-        ) as is_quiet,
+        )
+        and not (e.last_seen >= k.abandoned and e.last_seen_otherwise < k.abandoned) as is_quiet,
         coalesce(e.last_heartbeat >= k.present, false) as is_fresh
     from evidence as e
     cross join clock as k
@@ -224,6 +230,18 @@ sessions as (
         count(*) filter (where is_working and not is_abandoned and is_fresh) as fresh_heartbeats,
         count(*) filter (where coalesce(unknown_status, true)) as unknown_session_status,
         count(*) filter (where in_future) as activity_in_future,
+        count(*) filter (
+            where not coalesce(
+                login_at between '0001-01-02' and '9999-12-30'
+                and last_activity between '0001-01-02' and '9999-12-30'
+                and coalesce(last_heartbeat between '0001-01-02' and '9999-12-30', true)
+                and coalesce(call_started_at between '0001-01-02' and '9999-12-30', true)
+                and coalesce(call_connected_at between '0001-01-02' and '9999-12-30', true)
+                and coalesce(call_ended_at between '0001-01-02' and '9999-12-30', true),
+                true
+            )
+        ) as extreme_time,
+        count(*) filter (where login_at is null and last_activity is null and last_heartbeat is null) as no_sign_of_life,
         count(*) filter (where not agent_exists) as unknown_agent
     from flagged
 ),
@@ -281,6 +299,8 @@ select
     sessions.unknown_session_status,
     unfinished.unknown_call_status + finished_references.unknown_call_status as unknown_call_status,
     sessions.activity_in_future,
+    sessions.extreme_time,
+    sessions.no_sign_of_life,
     feed.is_silent::integer as silent_feed,
     sessions.unknown_agent,
     staff.nobody::integer as no_active_agents,

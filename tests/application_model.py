@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 ABANDONED_AFTER = timedelta(hours=2)
 LIVE_CALL_MAX = timedelta(hours=4)
@@ -16,6 +16,10 @@ PRESENCE = timedelta(minutes=5)
 EXPLAINS = timedelta(seconds=1)
 FUTURE = timedelta(minutes=1)
 SILENT_FEED_CALLS = 5
+PAST = datetime.min.replace(tzinfo=UTC)
+FUTURE_WITHOUT_END = datetime.max.replace(tzinfo=UTC)
+EXTREME = (PAST, FUTURE_WITHOUT_END)
+"""Stand for times that cannot be calculated with."""
 
 SESSION_STATUSES = ("available", "on_call", "break", "offline", "ended")
 LIVE = ("initiated", "connecting", "ringing", "connected", "queued")
@@ -28,9 +32,9 @@ class Call:
 
     key: str
     agent: int | None
-    status: str
-    direction: str
-    started: datetime
+    status: str | None
+    direction: str | None
+    started: datetime | None
     connected: datetime | None = None
     ended: datetime | None = None
 
@@ -43,12 +47,18 @@ class Call:
     def moments(self) -> list[datetime]:
         return [moment for moment in (self.started, self.connected, self.ended) if moment is not None]
 
-    def is_live(self, now: datetime) -> bool:
-        return self.status in LIVE and self.ended is None and now - self.started < LIVE_CALL_MAX
+    def dated(self) -> datetime | None:
+        return self.started or min(self.moments(), default=None)
+
+    def is_unknown(self) -> bool:
+        """Careful: a call that is over by its status is over, also without any time."""
+        return self.status not in OVER and (self.status not in LIVE or self.dated() is None)
 
     def may_be_live(self, now: datetime) -> bool:
-        """Careful: a status that nobody knows might be a conversation."""
-        return self.status not in OVER and self.ended is None and now - self.started < LIVE_CALL_MAX
+        """Careful: a status or a start that is unknown may be a conversation."""
+        dated = self.dated()
+        is_young = dated is None or now - dated < LIVE_CALL_MAX
+        return self.status not in OVER and self.ended is None and is_young
 
 
 @dataclass(frozen=True)
@@ -57,9 +67,9 @@ class Session:
 
     key: str
     agent: int
-    status: str
-    login: datetime
-    activity: datetime
+    status: str | None
+    login: datetime | None
+    activity: datetime | None
     heartbeat: datetime | None = None
     logout: datetime | None = None
     call: str | None = None
@@ -71,7 +81,7 @@ class Repair:
 
     rules: tuple[str, ...]
     remedy: str
-    status: str
+    status: str | None
     logout: datetime | None
 
 
@@ -98,7 +108,8 @@ def feed_is_silent(now: datetime, opened: Sequence[Session], calls: Sequence[Cal
     Careful: of agents who have an open session. Those who have logged out contradict nothing.
     """
     window = now - ABANDONED_AFTER
-    own = [moment for s in opened for moment in (s.activity, s.heartbeat) if moment is not None]
+    times = [moment for s in opened for moment in (s.activity, s.heartbeat)]
+    own = [moment for moment in times if moment is not None and moment not in EXTREME]
     if not opened or any(moment >= window for moment in own):
         return False
     present = {session.agent for session in opened}
@@ -115,24 +126,24 @@ def _repair(
     agents: set[int],
 ) -> Repair | None:
     siblings = [other for other in opened if other.agent == session.agent]
-    newest = max(siblings, key=lambda other: (other.login, other.key))
+    newest = max(siblings, key=lambda other: (other.login or PAST, other.login is not None, other.key))
     agents_calls = [call for call in calls if call.agent == session.agent]
     referred = by_key.get(session.call) if session.call else None
 
-    signs = [session.activity, session.login]
-    if session.heartbeat is not None:
-        signs.append(session.heartbeat)
-    if referred is not None:
-        signs += referred.evidence()
+    own = [moment for moment in (session.activity, session.login, session.heartbeat) if moment is not None]
+    times = own + (referred.moments() if referred is not None else [])
+    if not own or any(moment in EXTREME for moment in times):
+        return None
+    otherwise = list(own)
     if session is newest:
-        signs += [moment for call in agents_calls for moment in call.evidence()]
-    last_seen = max(signs)
+        otherwise += [moment for call in agents_calls for moment in call.evidence()]
+    last_seen = max(otherwise + (referred.evidence() if referred is not None else []))
 
     if (
         session.status not in SESSION_STATUSES
         or session.agent not in agents
         or last_seen > now + FUTURE
-        or (referred is not None and referred.status not in LIVE + OVER)
+        or (referred is not None and referred.is_unknown())
     ):
         return None
     of_siblings = [by_key[other.call] for other in siblings if other.call in by_key]
@@ -142,15 +153,16 @@ def _repair(
     # careful: the call that the session refers to counts, whosever it is
     moved = [moment for call in agents_calls for moment in call.moments()]
     moved += referred.moments() if referred is not None else []
-    explained = session.heartbeat is not None and session.activity <= session.heartbeat + EXPLAINS
-    quiet = all(now - moment > SETTLE for moment in moved) and (now - session.activity > SETTLE or explained)
+    quiet = all(now - moment > SETTLE for moment in moved) and _is_inactive(now, session)
+    is_inside = now - last_seen <= ABANDONED_AFTER
+    needs_reference = is_inside and now - max(otherwise) > ABANDONED_AFTER
 
     rules = []
-    if now - last_seen > ABANDONED_AFTER:
+    if not is_inside:
         rules.append("abandoned_session")
-    if session.call is not None and quiet:
+    if session.call is not None and quiet and not needs_reference:
         rules.append("orphaned_call_reference")
-    if session.status == "on_call" and quiet:
+    if session.status == "on_call" and quiet and not needs_reference:
         rules.append("invalid_on_call")
     if not rules:
         return None
@@ -160,3 +172,11 @@ def _repair(
         status = "available" if now - last_seen <= PRESENCE else "break"
         return Repair(tuple(rules), "reset_status", status, None)
     return Repair(tuple(rules), "clear_reference", session.status, None)
+
+
+def _is_inactive(now: datetime, session: Session) -> bool:
+    """Careful: an activity that is unknown is not old."""
+    if session.activity is None:
+        return False
+    explained = session.heartbeat is not None and session.activity - session.heartbeat <= EXPLAINS
+    return now - session.activity > SETTLE or explained

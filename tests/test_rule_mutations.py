@@ -18,6 +18,10 @@ RULES = sorted((ROOT / "macros/rules").glob("*.sql"))
 # what several rules share, and the files of the unit tests that must notice
 SHARED = {
     "session_is_quiet": ("session_is_quiet.sql", ("invalid_on_call", "orphaned_call_reference")),
+    "reference_is_evidence": (
+        "reference_is_evidence.sql",
+        ("invalid_on_call", "orphaned_call_reference"),
+    ),
     "call_is_live": ("call_is_live.sql", ("live_call",)),
     "call_may_be_live": ("call_is_live.sql", ("live_call",)),
 }

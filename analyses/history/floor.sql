@@ -37,6 +37,6 @@ select
     of_this_state
 from numbered
 where position <= {{ var('report_sessions') }}
-    and isfinite(login_at)
-    and isfinite(last_seen_at)
+    and {{ is_ordinary_time('login_at') }}
+    and {{ is_ordinary_time('last_seen_at') }}
 order by last_seen_at desc, session_id asc

@@ -12,9 +12,7 @@ select
         'started_at', c.started_at at time zone 'UTC',
         'connected_at', c.connected_at at time zone 'UTC',
         'ended_at', c.ended_at at time zone 'UTC',
-        'age_seconds', case
-            when isfinite(c.started_at) then round(extract(epoch from clock.judged_at - c.started_at))
-        end
+        'age_seconds', round({{ seconds_between('c.started_at', 'clock.judged_at') }})
     ) as row_values
 from {{ ref('stg_call_sessions') }} as c
 cross join {{ ref('clock') }} as clock

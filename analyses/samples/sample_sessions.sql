@@ -41,11 +41,7 @@ select
         'device_connected', w.device_connected,
         'max_concurrent_calls', w.max_concurrent_calls,
         'last_seen_at', seen.last_seen_at at time zone 'UTC',
-        -- PostgreSQL before 17 cannot subtract what is infinite
-        'idle_seconds', case
-            when isfinite(seen.last_seen_at)
-                then round(extract(epoch from clock.judged_at - seen.last_seen_at))
-        end,
+        'idle_seconds', round({{ seconds_between('seen.last_seen_at', 'clock.judged_at') }}),
         'current_call_id', w.current_call_id::text,
         'call_status', c.status,
         'call_started_at', c.started_at at time zone 'UTC',

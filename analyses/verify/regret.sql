@@ -79,6 +79,6 @@ select distinct on (signs.session_id, signs.run_id)
     signs.agent_id,
     signs.changed_at as closed_at,
     signs.sign,
-    case when isfinite(signs.seen_at) then signs.seen_at end as seen_at
+    {{ ordinary_time('signs.seen_at') }} as seen_at
 from signs
 order by signs.session_id, signs.run_id, signs.seen_at

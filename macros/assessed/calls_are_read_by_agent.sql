@@ -27,10 +27,19 @@
 {%- endmacro %}
 
 
+{#
+    Which of an agent's calls are read: those that moved since, and those without any time, which may be live.
+    calls, s: the aliases of the calls and of the session.
+#}
+{% macro call_is_read(calls, s) -%}
+    ({{ calls }}.moved_at >= {{ s }}.calls_since or {{ calls }}.moved_at is null)
+{%- endmacro %}
+
+
 {# What a rule may ask of the calls of one agent, aggregated. calls, s: the aliases of the calls and of the session. #}
 {% macro aggregated_calls(calls, s) -%}
     (
-        array_agg({{ calls }}.call_id order by {{ calls }}.started_at desc, {{ calls }}.call_id asc)
+        array_agg({{ calls }}.call_id order by {{ calls }}.dated_at desc, {{ calls }}.call_id asc)
         filter (where {{ call_is_live(calls, s ~ '.live_since') }})
     )[1] as live_call_id,
     coalesce(bool_or({{ call_may_be_live(calls, s ~ '.live_since') }}), false) as has_live_call,

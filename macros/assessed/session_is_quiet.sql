@@ -9,7 +9,8 @@
             {{ s }}.last_activity_at < {{ clock }}.settled_before
             or coalesce(
                 {{ s }}.last_activity_at
-                <= {{ s }}.last_heartbeat_at + {{ var('heartbeat_explains_seconds') }} * interval '1 second',
+                <= {{ ordinary_time(s ~ '.last_heartbeat_at') }}
+                + {{ var('heartbeat_explains_seconds') }} * interval '1 second',
                 false
             )
         )

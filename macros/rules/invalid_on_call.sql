@@ -1,5 +1,5 @@
 {#
-    Says on_call without a live call, and all is quiet.
+    Says on_call without a live call, all is quiet, and the call it refers to is not the only evidence of life.
     s: session_findings' sessions; clock: the clock.
 #}
 {% macro invalid_on_call(s, clock) -%}
@@ -8,7 +8,8 @@
         and not {{ s }}.agent_has_live_call
         and not {{ s }}.has_live_call
         and {{ s }}.status = {{ literal(var('on_call_status')) }}
-        and {{ session_is_quiet(s, clock) }},
+        and {{ session_is_quiet(s, clock) }}
+        and not {{ reference_is_evidence(s, clock) }},
         false
     )
 {%- endmacro %}

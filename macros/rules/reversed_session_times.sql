@@ -1,4 +1,4 @@
-{# Ended before it began. s: a closed session. #}
+{# Ended before it began, on every reading of an ambiguous hour. s: a closed session. #}
 {% macro reversed_session_times(s) -%}
-    coalesce({{ s }}.logout_at < {{ s }}.login_at, false)
+    coalesce({{ s }}.logout_at < {{ s }}.earliest_login_at, false)
 {%- endmacro %}

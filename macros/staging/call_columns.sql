@@ -1,4 +1,7 @@
-{# The latest instant at which anything happened to a call. The index rollcall_calls_of_agent has this expression. #}
+{#
+    The latest instant at which anything happened to a call. The index rollcall_calls_of_agent has this expression, so it
+    stays as plain as it is.
+#}
 {% macro call_moved_at(columns) -%}
     {%- set times = ['calls_started_at_column', 'calls_connected_at_column', 'calls_ended_at_column'] -%}
     {%- set kinds = [] -%}
@@ -7,15 +10,21 @@
     {%- for time in times -%}
         {%- set type = app_column_type(columns, time) -%}
         {%- do kinds.append('with time zone' in type) -%}
-        {%- do instants.append(instant(app_value(columns, time), type)) -%}
+        {%- do instants.append(plain_instant(app_value(columns, time), type)) -%}
         {%- do values.append(app_value(columns, time)) -%}
     {%- endfor -%}
     {%- if kinds | unique | list | length > 1 -%}
         {#- compared as they are, PostgreSQL would read the naive ones in the time zone of the session -#}
         greatest({{ instants | join(', ') }})
     {%- else -%}
-        {{ instant("greatest(" ~ values | join(', ') ~ ")", app_column_type(columns, times[0])) }}
+        {{ plain_instant("greatest(" ~ values | join(', ') ~ ")", app_column_type(columns, times[0])) }}
     {%- endif -%}
+{%- endmacro %}
+
+
+{# When a call began: its start, or else its earliest other time. The arguments are SQL of instants. #}
+{% macro call_dated_at(started_at, connected_at, ended_at) -%}
+    coalesce({{ started_at }}, least({{ connected_at }}, {{ ended_at }}))
 {%- endmacro %}
 
 

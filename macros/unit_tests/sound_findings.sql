@@ -40,6 +40,8 @@ from (
         false as invalid_capacity,
         false as unknown_session_status,
         false as activity_in_future,
+        false as extreme_time,
+        false as no_sign_of_life,
         false as unknown_agent
 ) as sound
 cross join lateral (
@@ -78,6 +80,8 @@ cross join lateral (
         invalid_capacity,
         unknown_session_status,
         activity_in_future,
+        extreme_time,
+        no_sign_of_life,
         unknown_agent
     from {{ rows }}
 ) as found

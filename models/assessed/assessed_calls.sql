@@ -2,7 +2,7 @@
 with calls as (
     select
         call_id,
-        started_at,
+        dated_at,
         has_ended,
         has_live_status,
         has_known_status
@@ -13,7 +13,7 @@ with calls as (
 
     select distinct
         c.call_id,
-        c.started_at,
+        c.dated_at,
         c.has_ended,
         c.has_live_status,
         c.has_known_status
@@ -21,7 +21,7 @@ with calls as (
     join {{ ref('stg_call_sessions') }} as c on c.call_id = s.current_call_id
     where s.is_open
         and s.current_call_id is not null
-        and not c.is_unfinished
+        and c.is_unfinished is not true -- null: ended, without a status
 )
 
 select

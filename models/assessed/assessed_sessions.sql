@@ -37,6 +37,8 @@ with_heartbeats as (
         s.invalid_capacity,
         s.unknown_session_status,
         s.activity_in_future,
+        s.extreme_time,
+        s.no_sign_of_life,
         s.unknown_agent,
         coalesce(calls_in_use.sessions_on_call, 0) as sessions_on_call,
         s.status in ({{ literals(working_statuses()) }}) as is_working,
@@ -75,6 +77,8 @@ floor as (
         invalid_capacity,
         unknown_session_status,
         activity_in_future,
+        extreme_time,
+        no_sign_of_life,
         unknown_agent,
         sessions_on_call,
         is_working,
@@ -121,5 +125,7 @@ select
     {{ heartbeat_feed('s') }} as heartbeat_feed,
     s.unknown_session_status,
     s.activity_in_future,
+    s.extreme_time,
+    s.no_sign_of_life,
     s.unknown_agent
 from floor as s

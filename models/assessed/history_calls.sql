@@ -7,7 +7,8 @@
 with calls as (
     select
         c.call_id,
-        c.started_at,
+        c.earliest_started_at,
+        c.connected_at,
         c.ended_at
     from {{ ref('stg_call_sessions') }} as c
     where {{ history_since() }} = '-infinity'::timestamptz
@@ -16,13 +17,15 @@ with calls as (
 
     select
         moved.call_id,
-        moved.started_at,
+        moved.earliest_started_at,
+        moved.connected_at,
         moved.ended_at
     from ({{ agents_with_calls() }}) as a
     cross join lateral (
         select
             c.call_id,
-            c.started_at,
+            c.earliest_started_at,
+            c.connected_at,
             c.ended_at
         from {{ ref('stg_call_sessions') }} as c
         where c.agent_id = a.agent_id
@@ -35,7 +38,8 @@ with calls as (
 
     select
         c.call_id,
-        c.started_at,
+        c.earliest_started_at,
+        c.connected_at,
         c.ended_at
     from {{ ref('stg_call_sessions') }} as c
     where c.agent_id is null
@@ -46,13 +50,15 @@ with calls as (
 
     select
         again.call_id,
-        again.started_at,
+        again.earliest_started_at,
+        again.connected_at,
         again.ended_at
     from {{ ref('known_calls') }} as known
     cross join lateral (
         select
             c.call_id,
-            c.started_at,
+            c.earliest_started_at,
+            c.connected_at,
             c.ended_at
         from {{ ref('stg_call_sessions') }} as c
         where c.call_id = known.call_id
@@ -63,5 +69,6 @@ with calls as (
 
 select
     c.call_id,
-    {{ reversed_call_times('c') }} as reversed_call_times
+    {{ reversed_call_times('c') }} as reversed_call_times,
+    {{ extreme_call_times('c') }} as extreme_call_times
 from calls as c

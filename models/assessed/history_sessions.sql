@@ -5,10 +5,10 @@
 with closed as (
     select
         s.session_id,
-        s.login_at,
+        s.earliest_login_at,
         s.logout_at,
-        s.last_activity_at,
-        s.last_heartbeat_at,
+        s.earliest_activity_at,
+        s.earliest_heartbeat_at,
         s.status,
         s.current_call_id
     from {{ ref('stg_agent_sessions') }} as s
@@ -19,20 +19,20 @@ with closed as (
 
     select
         again.session_id,
-        again.login_at,
+        again.earliest_login_at,
         again.logout_at,
-        again.last_activity_at,
-        again.last_heartbeat_at,
+        again.earliest_activity_at,
+        again.earliest_heartbeat_at,
         again.status,
         again.current_call_id
     from {{ ref('known_sessions') }} as known
     cross join lateral (
         select
             s.session_id,
-            s.login_at,
+            s.earliest_login_at,
             s.logout_at,
-            s.last_activity_at,
-            s.last_heartbeat_at,
+            s.earliest_activity_at,
+            s.earliest_heartbeat_at,
             s.status,
             s.current_call_id
         from {{ ref('stg_agent_sessions') }} as s
@@ -47,5 +47,6 @@ select
     s.session_id,
     {{ reversed_session_times('s') }} as reversed_session_times,
     {{ activity_after_logout('s') }} as activity_after_logout,
-    {{ closed_but_working('s') }} as closed_but_working
+    {{ closed_but_working('s') }} as closed_but_working,
+    {{ extreme_session_times('s') }} as extreme_session_times
 from closed as s

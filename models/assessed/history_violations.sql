@@ -10,15 +10,21 @@ cross join lateral (
     values
         ('reversed_session_times', s.reversed_session_times),
         ('activity_after_logout', s.activity_after_logout),
-        ('closed_but_working', s.closed_but_working)
+        ('closed_but_working', s.closed_but_working),
+        ('extreme_session_times', s.extreme_session_times)
 ) as rules (rule, is_violated)
 where rules.is_violated
 
 union all
 
 select
-    'reversed_call_times' as rule,
+    rules.rule,
     'call' as subject,
     c.call_id::text as key
 from {{ ref('history_calls') }} as c
-where c.reversed_call_times
+cross join lateral (
+    values
+        ('reversed_call_times', c.reversed_call_times),
+        ('extreme_call_times', c.extreme_call_times)
+) as rules (rule, is_violated)
+where rules.is_violated

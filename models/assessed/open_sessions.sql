@@ -13,6 +13,6 @@ select
     device_connected,
     max_concurrent_calls,
     greatest(login_at, last_activity_at, last_heartbeat_at) as own_sign_of_life_at,
-    row_number() over (partition by agent_id order by login_at desc, session_id desc) as recency
+    row_number() over (partition by agent_id order by login_at desc nulls last, session_id desc) as recency
 from {{ ref('stg_agent_sessions') }}
 where is_open

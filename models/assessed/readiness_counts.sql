@@ -20,6 +20,8 @@ with sessions as (
         count(*) filter (where heartbeat_feed) as heartbeat_feed,
         count(*) filter (where unknown_session_status) as unknown_session_status,
         count(*) filter (where activity_in_future) as activity_in_future,
+        count(*) filter (where extreme_time) as extreme_time,
+        count(*) filter (where no_sign_of_life) as no_sign_of_life,
         count(*) filter (where unknown_agent) as unknown_agent
     from {{ ref('assessed_sessions') }}
 ),
@@ -62,6 +64,8 @@ select
     sessions.unknown_session_status,
     calls.unknown_call_status,
     sessions.activity_in_future,
+    sessions.extreme_time,
+    sessions.no_sign_of_life,
     {{ silent_feed('feed') }}::integer as silent_feed,
     sessions.unknown_agent,
     agents.no_active_agents,

@@ -36,7 +36,7 @@ calls_in_one_pass as materialized (
     from sessions as s
     join {{ ref('stg_call_sessions') }} as calls
         on calls.agent_id = s.agent_id
-            and calls.moved_at >= s.calls_since
+            and {{ call_is_read('calls', 's') }}
     where s.recency = 1
         and not (select reading.is_by_agent from reading)
     group by s.agent_id
@@ -69,7 +69,7 @@ with_agents_calls as (
         from {{ ref('stg_call_sessions') }} as calls
         where s.recency = 1
             and calls.agent_id = s.agent_id
-            and calls.moved_at >= s.calls_since
+            and {{ call_is_read('calls', 's') }}
             and (select reading.is_by_agent from reading)
     ) as looked_up on true
     left join calls_in_one_pass as read
@@ -101,6 +101,7 @@ with_referenced_call as (
         referenced.status as call_status,
         referenced.agent_id as call_agent_id,
         referenced.started_at as call_started_at,
+        referenced.connected_at as call_connected_at,
         referenced.ended_at as call_ended_at,
         referenced.moved_at as call_moved_at,
         coalesce(referenced.has_known_status, true) as call_has_known_status,
@@ -109,6 +110,7 @@ with_referenced_call as (
         greatest(
             s.own_sign_of_life_at, referenced.sign_of_life_at, s.agents_calls_sign_of_life_at
         ) as last_seen_at,
+        greatest(s.own_sign_of_life_at, s.agents_calls_sign_of_life_at) as last_seen_without_reference_at,
         greatest(
             s.latest_possible_at, referenced.latest_possible_at, s.agents_calls_latest_possible_at
         ) as latest_possible_at
@@ -124,6 +126,19 @@ with_referenced_call as (
         offset 0 -- key by key: a batch of the clean-up has few agents, and reads no others
     ) as agents on true
     left join {{ ref('stg_call_sessions') }} as referenced on referenced.call_id = s.current_call_id
+),
+
+of_the_agent as (
+    select
+        s.*,
+        -- of any session of the agent: while it is true nothing of the agent's is changed
+        bool_or(s.call_may_be_live or s.has_agents_live_call) over (partition by s.agent_id) as agent_has_live_call,
+        -- to which a session of the agent refers, and which belong to another agent or to none
+        array_agg(s.current_call_id) filter (
+            where s.call_may_be_live and s.call_agent_id is distinct from s.agent_id
+        ) over (partition by s.agent_id) as others_live_calls,
+        max(s.agents_calls_moved_at) over (partition by s.agent_id) as latest_call_moved_at
+    from with_referenced_call as s
 )
 
 select
@@ -141,22 +156,26 @@ select
     agent_is_active,
     agent_role,
     agent_is_ai,
-    agents_live_calls,
+    -- each uses a slot of the agent, whoever it belongs to
+    agents_live_calls + case
+        when recency = 1 and others_live_calls is not null
+            then (select count(distinct others.call_id) from (select unnest(others_live_calls) as call_id) as others)
+        else 0
+    end as agents_live_calls,
     call_exists,
     call_status,
     call_agent_id,
     call_started_at,
+    call_connected_at,
     call_ended_at,
     call_has_known_status,
     call_is_live,
     last_seen_at,
+    last_seen_without_reference_at,
     latest_possible_at,
     case when call_is_live then current_call_id else agents_live_call_id end as live_call_id,
     call_is_live or agents_live_call_id is not null as has_live_call,
-    -- of any session of the agent: while it is true nothing of the agent's is changed
-    bool_or(call_may_be_live or has_agents_live_call) over (partition by agent_id) as agent_has_live_call,
+    agent_has_live_call,
     -- the latest that happened to a call of the agent, or to the call that the session refers to
-    greatest(
-        call_moved_at, max(agents_calls_moved_at) over (partition by agent_id)
-    ) as calls_moved_at
-from with_referenced_call
+    greatest(call_moved_at, latest_call_moved_at) as calls_moved_at
+from of_the_agent

@@ -25,15 +25,20 @@ with judged as (
         s.call_ended_at,
         s.call_is_live,
         s.last_seen_at,
+        s.last_seen_without_reference_at,
         s.live_call_id,
         s.has_live_call,
         s.agent_has_live_call,
         s.calls_moved_at,
         {{ unknown_session_status('s') }} as unknown_session_status,
         {{ activity_in_future('s', 'clock') }} as activity_in_future,
+        {{ extreme_time('s') }} as extreme_time,
+        {{ no_sign_of_life('s') }} as no_sign_of_life,
         {{ unknown_agent('s') }} as unknown_agent,
         {{ unknown_session_status('s') }}
         or {{ activity_in_future('s', 'clock') }}
+        or {{ extreme_time('s') }}
+        or {{ no_sign_of_life('s') }}
         or {{ unknown_agent('s') }}
         or not s.call_has_known_status
         or {{ silent_feed('feed') }} as is_held
@@ -78,6 +83,8 @@ select
     {{ invalid_capacity('s') }} as invalid_capacity,
     s.unknown_session_status,
     s.activity_in_future,
+    s.extreme_time,
+    s.no_sign_of_life,
     s.unknown_agent
 from judged as s
 cross join {{ ref('clock') }} as clock

@@ -13,7 +13,9 @@ with feed as (
             from {{ ref('stg_agent_sessions') }} as s
             cross join {{ ref('clock') }} as c
             where s.is_open
-                and greatest(s.last_activity_at, s.last_heartbeat_at) >= c.abandoned_before
+                -- an extreme time is no proof that the feed works
+                and greatest({{ ordinary_time('s.last_activity_at') }}, {{ ordinary_time('s.last_heartbeat_at') }})
+                >= c.abandoned_before
         ) as shows_life
 )
 

@@ -22,6 +22,8 @@ cross join lateral (
         ('heartbeat_feed', s.heartbeat_feed),
         ('unknown_session_status', s.unknown_session_status),
         ('activity_in_future', s.activity_in_future),
+        ('extreme_time', s.extreme_time),
+        ('no_sign_of_life', s.no_sign_of_life),
         ('unknown_agent', s.unknown_agent)
 ) as rules (rule, is_violated)
 where rules.is_violated

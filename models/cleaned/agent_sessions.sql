@@ -32,6 +32,8 @@ with open_sessions as (
                 case when s.device_lost then 'device_lost' end,
                 case when s.unknown_session_status then 'unknown_session_status' end,
                 case when s.activity_in_future then 'activity_in_future' end,
+                case when s.extreme_time then 'extreme_time' end,
+                case when s.no_sign_of_life then 'no_sign_of_life' end,
                 case when s.unknown_agent then 'unknown_agent' end
             ],
             null
@@ -44,9 +46,17 @@ closed_sessions as (
     select
         s.session_id,
         s.agent_id,
-        s.login_at,
+        -- of an ambiguous login the reading that is before the logout
+        case
+            when s.logout_at < s.login_at and not {{ reversed_session_times('s') }} then s.earliest_login_at
+            else s.login_at
+        end as login_at,
         s.logout_at,
-        greatest(s.login_at, s.last_activity_at, s.last_heartbeat_at) as last_seen_at,
+        greatest(
+            {{ ordinary_time('s.login_at') }},
+            {{ ordinary_time('s.last_activity_at') }},
+            {{ ordinary_time('s.last_heartbeat_at') }}
+        ) as last_seen_at,
         case
             when {{ closed_but_working('s') }} then {{ literal(var('closed_status')) }}
             else s.status
@@ -56,7 +66,8 @@ closed_sessions as (
             array[
                 case when {{ reversed_session_times('s') }} then 'reversed_session_times' end,
                 case when {{ activity_after_logout('s') }} then 'activity_after_logout' end,
-                case when {{ closed_but_working('s') }} then 'closed_but_working' end
+                case when {{ closed_but_working('s') }} then 'closed_but_working' end,
+                case when {{ extreme_session_times('s') }} then 'extreme_session_times' end
             ],
             null
         ) as defects
@@ -69,11 +80,11 @@ select
     agent_id,
     status,
     not abandoned_session as is_open,
-    login_at,
-    logout_at,
-    last_seen_at,
+    {{ ordinary_time('login_at') }} as login_at,
+    {{ ordinary_time('logout_at') }} as logout_at,
+    {{ ordinary_time('last_seen_at') }} as last_seen_at,
     live_call_id,
-    extract(epoch from logout_at - login_at)::bigint as duration_seconds,
+    {{ seconds_between('login_at', 'logout_at') }}::bigint as duration_seconds,
     defects
 from open_sessions
 
@@ -84,12 +95,12 @@ select
     agent_id,
     status,
     false as is_open,
-    login_at,
-    case when not reversed_session_times then logout_at end as logout_at,
+    {{ ordinary_time('login_at') }} as login_at,
+    case when not reversed_session_times then {{ ordinary_time('logout_at') }} end as logout_at,
     last_seen_at,
     null as live_call_id,
     case
-        when not reversed_session_times then extract(epoch from logout_at - login_at)::bigint
+        when not reversed_session_times then {{ seconds_between('login_at', 'logout_at') }}::bigint
     end as duration_seconds,
     defects
 from closed_sessions

@@ -9,7 +9,7 @@ with newest as (
     select max({{ activity }}) as written
     from {{ source('application', 'agent_sessions') }}
     where {{ app_column(columns, 'sessions_logout_at_column') }} is null
-        and isfinite({{ activity }})
+        and {{ is_ordinary_time(instant(activity, type)) }}
 ),
 
 readings as (

@@ -86,10 +86,7 @@ select
     ) as after,
     jsonb_build_object(
         'last_seen_at', last_seen_at at time zone 'UTC',
-        -- PostgreSQL before 17 cannot subtract what is infinite
-        'idle_seconds', case
-            when isfinite(last_seen_at) then round(extract(epoch from judged_at - last_seen_at))
-        end,
+        'idle_seconds', round({{ seconds_between('last_seen_at', 'judged_at') }}),
         'call_exists', case when current_call_id is not null then call_exists end,
         'call_status', call_status,
         'call_started_at', call_started_at at time zone 'UTC',

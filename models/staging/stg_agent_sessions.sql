@@ -4,6 +4,8 @@
 {%- set heartbeat = value_if_present(columns, 'sessions_last_heartbeat_column') -%}
 {%- set activity = app_value(columns, 'sessions_last_activity_column') -%}
 {%- set login_at = app_value(columns, 'sessions_login_at_column') -%}
+{%- set logout_at = app_value(columns, 'sessions_logout_at_column') -%}
+{%- set logout_type = app_column_type(columns, 'sessions_logout_at_column') -%}
 {%- set login_type = app_column_type(columns, 'sessions_login_at_column') -%}
 
 -- What a declared column says while the application does not have it yet. Below, an unqualified name finds the
@@ -26,6 +28,9 @@ renamed as (
         present.logout_at,
         present.last_activity_at,
         present.last_heartbeat_at,
+        present.earliest_login_at,
+        present.earliest_activity_at,
+        present.earliest_heartbeat_at,
         present.latest_possible_at,
         present.device_connected,
         present.max_concurrent_calls
@@ -38,12 +43,12 @@ renamed as (
             {{ app_value(columns, 'sessions_call_id_column') }} as current_call_id,
             {{ app_column(columns, 'sessions_logout_at_column') }} is null as is_open,
             {{ instant(login_at, login_type) }} as login_at,
-            {{ instant(
-                app_value(columns, 'sessions_logout_at_column'),
-                app_column_type(columns, 'sessions_logout_at_column')
-            ) }} as logout_at,
+            {{ instant(logout_at, logout_type) }} as logout_at,
             {{ instant(activity, activity_type) }} as last_activity_at,
             {{ instant(heartbeat, heartbeat_type) }} as last_heartbeat_at,
+            {{ earliest_instant(login_at, login_type) }} as earliest_login_at,
+            {{ earliest_instant(activity, activity_type) }} as earliest_activity_at,
+            {{ earliest_instant(heartbeat, heartbeat_type) }} as earliest_heartbeat_at,
             greatest(
                 {{ earliest_instant(login_at, login_type) }},
                 {{ earliest_instant(activity, activity_type) }},
@@ -65,6 +70,9 @@ select
     logout_at,
     last_activity_at,
     last_heartbeat_at,
+    earliest_login_at,
+    earliest_activity_at,
+    earliest_heartbeat_at,
     latest_possible_at,
     device_connected,
     max_concurrent_calls

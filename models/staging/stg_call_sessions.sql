@@ -16,8 +16,14 @@ select
     {{ status }}::text as status,
     {{ direction }}::text as direction,
     {{ instant(started_at, started_type) }} as started_at,
+    {{ earliest_instant(started_at, started_type) }} as earliest_started_at,
     {{ instant(connected_at, connected_type) }} as connected_at,
     {{ instant(ended_at, ended_type) }} as ended_at,
+    {{ call_dated_at(
+        instant(started_at, started_type),
+        instant(connected_at, connected_type),
+        instant(ended_at, ended_type)
+    ) }} as dated_at,
     {{ call_moved_at(columns) }} as moved_at,
     {{ sign_of_life_of_call(
         instant(started_at, started_type),
@@ -32,10 +38,17 @@ select
         direction ~ '::text'
     ) }} as latest_possible_at,
     {{ ended_at }} is not null as has_ended,
-    {{ status_in(status, var('live_call_statuses'), columns.get(var('calls_status_column'), {})) }}
-        as has_live_status,
     coalesce(
-        {{ status }}::text in ({{ literals(var('live_call_statuses') + var('over_call_statuses')) }}),
+        {{ status_in(status, var('live_call_statuses'), columns.get(var('calls_status_column'), {})) }},
+        false
+    ) as has_live_status,
+    -- a live status says nothing of a call without any time
+    coalesce(
+        {{ status }}::text in ({{ literals(var('over_call_statuses')) }})
+        or (
+            {{ status }}::text in ({{ literals(var('live_call_statuses')) }})
+            and {{ call_moved_at(columns) }} is not null
+        ),
         false
     ) as has_known_status,
     ({{ call_is_unfinished(columns) }}) as is_unfinished
