@@ -59,7 +59,15 @@ verdicts as (
         planned.rules,
         planned.remedy,
         planned.evidence,
-        judged.status_after,
+        -- the plan is judged at its own instant, but presence has to be proven now: without it a break is as safe
+        case
+            when judged.status_after <> planned.before ->> 'status'
+                and judged.status_after = {{ literal(var('available_status')) }}
+                and judged.last_seen_at < judged.judged_at + greatest(now() - $5::timestamptz, interval '0')
+                - {{ var('presence_minutes') }} * interval '1 minute'
+                then {{ literal(var('break_status')) }}
+            else judged.status_after
+        end as status_after,
         judged.logout_at_after,
         case
             when judged.session_id is null
@@ -89,12 +97,6 @@ verdicts as (
                 or (judged.status_after is distinct from planned.after ->> 'status')
                 or (judged.logout_at_after is distinct from (planned.after ->> 'logout_at')::{{ logout_type }})
                 then 'needs another repair now than the planned one'
-            -- the plan is judged at its own instant, but presence has to be proven now
-            when judged.status_after <> planned.before ->> 'status'
-                and judged.status_after = {{ literal(var('available_status')) }}
-                and judged.last_seen_at < judged.judged_at + greatest(now() - $5::timestamptz, interval '0')
-                - {{ var('presence_minutes') }} * interval '1 minute'
-                then 'no longer present: nobody becomes available without a fresh sign of life'
             when $6::boolean and exists (
                     select 1
                     from {{ ref('held_sessions') }} as h

@@ -128,7 +128,7 @@ with_referenced_call as (
     left join {{ ref('stg_call_sessions') }} as referenced on referenced.call_id = s.current_call_id
 ),
 
-of_the_agent as (
+of_the_agent as (  -- noqa: ST06
     select
         s.*,
         -- of any session of the agent: while it is true nothing of the agent's is changed
