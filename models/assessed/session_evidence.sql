@@ -128,7 +128,7 @@ with_referenced_call as (
     left join {{ ref('stg_call_sessions') }} as referenced on referenced.call_id = s.current_call_id
 ),
 
-of_the_agent as (  -- noqa: ST06
+of_the_agent as (
     select
         s.*,
         -- of any session of the agent: while it is true nothing of the agent's is changed
@@ -156,12 +156,6 @@ select
     agent_is_active,
     agent_role,
     agent_is_ai,
-    -- each uses a slot of the agent, whoever it belongs to
-    agents_live_calls + case
-        when recency = 1 and others_live_calls is not null
-            then (select count(distinct others.call_id) from (select unnest(others_live_calls) as call_id) as others)
-        else 0
-    end as agents_live_calls,
     call_exists,
     call_status,
     call_agent_id,
@@ -173,9 +167,15 @@ select
     last_seen_at,
     last_seen_without_reference_at,
     latest_possible_at,
+    agent_has_live_call,
     case when call_is_live then current_call_id else agents_live_call_id end as live_call_id,
     call_is_live or agents_live_call_id is not null as has_live_call,
-    agent_has_live_call,
+    -- each uses a slot of the agent, whoever it belongs to
+    agents_live_calls + case
+        when recency = 1 and others_live_calls is not null
+            then (select count(distinct others.call_id) from (select unnest(others_live_calls) as call_id) as others)
+        else 0
+    end as agents_live_calls,
     -- the latest that happened to a call of the agent, or to the call that the session refers to
     greatest(call_moved_at, latest_call_moved_at) as calls_moved_at
 from of_the_agent
