@@ -266,7 +266,7 @@ def test_a_folder_without_suites_and_a_broken_file_are_refused(tmp_path: Path) -
 
 def test_a_clean_row_passes_every_rule(suites: dict[str, Suite]) -> None:
     judgement = judge_counts(suites["readiness"], none_violated(suites["readiness"]))
-    assert len(judgement) == 20
+    assert len(judgement) == 22
     assert all(rule.passed for rule in judgement)
 
 
