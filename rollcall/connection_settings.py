@@ -25,7 +25,6 @@ SETTINGS = {
     "transform_null_equals": "off",
     "array_nulls": "on",
     # how values are read and written, in images of rows too, which are compared later
-    "TimeZone": "UTC",
     "timezone_abbreviations": "Default",
     "DateStyle": "ISO, MDY",
     "IntervalStyle": "postgres",
@@ -48,15 +47,17 @@ SESSION_SETTINGS = {
 }
 
 
-def apply_settings(connection: psycopg.Connection[Any], *, for_session: bool) -> None:
+def apply_settings(connection: psycopg.Connection[Any], *, for_session: bool, time_zone: str = "UTC") -> None:
     """Set everything that changes the meaning or the form of what follows.
 
     Args:
         for_session: until the connection ends; only where it keeps its server process, because a
             pooler in transaction mode would hand the settings on to the application. Otherwise for
             this transaction, which must have begun; its isolation level cannot be set any more.
+        time_zone: the one that the application writes in: a trigger of it may store `now()` in a
+            timestamp without time zone.
     """
-    settings = SETTINGS | SESSION_SETTINGS if for_session else SETTINGS
+    settings = SETTINGS | (SESSION_SETTINGS if for_session else {}) | {"TimeZone": time_zone}
     parameters = [list(settings), list(settings.values()), not for_session]
     with psycopg.RawCursor(connection) as cursor:
         cursor.execute(cast(Any, _statement()), parameters)

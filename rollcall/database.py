@@ -57,15 +57,17 @@ class Database:
         conninfo: libpq's; may hold a password.
         name, server_version: what the server says; the version like ``18.1``.
         identity: host, port, database and user; tells two databases apart.
+        time_zone: of every connection: the one that the application writes in.
     """
 
     conninfo: str = field(repr=False)
     name: str
     server_version: str
     identity: tuple[str, ...] = field(repr=False)
+    time_zone: str = "UTC"
 
     @classmethod
-    def reach(cls, conninfo: str) -> Database:
+    def reach(cls, conninfo: str, time_zone: str = "UTC") -> Database:
         """Connect once, and learn what the server says of itself.
 
         Raises:
@@ -81,6 +83,7 @@ class Database:
                 name=info.dbname,
                 server_version=info.parameter_status("server_version") or "unknown",
                 identity=(info.host, str(info.port), info.dbname, info.user),
+                time_zone=time_zone,
             )
 
     def connect(self) -> Connection:
@@ -90,7 +93,7 @@ class Database:
         """
         connection = _connect(self.conninfo)
         try:
-            apply_settings(connection, for_session=True)
+            apply_settings(connection, for_session=True, time_zone=self.time_zone)
         except BaseException:
             connection.close()
             raise
@@ -107,7 +110,7 @@ class Database:
     def transaction(self) -> Iterator[Connection]:
         """One transaction that may write, with the settings for it alone: works through any pooler."""
         with contextlib.closing(_connect(self.conninfo)) as connection, connection.transaction():
-            apply_settings(connection, for_session=False)
+            apply_settings(connection, for_session=False, time_zone=self.time_zone)
             yield connection
 
     @contextlib.contextmanager
@@ -119,7 +122,7 @@ class Database:
         """
         with contextlib.closing(self.connect_unset()) as connection, connection.transaction():
             connection.execute("set transaction isolation level repeatable read, read only")
-            apply_settings(connection, for_session=False)
+            apply_settings(connection, for_session=False, time_zone=self.time_zone)
             connection.execute("set local jit = off")
             if judged_at is not None:
                 connection.execute(

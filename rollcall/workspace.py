@@ -28,7 +28,7 @@ class Workspace:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._database = Database.reach(settings.conninfo)
+        self._database = Database.reach(settings.conninfo, settings.variables["app_time_zone"])
         self.project = Project(settings, self._database)
 
     @cached_property

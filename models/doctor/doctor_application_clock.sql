@@ -16,11 +16,11 @@ readings as (
     select
         extract(epoch from now() - {{ instant('written', type) }}) as seconds_ago,
         (
-            select string_agg(distinct z.setting, ', ')
+            select string_agg(distinct z.reset_val, ', ')
             from pg_catalog.pg_settings as z
             where {{ 'true' if is_naive else 'false' }}
                 and z.name in ('TimeZone', 'log_timezone')
-                and extract(epoch from now() - newest.written::timestamp at time zone z.setting)
+                and extract(epoch from now() - newest.written::timestamp at time zone z.reset_val)
                 between -$1::double precision and $1
         ) as fitting_zones
     from newest

@@ -61,12 +61,14 @@ select distinct
     'server_time_zone' as finding,
     format(
         '%s.%I defaults to %s, in the time zone %s of the server', f.table_name, f.column_name,
-        f.default_expression, current_setting('TimeZone')
+        f.default_expression, usual.reset_val
     ) as found,
     format(
         'alter database %I set timezone = %L', current_database(), {{ literal(var('app_time_zone')) }}
     ) as statement
 from self_filled as f
+-- what the role or the database sets, and not what Rollcall sets for itself
+join pg_catalog.pg_settings as usual on usual.name = 'TimeZone'
 where f.default_expression ~* '^\(?(now\(\)|current_timestamp|localtimestamp|clock_timestamp\(\))'
     and f.default_expression !~* 'time zone [''(]'
-    and now()::timestamp <> now() at time zone {{ literal(var('app_time_zone')) }}
+    and now() at time zone usual.reset_val <> now() at time zone {{ literal(var('app_time_zone')) }}
