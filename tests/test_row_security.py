@@ -104,6 +104,11 @@ def test_a_function_of_the_reader_sees_no_row_that_a_view_filters(live: Live, re
     query = "select session_id::text from rollcall.routable_agents where public.spy(session_id::text)"
     routable = read_as(live, reader, query)
     assert {row[0] for row in live.rows("select session from public.seen")} == {row[0] for row in routable}
+    barriers = (
+        "select relname::text from pg_class where 'security_barrier=true' = any(reloptions)"
+        " and relnamespace = 'rollcall'::regnamespace"
+    )
+    assert live.rows(barriers) == [("routable_agents",)]
 
 
 def test_a_policy_on_the_calls_counts_as_well(live: Live) -> None:
