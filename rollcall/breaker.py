@@ -10,11 +10,21 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from rollcall.database import Snapshot
 from rollcall.errors import BreakerTripped
 from rollcall.plan import Plan
+from rollcall.project import Project
+from rollcall.results import TrippedBreaker
+from rollcall.trend import NO_HISTORY
 from rollcall.workspace import Workspace
 
-__all__ = ["check_breaker"]
+__all__ = ["check_breaker", "tripped_breaker"]
+
+WHAT_TO_CHECK = (
+    "Check that the clients' heartbeats and activity reach the database, and whether the agents are there. "
+    "Once the feed works, the next unattended run goes on. Only if the agents are gone indeed, "
+    "read `rollcall plan` and execute it with `rollcall clean`"
+)
 
 
 def check_breaker(workspace: Workspace, plan: Plan) -> None:
@@ -33,18 +43,32 @@ def check_breaker(workspace: Workspace, plan: Plan) -> None:
     if row["in_future"]:
         _refuse(f"{row['in_future']} open sessions show life in the future: a clock or a time zone is wrong")
     if row["points_at_the_feed"]:
+        already = f", or were closed already ({row['closed_already']})" if row["closed_already"] else ""
         _refuse(
-            f"{row['closing_in_all']} of {row['working_sessions']} working sessions would be closed, "
+            f"{row['silent']} of {row['open_then']} working sessions would be closed{already}, "
             f"{row['sessions_in_cluster']} of them last seen between {_time(row['cluster_from'])} and "
             f"{_time(row['cluster_to'])} UTC, while calls go on ({row['calls_after']} connected since, "
             f"{row['calls_before']} in as long before): that points at the feed, not at the agents"
         )
 
 
+def tripped_breaker(snapshot: Snapshot, project: Project) -> TrippedBreaker | None:
+    """Return the run that the breaker stopped last, while it is not dealt with.
+
+    A later clean-up that ended without a failure deals with it. None where our role cannot read the
+    ledger.
+    """
+    try:
+        with snapshot.connection.transaction():
+            rows = snapshot.rows(project.sql("tripped_breaker"))
+    except NO_HISTORY:
+        return None
+    return next((TrippedBreaker(row["run_id"], row["started_at"], row["evidence"]) for row in rows), None)
+
+
 def _refuse(why: str) -> None:
     raise BreakerTripped(
-        f"the breaker tripped, and this unattended run changes nothing: {why}",
-        "look at the feed; `rollcall clean`, run by a person, executes the plan",
+        f"the breaker tripped, and this unattended run changes nothing: {why}", WHAT_TO_CHECK
     )
 
 

@@ -233,6 +233,30 @@ class HistoryReading:
 
 
 @dataclass(frozen=True)
+class TrippedBreaker:
+    """An unattended run that the breaker stopped, not dealt with yet. tripped_at is aware.
+
+    Attributes:
+        evidence: what the breaker saw and what to check, in whole sentences.
+    """
+
+    run_id: str
+    tripped_at: datetime
+    evidence: str
+
+    @property
+    def warning(self) -> str:
+        return f"the breaker stopped run {self.run_id} and it is not dealt with: {self.evidence}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "run_id": self.run_id,
+            "tripped_at": self.tripped_at.isoformat(),
+            "evidence": self.evidence,
+        }
+
+
+@dataclass(frozen=True)
 class Assessment:
     """A database judged on one snapshot. Instants are aware datetimes, in UTC.
 
@@ -243,6 +267,7 @@ class Assessment:
         floor: the open sessions for the report's timeline; none unless asked for.
         pending: what a run would do, for the report; none unless asked for.
         history: what was read of the history; none unless it was judged.
+        breaker: the run that the breaker stopped last, while it is not dealt with.
         judgements: one `rollcall.expectations.Judgement` per suite, for the data docs.
     """
 
@@ -264,9 +289,11 @@ class Assessment:
     floor: Floor | None = field(default=None, repr=False)
     pending: PendingWork | None = field(default=None, repr=False)
     history: HistoryReading | None = None
+    breaker: TrippedBreaker | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
+            "breaker": self.breaker.to_json() if self.breaker else None,
             "verdict": self.verdict.value,
             "checks": {check.value: value for check, value in self.checks.items()},
             "rules": [rule.to_json() for rule in self.rules],

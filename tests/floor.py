@@ -215,7 +215,7 @@ def floor(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> I
         _made[key] = _make(server, tmp_path_factory.mktemp("floor"))
     url, workspace = _made[key]
     floor = Floor(url, workspace)
-    _empty(floor)
+    empty(floor)
     yield floor
     floor.rows(
         "select pg_terminate_backend(pid) from pg_stat_activity"
@@ -238,7 +238,7 @@ def _make(server: PostgresServer, state: Path) -> tuple[str, Workspace]:
     return url, workspace
 
 
-def _empty(floor: Floor) -> None:
+def empty(floor: Floor) -> None:
     tables = floor.rows(
         "select format('%I.%I', schemaname, tablename) from pg_tables where schemaname = 'rollcall_ops'"
     )
@@ -278,4 +278,4 @@ class Between:
         monkeypatch.setattr(cleaning._Repair, step, watched)
 
 
-__all__ = ["NOW", "Between", "Floor", "drop_trigger", "floor", "make_trigger"]
+__all__ = ["NOW", "Between", "Floor", "drop_trigger", "empty", "floor", "make_trigger"]
