@@ -24,6 +24,7 @@ def clean() -> State[Any]:
         except LeaseHeld as held:
             return steps.left_to_another(held)
         except BreakerTripped as tripped:
+            steps.summarise(line)
             return steps.stopped_by_breaker(line, tripped)
         steps.clean(line)
         steps.verify(line)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from rollcall.breaker import tripped_breaker
 from rollcall.database import Snapshot, reason_of
 from rollcall.errors import EvaluationError
-from rollcall.flags import ROUTE_BY_HEARTBEAT, is_on
+from rollcall.flags import HEARTBEAT_FEED, ROUTE_BY_HEARTBEAT, is_on
 from rollcall.history import begin_reading
 from rollcall.own_objects import findings_on_own_objects, own_faults
 from rollcall.own_rules import with_own_query
@@ -33,7 +34,6 @@ __all__ = ["assess"]
 
 CLOCK = ("judged_at", "current_at", "abandoned_before")
 FACTS = ("open_sessions", "working_sessions", "active_agents", "pending_changes")
-HEARTBEAT_FEED = "heartbeat_feed"  # tells whether the flag may be on: blocking once it is
 UNREADABLE_BY = ("missing_select_privilege", "hidden_rows", "conflicting_column")
 UNREADABLE = "not all rows can be read as declared, so no rule about them was evaluated"
 UNREADABLE_FLAGS = "this role may not read rollcall_ops.flags: judged as if routing by heartbeat were off"
@@ -102,6 +102,7 @@ def assess(
         rules = with_trends(snapshot, project, judged, clock["current_at"])
         if samples:
             rules = with_samples(snapshot, project, rules, _units(judgements), samples)
+        tripped = tripped_breaker(snapshot, project)
         shown = _details(snapshot, project, rules, statements, is_readable) if details else {}
     checks = checks_of(rules)
     return Assessment(
@@ -115,11 +116,12 @@ def assess(
         snapshot_at=clock["current_at"].astimezone(UTC),
         server_version=workspace.database.server_version,
         database=workspace.database.name,
-        warnings=(*warnings, *warnings_of(waived.results)),
+        warnings=(*([tripped.warning] if tripped else []), *warnings, *warnings_of(waived.results)),
         facts=facts,
         judgements=tuple(judgements),
         waivers=tuple(waived.results),
         history=reading,
+        breaker=tripped,
         **shown,
     )
 

@@ -276,6 +276,7 @@ def clean(
     approver = f"{_user(plan)} (unattended)" if unattended else _user(plan)
     with open_run(workspace, "clean", approver) as run:
         if unattended:
+            run.note(unattended=True)
             check_breaker(workspace, pending)
         if pending.change_count:
             console.show_clean_role(workspace.settings.clean_role)
@@ -385,6 +386,12 @@ def history(
 def flags(
     name: Annotated[str | None, typer.Argument(help="The flag to switch.")] = None,
     state: Annotated[str | None, typer.Argument(metavar="on|off", help="What to switch it to.")] = None,
+    reason: Annotated[
+        str | None, typer.Option("--reason", metavar="TEXT", help="Why; `history` shows it.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Switch on though the heartbeat feed is dead; needs --reason.")
+    ] = False,
     as_json: Json = False,
     variables: Vars = None,
 ) -> None:
@@ -396,7 +403,9 @@ def flags(
         raise ConfigurationError("a flag is switched on or off", f"try `rollcall flags {name} on`")
     workspace = _workspace(variables, as_json)
     if name is not None:
-        feature_flags.switch(workspace, name, on=state == "on")
+        recorded = feature_flags.switch(workspace, name, on=state == "on", reason=reason, force=force)
+        if not recorded:
+            console.show_error("switched, but this role may not record it, so `history` does not show it")
     shown = feature_flags.show(workspace)
     if as_json:
         _print_json([flag.to_json() for flag in shown])

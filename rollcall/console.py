@@ -21,6 +21,8 @@ from rich.table import Table
 from rollcall.batches import Watcher
 from rollcall.report.text import printable
 from rollcall.report.words import (
+    BREAKER_TITLE,
+    breaker_sentences,
     history_sentence,
     images_sentence,
     rule_page,
@@ -29,7 +31,7 @@ from rollcall.report.words import (
     sample_value,
     table_sentence,
 )
-from rollcall.results import Assessment, Check, RuleResult, Severity
+from rollcall.results import Assessment, Check, RuleResult, Severity, TrippedBreaker
 from rollcall.verdict import HEADLINES, PASS
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ __all__ = [
     "show_report",
     "show_simulation",
     "show_statement",
+    "show_tripped_breaker",
     "show_undo",
     "show_verification",
     "step",
@@ -138,6 +141,8 @@ def show_assessment(assessment: Assessment, before: Assessment | None = None) ->
     Args:
         before: the judgement to compare with: its counts are shown beside.
     """
+    if assessment.breaker is not None:
+        show_tripped_breaker(assessment.breaker)
     emoji, headline = HEADLINES[assessment.verdict]
     _out.print(f"{symbol(emoji, '*')} [bold]{headline}[/]")
     _out.print(
@@ -154,11 +159,19 @@ def show_assessment(assessment: Assessment, before: Assessment | None = None) ->
     _show_rules(assessment, before)
     if assessment.history is not None:
         _out.print(f"[dim]{escape(history_sentence(assessment.history))}")
-    for warning in assessment.warnings:
+    for warning in assessment.warnings[1 if assessment.breaker else 0 :]:
         _out.print(f"[yellow]warning:[/] {escape(warning)}")
     _out.print(
         f"pending: {assessment.pending_statements} statements, {assessment.pending_changes} session changes"
     )
+
+
+def show_tripped_breaker(breaker: TrippedBreaker) -> None:
+    """What the breaker saw and what to check, before anything else."""
+    _out.print(f"[bold red]{symbol('🛑', '!!')} {BREAKER_TITLE}[/]")
+    for sentence in breaker_sentences(breaker):
+        _out.print(escape(sentence.replace("`", "'")))
+    _out.print()
 
 
 def _show_rules(assessment: Assessment, before: Assessment | None) -> None:
@@ -384,11 +397,21 @@ def show_history(runs: Sequence[dict[str, Any]]) -> None:
         return
     table = _table("run", "command", "verdict", "changed", "new", "resolved", "ended")
     for run in runs:
-        ended = "failed" if run["failure"] else "yes" if run["finished_at"] else "killed"
+        ended = _ended(run)
         moved = [sum(rule[name] or 0 for rule in run["rules"]) for name in ("new", "resolved")]
         cells = (run["run_id"], run["command"], run["verdict"] or "", run["changed"] or 0, *moved, ended)
         table.add_row(*(escape(str(cell)) for cell in cells))
     _out.print(table)
+    for run in runs:
+        if run["command"] == "flags":
+            _out.print(f"{run['run_id']}  {escape(printable(run['approved_by'] or ''))}", soft_wrap=True)
+
+
+def _ended(run: dict[str, Any]) -> str:
+    """How a recorded run ended, in a word."""
+    if run["failure"]:
+        return "breaker" if run["failure"].startswith("BreakerTripped:") else "failed"
+    return "yes" if run["finished_at"] else "killed"
 
 
 def show_flags(flags: Sequence[Flag]) -> None:

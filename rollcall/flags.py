@@ -5,19 +5,34 @@ A flag is a row of `rollcall_ops.flags`, read at query time: turning it off need
 
 from __future__ import annotations
 
+import getpass
 from dataclasses import dataclass
 from datetime import datetime
 
-from rollcall.database import Snapshot, fetch
-from rollcall.errors import ConfigurationError
-from rollcall.ledger import has_ledger, ledger_needed
+import psycopg
+
+from rollcall import __version__
+from rollcall.database import Connection, Row, Snapshot, fetch
+from rollcall.errors import ConfigurationError, Refused
+from rollcall.ledger import has_ledger, ledger_needed, run_id
 from rollcall.own_objects import lock_ledger, refuse_foreign_ledger
 from rollcall.project import Project
 from rollcall.workspace import Workspace
 
-__all__ = ["FLAGS", "PAUSE_CLEANING", "ROUTE_BY_HEARTBEAT", "Flag", "is_on", "show", "switch"]
+__all__ = [
+    "FLAGS",
+    "HEARTBEAT_FEED",
+    "PAUSE_CLEANING",
+    "ROUTE_BY_HEARTBEAT",
+    "Flag",
+    "is_on",
+    "show",
+    "switch",
+]
 
 ROUTE_BY_HEARTBEAT = "route_by_heartbeat"
+HEARTBEAT_FEED = "heartbeat_feed"  # the rule that says whether heartbeats can decide
+REASON_LENGTH = 500
 PAUSE_CLEANING = "pause_cleaning"  # read by analyses/clean/holds.sql
 FLAGS = {
     ROUTE_BY_HEARTBEAT: "rollcall.routable_agents asks for a fresh heartbeat, a connected device and free "
@@ -65,25 +80,77 @@ def is_on(snapshot: Snapshot, project: Project, name: str) -> bool:
     return any(flag.is_on for flag in _flags(snapshot, project) if flag.name == name)
 
 
-def switch(workspace: Workspace, name: str, *, on: bool) -> None:
-    """Switch a flag; takes effect with the next query.
+def switch(
+    workspace: Workspace, name: str, *, on: bool, reason: str | None = None, force: bool = False
+) -> bool:
+    """Switch a flag; takes effect with the next query. Switching off always works.
+
+    Args:
+        reason: why, for the record of the switch.
+        force: switch on although the flag would do harm now; needs a reason.
+
+    Returns:
+        Whether the switch is recorded. One to off is executed even where our role may not record it.
 
     Raises:
-        ConfigurationError: there is no such flag, or nowhere to keep it yet.
-        LedgerHidden: our role may not switch it.
-        Refused: the ledger is not Rollcall's own.
+        ConfigurationError: there is no such flag, no reason for force, or no ledger yet.
+        LedgerHidden: our role may not switch it, or may not record that it was switched on.
+        Refused: to route by heartbeat now would empty the routing, or the ledger is not Rollcall's own.
     """
     if name not in FLAGS:
         raise ConfigurationError(f"there is no flag {name}", f"the flags are: {', '.join(FLAGS)}")
+    if force and not (reason or "").strip():
+        raise ConfigurationError("--force needs a reason", "give it with --reason TEXT; it is recorded")
     with workspace.database.snapshot() as snapshot:
         if not has_ledger(snapshot, workspace.project, "flags"):
             raise ConfigurationError(
                 "the flags' table is not deployed, so every flag is off", "run `rollcall run` first"
             )
+    if on and name == ROUTE_BY_HEARTBEAT and not force:
+        _refuse_dead_feed(workspace)
+    entry = [run_id(), __version__, _record_of(name, on=on, reason=reason, force=force)]
+    project = workspace.project
     with ledger_needed(), workspace.database.transaction() as connection:
         lock_ledger(connection, workspace.project)
         refuse_foreign_ledger(connection, workspace)
-        fetch(connection, workspace.project.sql("switch_flag"), [name, on])
+        fetch(connection, project.sql("switch_flag"), [name, on])
+        record = _record_if_possible if not on else fetch
+        return record(connection, project.sql("record_switch"), entry) is not None
+
+
+def _refuse_dead_feed(workspace: Workspace) -> None:
+    """Make sure that agents stay routable once heartbeats decide."""
+    from rollcall.assessment import assess  # which reads the flags
+
+    feed = [rule for rule in assess(workspace).rules if rule.name == HEARTBEAT_FEED]
+    if feed and feed[0].passed:
+        return
+    why = (
+        f"{feed[0].violations} working sessions have no fresh heartbeat"
+        if feed
+        else "the heartbeats could not be judged"
+    )
+    raise Refused(
+        f"{ROUTE_BY_HEARTBEAT} was not switched on, because no agent without a fresh heartbeat could be "
+        f"reached: {why}",
+        f"mend the feed until `rollcall assess` finds no violation of {HEARTBEAT_FEED}; to switch all the "
+        "same, give --force --reason TEXT",
+    )
+
+
+def _record_of(name: str, *, on: bool, reason: str | None, force: bool) -> str:
+    """Like “alice: route_by_heartbeat on, forced: the feed is tested by hand”."""
+    text = f"{getpass.getuser()}: {name} {'on' if on else 'off'}{', forced' if force and on else ''}"
+    return text + (f": {' '.join(reason.split())[:REASON_LENGTH]}" if reason else "")
+
+
+def _record_if_possible(connection: Connection, query: str, entry: list[str]) -> list[Row] | None:
+    """Record a switch to off; where that is impossible the switch stays, and none is returned."""
+    try:
+        with connection.transaction():
+            return fetch(connection, query, entry)
+    except psycopg.Error:
+        return None
 
 
 def _flags(snapshot: Snapshot, project: Project) -> list[Flag]:

@@ -34,9 +34,10 @@ from rollcall.schema import Statement, ledger_tables, own_conflicts, pending_sta
 from rollcall.trend import rows_to_record
 from rollcall.workspace import Workspace
 
-__all__ = ["Run", "has_ledger", "history", "ledger_needed", "open_run", "refuse_older_ledger"]
+__all__ = ["Run", "has_ledger", "history", "ledger_needed", "open_run", "refuse_older_ledger", "run_id"]
 
 LOCK_KEYS = (0x726F6C6C, 0x63616C6C)  # "roll", "call"
+FAILURE_LENGTH = 1_000
 FREE_SECONDS = 2.0  # how long the lock of a killed run may stay held
 
 
@@ -106,6 +107,11 @@ class Run:
         return self._compiled[name]
 
 
+def run_id() -> str:
+    """A new key of a run: sortable, and safe in a file name."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+
+
 @contextlib.contextmanager
 def open_run(workspace: Workspace, command: str, approved_by: str | None = None) -> Iterator[Run]:
     """Take the lease, make the ledger where it is missing, and record the run from start to end.
@@ -117,7 +123,7 @@ def open_run(workspace: Workspace, command: str, approved_by: str | None = None)
     refuse_pooler(workspace)
     with contextlib.closing(workspace.database.connect()) as connection:
         _take_lock(workspace, connection)
-        run = Run(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}", workspace, connection)
+        run = Run(run_id(), workspace, connection)
         refuse_foreign_ledger(connection, workspace)
         run.made = _make_ledger(workspace)
         _grant_to_clean_role(workspace, connection)
@@ -202,7 +208,7 @@ def refuse_older_ledger(snapshot: Snapshot, project: Project) -> None:
 def _failure(error: BaseException) -> str:
     """One line; of the server's errors without their details, which may quote the application's rows."""
     text = reason_of(error) if isinstance(error, psycopg.Error) else str(error)
-    return f"{type(error).__name__}: {text}"[:500]
+    return f"{type(error).__name__}: {text}"[:FAILURE_LENGTH]
 
 
 def _take_lock(workspace: Workspace, connection: Connection) -> None:

@@ -25,7 +25,7 @@ from rollcall.plan import Plan, make_plan
 from rollcall.plan_file import read_plan
 from rollcall.process import private_files
 from rollcall.report.outcome import RunOutcome
-from rollcall.results import Assessment, Verdict
+from rollcall.results import Assessment, TrippedBreaker, Verdict
 from rollcall.settings import load_settings
 from rollcall.verification import Verification, verify
 from rollcall.workspace import Workspace
@@ -75,6 +75,7 @@ class Pipeline:
         self.migration: MigrationResult | None = None
         self.cleaning: CleaningResult | None = None
         self.verification: Verification | None = None
+        self.tripped: TrippedBreaker | None = None
         self.report: Path | None = None
         self._run: Run | None = None
         self._stack = contextlib.ExitStack()
@@ -123,6 +124,7 @@ class Pipeline:
             migration=self.migration,
             cleaning=self.cleaning,
             verification=self.verification,
+            tripped=self.tripped,
         )
 
     def assess(self) -> Assessment:
@@ -167,9 +169,11 @@ class Pipeline:
             self._run.note(verdict_before=self.before.verdict.value)
             self._run.note_rules("before", self.before)
         if self.approval is Approval.SCHEDULE:
+            self._run.note(unattended=True)
             try:
                 check_breaker(self.workspace, self._plan)
             except BreakerTripped as tripped:
+                self.tripped = TrippedBreaker(self._run.id, datetime.now(UTC), str(tripped))
                 self._stack.__exit__(type(tripped), tripped, tripped.__traceback__)
                 raise
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from rollcall.report import words
 from rollcall.report.outcome import RunOutcome
 from rollcall.report.text import in_words, moment, number, printable, with_code
-from rollcall.results import Assessment, RuleResult
+from rollcall.results import Assessment, RuleResult, TrippedBreaker
 from rollcall.waiver import WaiverState
 
 __all__ = ["markdown_summary"]
@@ -30,17 +30,28 @@ def markdown_summary(outcome: RunOutcome) -> str:
     makes no markup, link, mention or image.
     """
     latest = outcome.latest
-    parts = [_verdict_line(outcome), _about(outcome), _prose(words.verdict_sentence(outcome))]
+    parts = [
+        *_breaker(outcome),
+        _verdict_line(outcome),
+        _about(outcome),
+        _prose(words.verdict_sentence(outcome)),
+    ]
     if latest is not None:
-        parts += [f"> **Mind:** {_escape(warning)}" for warning in latest.warnings]
+        parts += [f"> **Mind:** {_escape(warning)}" for warning in _warnings(latest)]
         parts += [_prose(words.history_sentence(latest.history))] if latest.history else []
         parts.append(_checks(latest, outcome.compared[0] if outcome.compared else None))
-        parts += _rules("What is wrong", words.deciding(latest))
-        parts += _rules("Good to know", words.noted(latest))
+        parts += _rules("What is wrong", words.deciding(latest), outcome.breaker)
+        parts += _rules("Good to know", words.noted(latest), outcome.breaker)
         parts += _section("Waived", _bullets(_waived(latest)))
     parts += _done(outcome)
     parts += _section("What to do next", _bullets(words.next_steps(outcome)))
     return "\n\n".join(parts) + "\n"
+
+
+def _breaker(outcome: RunOutcome) -> list[str]:
+    if outcome.breaker is None:
+        return []
+    return [f"## 🛑 {words.BREAKER_TITLE}", *map(_prose, words.breaker_sentences(outcome.breaker))]
 
 
 def _verdict_line(outcome: RunOutcome) -> str:
@@ -72,7 +83,12 @@ def _checks(latest: Assessment, before: Assessment | None) -> str:
     return _table(["Check", "Before", "After"] if before else ["Check", "Result"], rows)
 
 
-def _rules(title: str, rules: Sequence[RuleResult]) -> list[str]:
+def _warnings(latest: Assessment) -> Sequence[str]:
+    """Without the breaker, which is said first already."""
+    return latest.warnings[1:] if latest.breaker else latest.warnings
+
+
+def _rules(title: str, rules: Sequence[RuleResult], breaker: TrippedBreaker | None) -> list[str]:
     if not rules:
         return []
     rows = [
@@ -82,7 +98,7 @@ def _rules(title: str, rules: Sequence[RuleResult]) -> list[str]:
             number(rule.violations) + (f" ({number(rule.waived)} waived)" if rule.waived else ""),
             number(rule.trend.new) if rule.trend else "–",
             _prose(rule.reason),
-            _prose(rule.remedy),
+            _prose(words.remedy_of(rule, breaker)),
         ]
         for rule in rules[:RULES_SHOWN]
     ]

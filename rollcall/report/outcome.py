@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rollcall.cleaning import CleaningResult
     from rollcall.migration import MigrationResult
     from rollcall.plan import Plan
-    from rollcall.results import Assessment
+    from rollcall.results import Assessment, TrippedBreaker
     from rollcall.verification import Verification
 
 __all__ = ["RunOutcome"]
@@ -31,6 +31,7 @@ class RunOutcome:
         plan: the pending work as it was read; its single changes are never shown.
         migration, cleaning: what was done; none where the step did not run.
         verification: the judgement afterwards, and the proof.
+        tripped: why the breaker stopped this run; see `breaker` for one that stopped an earlier run.
     """
 
     run_id: str | None
@@ -43,6 +44,12 @@ class RunOutcome:
     migration: MigrationResult | None = None
     cleaning: CleaningResult | None = None
     verification: Verification | None = None
+    tripped: TrippedBreaker | None = None
+
+    @property
+    def breaker(self) -> TrippedBreaker | None:
+        """The tripped breaker that is not dealt with: of this run, or of an earlier one."""
+        return self.tripped or (self.latest.breaker if self.latest else None)
 
     @property
     def latest(self) -> Assessment | None:
@@ -81,6 +88,7 @@ class RunOutcome:
             "database": self.database,
             "started_at": self.started_at.isoformat(),
             "finished_at": self.finished_at.isoformat() if self.finished_at else None,
+            "breaker": self.breaker.to_json() if self.breaker else None,
             "verdict": latest.verdict.value if latest else None,
             "before": self.before.to_json() if self.before else None,
             "plan": _plan_json(self.plan) if self.plan else None,

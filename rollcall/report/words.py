@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from rollcall.report.outcome import RunOutcome
 from rollcall.report.text import in_words, moment, number, printable
-from rollcall.results import Assessment, Check, HistoryReading, RuleResult, Severity, Verdict
+from rollcall.results import Assessment, Check, HistoryReading, RuleResult, Severity, TrippedBreaker, Verdict
 from rollcall.verdict import HEADLINES
 
 if TYPE_CHECKING:
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from rollcall.verification import Proof
 
 __all__ = [
+    "BREAKER_TITLE",
     "CHECK_QUESTIONS",
     "Changed",
     "Skipped",
     "ages",
+    "breaker_sentences",
     "changes_of_rules",
     "check_title",
     "compared_with",
@@ -39,6 +41,7 @@ __all__ = [
     "next_steps",
     "noted",
     "proof_sentences",
+    "remedy_of",
     "remedy_title",
     "rule_page",
     "rule_title",
@@ -54,6 +57,7 @@ __all__ = [
     "what_was_done",
 ]
 
+BREAKER_TITLE = "The breaker tripped: do not clean before the feed is checked"
 CHECK_QUESTIONS: Mapping[Check, str] = {
     Check.SCHEMA_READY: "Is everything there that live status control needs in the schema?",
     Check.SESSIONS_CLEAN: "Do the open sessions tell the truth about who is there?",
@@ -125,12 +129,27 @@ def units_of(assessment: Assessment) -> dict[str, str]:
 # --- what was found ---------------------------------------------------------------------------
 
 
+def breaker_sentences(breaker: TrippedBreaker) -> list[str]:
+    """What stopped the run, as it was recorded, and until when every report begins with it."""
+    return [
+        f"Run `{breaker.run_id}` was stopped, {moment(breaker.tripped_at)}.",
+        breaker.evidence,
+        "Every report begins with this until a clean-up has ended without a failure.",
+    ]
+
+
 def verdict_sentence(outcome: RunOutcome) -> str:
     """What the verdict means, in a sentence or two."""
     if outcome.latest is None:
         return "Nothing was judged, so nobody can say how ready the database is."
     if outcome.changed and outcome.verification is None:
         return "This was judged before the run changed anything, and has not been verified since."
+    if outcome.breaker is not None:
+        return (
+            "The checks judge what the tables say. The breaker tripped because the feed that fills them"
+            " is in doubt. Until it is checked, none of the"
+            f" {count_of(outcome.latest.pending_changes, 'planned repairs')} is done by itself."
+        )
     return _meaning(outcome.latest)
 
 
@@ -176,6 +195,13 @@ def _worst_first(rules: Iterable[RuleResult]) -> list[RuleResult]:
 
 
 # --- since the last time ------------------------------------------------------------------------
+
+
+def remedy_of(rule: RuleResult, breaker: TrippedBreaker | None) -> str:
+    """The rule's remedy; what a clean-up mends waits while a breaker is not dealt with."""
+    if breaker is None or "`clean`" not in rule.remedy:
+        return rule.remedy
+    return f"Wait: the breaker tripped. Once the feed is checked: {rule.remedy}"
 
 
 def rule_page(rule: RuleResult) -> str | None:
@@ -437,6 +463,13 @@ def next_steps(outcome: RunOutcome) -> list[str]:
 
 def _after_trouble(outcome: RunOutcome) -> list[str]:
     steps = []
+    if outcome.breaker is not None:
+        steps += [
+            "Check that the clients' heartbeats and activity reach the database.",
+            "Find out whether the agents are there whose sessions would be closed.",
+            "Once the feed works, let the next unattended run go on. Only if the agents are gone indeed, a"
+            " person executes the plan.",
+        ]
     proof = outcome.verification.proof if outcome.verification else None
     if proof is not None and not proof.holds:
         steps.append(
@@ -459,13 +492,15 @@ def _after_trouble(outcome: RunOutcome) -> list[str]:
 def _towards_ready(outcome: RunOutcome) -> list[str]:
     latest = outcome.latest
     if latest is None:
-        return ["Judge the database: `rollcall assess`."]
+        return [] if outcome.breaker else ["Judge the database: `rollcall assess`."]
     if outcome.changed and outcome.verification is None:
         return ["Judge the database again: `rollcall verify`."]
     if latest.verdict is Verdict.NOT_READY:
         blocking = [rule for rule in deciding(latest) if rule.severity is Severity.BLOCKING]
         steps = [f"{rule_title(rule.name)}: {rule.remedy}" for rule in blocking]
         return steps or ["Find out what is wrong with `rollcall assess`."]
+    if outcome.breaker is not None:
+        return []
     if latest.verdict is Verdict.NEEDS_DATABASE_MIGRATION:
         return ["Read the plan with `rollcall plan`, then let `rollcall run` migrate and clean."]
     if latest.verdict is Verdict.NEEDS_SESSION_CLEANUP:
