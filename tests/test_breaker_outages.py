@@ -106,6 +106,19 @@ def test_old_sessions_of_agents_who_logged_in_again_are_no_outage(floor: Floor) 
     assert unattended(floor) == 40
 
 
+@pytest.mark.parametrize("moment", ["-infinity", "0044-03-15 BC", "4713-01-01 BC", "294276-12-31 23:59:59"])
+def test_an_extreme_time_hides_no_outage(floor: Floor, moment: str) -> None:
+    fill(floor, outage(30), alive(10), ghosts(2))
+    floor.rows(
+        "update agent_sessions set login_at = %s::timestamp where last_activity <"
+        " timezone('utc', now()) - interval '3 hours'"
+        " or ctid = (select max(ctid) from agent_sessions where last_activity >"
+        " timezone('utc', now()) - interval '1 hour')",
+        moment,
+    )
+    assert is_stopped(floor)
+
+
 @settings(
     max_examples=8,
     deadline=None,

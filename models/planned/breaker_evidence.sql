@@ -30,25 +30,40 @@ closed_shortly as (
         and c.before_image ->> {{ literal(var('sessions_status_column')) }} in ({{ literals(working_statuses()) }})
 ),
 
--- A silent session stands at its last sign of life, another one at its login. A session whose agent shows life on
--- another one is neither: to close it harms nothing.
+bounds as (
+    select
+        judged_at,
+        judged_at - {{ var('breaker_look_back_hours') }} * interval '1 hour' as earliest
+    from {{ ref('clock') }}
+),
+
+-- A silent session stands at its last sign of life, another one at its login, and none at a moment outside the bounds,
+-- whatever the tables say. A session whose agent shows life on another one is neither: to close it harms nothing.
 signs as (
     select
-        case when abandoned_session then last_seen_at else coalesce(login_at, '-infinity') end as moment,
-        abandoned_session as is_silent,
-        abandoned_session as is_closing
-    from findings
-    where is_working
-        and (not abandoned_session or (isfinite(last_seen_at) and not coalesce(agent_shows_life, false)))
+        case
+            when f.abandoned_session then f.last_seen_at
+            else greatest(least(coalesce(f.login_at, b.earliest), b.judged_at), b.earliest)
+        end as moment,
+        f.abandoned_session as is_silent,
+        f.abandoned_session as is_closing
+    from findings as f
+    cross join bounds as b
+    where f.is_working
+        and (
+            not f.abandoned_session
+            or (f.last_seen_at between b.earliest and b.judged_at and not coalesce(f.agent_shows_life, false))
+        )
 
     union all
 
     select
-        last_seen_at as moment,
+        c.last_seen_at as moment,
         true as is_silent,
         false as is_closing
-    from closed_shortly
-    where isfinite(last_seen_at)
+    from closed_shortly as c
+    cross join bounds as b
+    where c.last_seen_at between b.earliest and b.judged_at
 ),
 
 counted as (
@@ -133,10 +148,8 @@ implausible as (
         e.cluster_from - lag(e.cluster_from) over (order by e.cluster_from, kind.is_slow)
         <= {{ var('breaker_cluster_minutes') }} * interval '1 minute' as goes_on
     from episodes as e
-    cross join {{ ref('clock') }} as c
     cross join (values (true), (false)) as kind (is_slow)
-    where e.cluster_from >= c.judged_at - {{ var('breaker_look_back_hours') }} * interval '1 hour'
-        and case when kind.is_slow then e.closing_slowly else e.closing_in_clusters end > 0
+    where case when kind.is_slow then e.closing_slowly else e.closing_in_clusters end > 0
         and case when kind.is_slow then e.silent_slowly else e.silent_in_clusters end
         > greatest({{ var('breaker_min_sessions') }}, {{ var('breaker_max_share') }} * e.open_then)
 ),
@@ -158,7 +171,7 @@ suspicions as (
         g.open_then,
         least(c.judged_at - g.cluster_to, {{ var('abandoned_after_hours') }} * interval '1 hour') as compared
     from grouped as g
-    cross join {{ ref('clock') }} as c
+    cross join bounds as c
     order by g.episode asc, g.sessions_in_cluster desc, g.cluster_from asc
 ),
 
