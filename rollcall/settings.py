@@ -169,7 +169,7 @@ def _values_out_of_range(variables: Mapping[str, Any]) -> Iterator[str]:
             f"var closed_logout_at must be last_seen or now, not {variables['closed_logout_at']!r}",
             "correct it",
         )
-    for name in ("heartbeat_feed_min_share", "breaker_max_share"):
+    for name in ("heartbeat_feed_min_share", "breaker_max_share", "breaker_cluster_share"):
         if variables[name] > 1:
             yield _problem(f"var {name} is a share, at most 1", "correct it")
     for name in ("batch_connections", "index_build_processes"):

@@ -33,7 +33,7 @@ closed_shortly as (
 bounds as (
     select
         judged_at,
-        judged_at - {{ var('breaker_look_back_hours') }} * interval '1 hour' as earliest
+        abandoned_before - {{ var('breaker_look_back_hours') }} * interval '1 hour' as earliest
     from {{ ref('clock') }}
 ),
 
