@@ -619,7 +619,7 @@ def _user(plan: str | None = None) -> str:
 def _unexpected(error: Exception) -> tuple[int, str]:
     """Usage errors of the arguments, errors of the server, and faults of our own: one line each."""
     if isinstance(error, typer.exceptions.TyperException):
-        return USAGE, f"{error} (`rollcall --help` lists what there is)"
+        return USAGE, f"{error.format_message()} (`rollcall --help` lists what there is)"
     if os.environ.get("ROLLCALL_DEBUG"):
         raise error
 

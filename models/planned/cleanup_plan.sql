@@ -76,7 +76,7 @@ select
     judged_at,
     jsonb_build_object(
         'status', status,
-        'current_call_id', current_call_id,
+        'current_call_id', current_call_id::text,
         'logout_at', null
     ) as before,
     jsonb_build_object(
