@@ -49,7 +49,7 @@ def test_statuses_and_names_may_be_citext(database: str, tmp_path: Path, schema:
 
 
 def test_a_key_that_only_an_extension_compares_is_refused(database: str, tmp_path: Path) -> None:
-    """Compared as text, `Ann` and `ann` would be two agents, and the calls of one of them nobody's."""
+    """Compared as text, `Ann` and `ann` would be two agents, and one of them would have no calls."""
     centre = call_centre(database, tmp_path)
     centre.rows("create extension citext")
     centre.rows("alter table call_sessions drop constraint if exists call_sessions_agent_id_fkey")

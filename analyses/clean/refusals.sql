@@ -119,7 +119,7 @@ select
     end as reason,
     case
         when o.statement is not null then o.statement
-        when o.finding = 'session_update_rule' then 'have it dropped by whoever made it'
+        when o.finding = 'session_update_rule' then 'have it dropped by its owner'
         when o.finding = 'child_table' then 'make it a partition, or end the inheritance'
         else 'set the var to the key of the table, or create a unique index on it'
     end as hint

@@ -170,7 +170,7 @@ select
     agent_has_live_call,
     case when call_is_live then current_call_id else agents_live_call_id end as live_call_id,
     call_is_live or agents_live_call_id is not null as has_live_call,
-    -- each uses a slot of the agent, whoever it belongs to
+    -- each uses a slot of the agent, also one that belongs to another agent
     agents_live_calls + case
         when recency = 1 and others_live_calls is not null
             then (select count(distinct others.call_id) from (select unnest(others_live_calls) as call_id) as others)
