@@ -33,6 +33,8 @@ SIGNALLED = 128  # plus the signal's number, as a shell reports it
 PARTLY_DONE = 5
 BLOCKED = 12
 
+_json_owed: set[str] = set()  # one item from the moment `--json` is read until the document is printed
+
 app = typer.Typer(
     name="rollcall",
     help="Make a call centre's database ready for live agent-status control, and prove it.",
@@ -83,7 +85,10 @@ FailOnOption = Annotated[
 def main() -> None:
     """Run the command line; a user's mistake ends in one line and its exit code."""
     with private_files(), tolerant_streams() as out:
+        _json_owed.clear()
         exit_code, message = _run()
+        if message and _json_owed:
+            _print_json({"error": message, "exit_code": exit_code})
         out.flush()
         if message:
             print(f"rollcall: {message}", file=sys.stderr)
@@ -159,20 +164,22 @@ def assess(
     """Judge the database: verdict, rules, failing sessions. Read-only."""
     from rollcall import console
     from rollcall.assessment import assess as judge
+    from rollcall.report.failure import reports_of_failure
 
-    workspace = _workspace(variables, as_json)
-    assessment = judge(
-        workspace,
-        history=history,
-        full_history=full_history,
-        details=report is not None,
-        samples=samples,
-    )
-    if as_json:
-        _print_json(assessment.to_json())
-    else:
-        console.show_assessment(assessment)
-    _write_reports(workspace, "assess", assessment, junit, markdown, report)
+    with reports_of_failure("assess", junit, markdown, describe=_failure):
+        workspace = _workspace(variables, as_json)
+        assessment = judge(
+            workspace,
+            history=history,
+            full_history=full_history,
+            details=report is not None,
+            samples=samples,
+        )
+        if as_json:
+            _print_json(assessment.to_json())
+        else:
+            console.show_assessment(assessment)
+        _write_reports(workspace, "assess", assessment, junit, markdown, report, fail_on)
     _exit_with_verdict(assessment, fail_on)
 
 
@@ -303,19 +310,29 @@ def verify(
 ) -> None:
     """Judge again, and prove what a run changed and what it did not. Read-only."""
     from rollcall import console
+    from rollcall.report.failure import reports_of_failure
     from rollcall.verification import verify as prove
 
-    workspace = _workspace(variables, as_json)
-    verification = prove(
-        workspace, run_id, history=history, full_history=full_history, details=report is not None
-    )
-    if as_json:
-        _print_json(verification.to_json())
-    else:
-        console.show_verification(verification)
-    _write_reports(
-        workspace, "verify", verification.assessment, junit, markdown, report, verification, run_id
-    )
+    with reports_of_failure("verify", junit, markdown, describe=_failure):
+        workspace = _workspace(variables, as_json)
+        verification = prove(
+            workspace, run_id, history=history, full_history=full_history, details=report is not None
+        )
+        if as_json:
+            _print_json(verification.to_json())
+        else:
+            console.show_verification(verification)
+        _write_reports(
+            workspace,
+            "verify",
+            verification.assessment,
+            junit,
+            markdown,
+            report,
+            fail_on,
+            verification,
+            run_id,
+        )
     if run_id is not None and not verification.holds:
         raise typer.Exit(1)
     _exit_with_verdict(verification.assessment, fail_on)
@@ -537,6 +554,7 @@ def _workspace(variables: str | None, as_json: bool) -> Workspace:
 
 def _quieten(as_json: bool) -> None:
     if as_json:
+        _json_owed.add("document")
         from rollcall import console
 
         console.use_stderr()
@@ -549,6 +567,7 @@ def _write_reports(
     junit: Path | None,
     markdown: Path | None,
     report: Path | None,
+    fail_on: FailOn,
     verification: Verification | None = None,
     run_id: str | None = None,
 ) -> None:
@@ -563,11 +582,12 @@ def _write_reports(
         finished_at=datetime.now(UTC),
         before=None if verification else assessment,
         verification=verification,
+        fail_on=fail_on,
     )
     if junit is not None:
         from rollcall.report.junit import junit_xml
 
-        _write(junit, junit_xml(assessment))
+        _write(junit, junit_xml(assessment, fail_on, broken_proof=outcome.broken_proof))
     if markdown is not None:
         from rollcall.report.markdown import markdown_summary
 
@@ -591,6 +611,7 @@ def _exit_with_verdict(assessment: Assessment, fail_on: FailOn = FailOn.CRITICAL
 
 
 def _print_json(document: Any) -> None:
+    _json_owed.clear()
     json.dump(document, sys.stdout, ensure_ascii=False, indent=2, default=_json_value)
     sys.stdout.write("\n")
 
@@ -614,6 +635,17 @@ def _user(plan: str | None = None) -> str:
     import getpass
 
     return getpass.getuser() + (f" (plan {plan})" if plan else "")
+
+
+def _failure(error: BaseException) -> str | None:
+    """One line about what ended a judgement; none where it was made."""
+    if isinstance(error, typer.Exit):
+        return None
+    if isinstance(error, RollcallError):
+        return str(error)
+    if isinstance(error, Exception) and not isinstance(error, typer.Abort):
+        return _unexpected(error)[1]
+    return "interrupted before the database was judged"
 
 
 def _unexpected(error: Exception) -> tuple[int, str]:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from rollcall.results import Check, RuleResult, Severity, Verdict
 
-__all__ = ["EXIT_CODES", "HEADLINES", "FailOn", "checks_of", "exit_code_of", "verdict_of"]
+__all__ = ["EXIT_CODES", "HEADLINES", "FailOn", "checks_of", "exit_code_of", "fails", "verdict_of"]
 
 PASS = "PASS"
 FAIL = "FAIL"
@@ -39,6 +39,7 @@ HEADLINES: Mapping[Verdict, tuple[str, str]] = {
 }
 
 _CLEANABLE = (Check.SESSIONS_CLEAN, Check.CALL_REFS_CLEAN)
+_FOR_A_PERSON = (Check.AGENTS_AVAILABLE, Check.DATA_TRUSTWORTHY)
 _DECISIVE = (Severity.BLOCKING, Severity.CRITICAL)
 
 
@@ -53,13 +54,22 @@ def checks_of(rules: Iterable[RuleResult]) -> dict[Check, str]:
 
 def verdict_of(checks: Mapping[Check, str]) -> Verdict:
     """The verdict: what a person must do wins over what migrate does, and that over what clean does."""
-    if FAIL in (checks[Check.AGENTS_AVAILABLE], checks[Check.DATA_TRUSTWORTHY]):
+    if FAIL in (checks[check] for check in _FOR_A_PERSON):
         return Verdict.NOT_READY
     if checks[Check.SCHEMA_READY] == FAIL:
         return Verdict.NEEDS_DATABASE_MIGRATION
     if NEEDS_CLEANUP in (checks[check] for check in _CLEANABLE):
         return Verdict.NEEDS_SESSION_CLEANUP
     return Verdict.READY
+
+
+def fails(rule: RuleResult, fail_on: FailOn = FailOn.CRITICAL) -> bool:
+    """Whether a violated rule makes the exit code differ from 0, or would without the other rules."""
+    if rule.passed:
+        return False
+    if fail_on is FailOn.BLOCKING:
+        return rule.severity in _DECISIVE and rule.check in _FOR_A_PERSON
+    return rule.severity in _DECISIVE or (fail_on is FailOn.WARN and rule.severity is Severity.WARNING)
 
 
 def exit_code_of(verdict: Verdict, rules: Iterable[RuleResult], fail_on: FailOn = FailOn.CRITICAL) -> int:

@@ -93,7 +93,7 @@ def _write_all(folder: Path, outcome: RunOutcome) -> None:
         name = outcome.run_id or outcome.command
         build_data_docs(folder / DATA_DOCS.parent, latest.judgements, name, latest.judged_at, "../index.html")
     if latest is not None:
-        _write(folder / "junit.xml", junit_xml(latest))
+        _write(folder / "junit.xml", junit_xml(latest, outcome.fail_on, broken_proof=outcome.broken_proof))
     _write(folder / "summary.md", markdown_summary(outcome))
     _write(folder / RESULT, json.dumps(outcome.to_json(), indent=2) + "\n")
     write_report(folder, outcome)

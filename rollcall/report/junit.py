@@ -1,9 +1,10 @@
 """The rules as JUnit XML, so that a CI system shows them like tests.
 
-A rule that fails a check is a failure. A violated warning is *skipped* with its message: that is
-what Jenkins, GitLab and GitHub's reporters show without failing the job, while the output of a
-test that passed is rarely seen; so is a rule whose every violation is waived. A violated info
-passes, with what was found in its output.
+The file agrees with the exit code: it has a failure or an error exactly where that is not 0. A rule that
+the option ``--fail-on`` lets decide is a failure. A violated rule that decides nothing is *skipped* with its
+message: that is what Jenkins, GitLab and GitHub's reporters show without failing the job, while the output
+of a test that passed is rarely seen; so is a rule whose every violation is waived. A violated info passes,
+with what was found in its output. What could not be evaluated is one test case with an error.
 """
 
 from __future__ import annotations
@@ -15,49 +16,88 @@ from xml.etree import ElementTree
 from rollcall.report import words
 from rollcall.report.text import printable
 from rollcall.results import Assessment, RuleResult, Severity
+from rollcall.verdict import FailOn, fails
 
-__all__ = ["junit_xml"]
+__all__ = ["junit_of_failure", "junit_xml"]
 
 KEYS_SHOWN = 20
 LONGEST_KEY = 200
 
-_FAILING = (Severity.BLOCKING, Severity.CRITICAL)
 
+def junit_xml(
+    assessment: Assessment, fail_on: FailOn = FailOn.CRITICAL, *, broken_proof: str | None = None
+) -> str:
+    """A ``<testsuites>`` document: a suite per expectation suite, a test case per rule.
 
-def junit_xml(assessment: Assessment) -> str:
-    """A ``<testsuites>`` document: a suite per expectation suite, a test case per rule."""
+    Args:
+        fail_on: the severity from which on a violated rule is a failure.
+        broken_proof: why the proof of a run does not hold; none where it does, or none was asked for.
+    """
     suites: dict[str, list[RuleResult]] = {}
     for rule in assessment.rules:
         suites.setdefault(rule.suite, []).append(rule)
-    root = ElementTree.Element("testsuites", {"name": "rollcall", **_totals(assessment.rules)})
+    root = ElementTree.Element("testsuites", {"name": "rollcall", **_totals(assessment.rules, fail_on)})
     for name, rules in suites.items():
-        root.append(_suite(name, rules, assessment))
+        root.append(_suite(name, rules, assessment, fail_on))
+    if broken_proof is not None:
+        _count(root, "tests", "failures")
+        root.append(_single("proof", "the_proof_holds", "failure", broken_proof))
+    return _document(root)
+
+
+def junit_of_failure(message: str) -> str:
+    """The document of a judgement that could not be made: one test case with an error."""
+    root = ElementTree.Element(
+        "testsuites", {"name": "rollcall", "tests": "1", "failures": "0", "errors": "1", "time": "0"}
+    )
+    root.append(_single("evaluation", "the_database_was_judged", "error", message))
+    return _document(root)
+
+
+def _document(root: ElementTree.Element) -> str:
     ElementTree.indent(root)
     body = ElementTree.tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
 
 
-def _totals(rules: Sequence[RuleResult]) -> dict[str, str]:
+def _count(element: ElementTree.Element, *attributes: str) -> None:
+    for name in attributes:
+        element.set(name, str(int(element.get(name, "0")) + 1))
+
+
+def _single(suite: str, name: str, outcome: str, message: str) -> ElementTree.Element:
+    """A suite with one test case, which failed or could not be run."""
+    counts = {"tests": "1", "failures": "0", "errors": "0", "skipped": "0", "time": "0"}
+    counts[f"{outcome}s"] = "1"
+    element = ElementTree.Element("testsuite", {"name": f"rollcall.{suite}", **counts})
+    case = ElementTree.SubElement(element, "testcase", classname=f"rollcall.{suite}", name=name, time="0")
+    ElementTree.SubElement(case, outcome, message=printable(message), type=suite)
+    return element
+
+
+def _totals(rules: Sequence[RuleResult], fail_on: FailOn) -> dict[str, str]:
     return {
         "tests": str(len(rules)),
-        "failures": str(sum(_is_failure(rule) for rule in rules)),
+        "failures": str(sum(fails(rule, fail_on) for rule in rules)),
         "errors": "0",
         "time": "0",
     }
 
 
-def _suite(name: str, rules: Sequence[RuleResult], assessment: Assessment) -> ElementTree.Element:
+def _suite(
+    name: str, rules: Sequence[RuleResult], assessment: Assessment, fail_on: FailOn
+) -> ElementTree.Element:
     attributes = {
         "name": printable(f"rollcall.{name}"),
-        **_totals(rules),
-        "skipped": str(sum(_is_shown_as_skipped(rule) for rule in rules)),
+        **_totals(rules, fail_on),
+        "skipped": str(sum(_is_shown_as_skipped(rule, fail_on) for rule in rules)),
         "timestamp": assessment.judged_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
     }
     suite = ElementTree.Element("testsuite", attributes)
     suite.append(_properties(assessment))
     units = words.units_of(assessment)
     for rule in rules:
-        suite.append(_case(rule, units[rule.name]))
+        suite.append(_case(rule, units[rule.name], fail_on))
     return suite
 
 
@@ -76,7 +116,7 @@ def _properties(assessment: Assessment) -> ElementTree.Element:
     return properties
 
 
-def _case(rule: RuleResult, unit: str) -> ElementTree.Element:
+def _case(rule: RuleResult, unit: str, fail_on: FailOn) -> ElementTree.Element:
     case = ElementTree.Element(
         "testcase",
         classname=printable(f"rollcall.{rule.suite}.{rule.check.value}"),
@@ -88,11 +128,11 @@ def _case(rule: RuleResult, unit: str) -> ElementTree.Element:
     count = words.count_of(rule.violations, unit)
     waived = f", {rule.waived} of them waived" if rule.waived else ""
     message = printable(f"{count}{waived}: {rule.reason}")
-    if _is_failure(rule):
+    if fails(rule, fail_on):
         failure = ElementTree.SubElement(case, "failure", message=message, type=rule.severity.value)
         failure.text = _details(rule)
         return case
-    if _is_shown_as_skipped(rule):
+    if _is_shown_as_skipped(rule, fail_on):
         kind = "waived" if rule.passed else rule.severity.value
         ElementTree.SubElement(case, "skipped", message=f"{kind}: {message}")
     ElementTree.SubElement(case, "system-out").text = f"{message}\n{_details(rule)}"
@@ -114,10 +154,8 @@ def _details(rule: RuleResult) -> str:
     return "\n".join(lines)
 
 
-def _is_failure(rule: RuleResult) -> bool:
-    return not rule.passed and rule.severity in _FAILING
-
-
-def _is_shown_as_skipped(rule: RuleResult) -> bool:
-    """Violated and deciding nothing: a warning, or whatever is waived."""
-    return bool(rule.passed and rule.waived) or (not rule.passed and rule.severity is Severity.WARNING)
+def _is_shown_as_skipped(rule: RuleResult, fail_on: FailOn) -> bool:
+    """Violated and deciding nothing, but for an info; or with every violation waived."""
+    if rule.passed:
+        return bool(rule.waived)
+    return rule.severity is not Severity.INFO and not fails(rule, fail_on)

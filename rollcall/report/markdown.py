@@ -11,7 +11,7 @@ from rollcall.report.text import in_words, moment, number, printable, with_code
 from rollcall.results import Assessment, RuleResult, TrippedBreaker
 from rollcall.waiver import WaiverState
 
-__all__ = ["markdown_summary"]
+__all__ = ["markdown_of_failure", "markdown_summary"]
 
 RULES_SHOWN = 100
 
@@ -52,6 +52,11 @@ def _breaker(outcome: RunOutcome) -> list[str]:
     if outcome.breaker is None:
         return []
     return [f"## 🛑 {words.BREAKER_TITLE}", *map(_prose, words.breaker_sentences(outcome.breaker))]
+
+
+def markdown_of_failure(command: str, message: str) -> str:
+    """The summary of a judgement that could not be made."""
+    return f"## Rollcall: not judged\n\n{_code(f'rollcall {command}')} could not judge: {_escape(message)}\n"
 
 
 def _verdict_line(outcome: RunOutcome) -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from rollcall.verdict import FailOn
+
 if TYPE_CHECKING:
     from rollcall.cleaning import CleaningResult
     from rollcall.migration import MigrationResult
@@ -32,6 +34,7 @@ class RunOutcome:
         migration, cleaning: what was done; none where the step did not run.
         verification: the judgement afterwards, and the proof.
         tripped: why the breaker stopped this run; see `breaker` for one that stopped an earlier run.
+        fail_on: the severity from which on a violated rule counts in the exit code.
     """
 
     run_id: str | None
@@ -45,11 +48,19 @@ class RunOutcome:
     cleaning: CleaningResult | None = None
     verification: Verification | None = None
     tripped: TrippedBreaker | None = None
+    fail_on: FailOn = FailOn.CRITICAL
 
     @property
     def breaker(self) -> TrippedBreaker | None:
         """The tripped breaker that is not dealt with: of this run, or of an earlier one."""
         return self.tripped or (self.latest.breaker if self.latest else None)
+
+    @property
+    def broken_proof(self) -> str | None:
+        """Why the proof of the run does not hold; none where it does, or where nothing was to be proven."""
+        if self.verification is None or self.run_id is None or self.verification.holds:
+            return None
+        return f"the proof of run {self.run_id} does not hold"
 
     @property
     def latest(self) -> Assessment | None:
