@@ -90,10 +90,19 @@ def add_reversed_call(
     return str(key)
 
 
+def add_extreme_times(centre: CallCentre) -> None:
+    """A closed session and a call, ended days ago, whose beginning cannot be calculated with."""
+    session = add_session(centre, timedelta(days=3))
+    centre.rows("update agent_sessions set login_at = '-infinity' where id = %s", session)
+    call = add_reversed_call(centre, timedelta(days=3))
+    centre.rows("update call_sessions set started_at = '-infinity' where id = %s", call)
+
+
 # --- what is counted --------------------------------------------------------------------------
 
 
 def test_the_first_reading_is_a_full_one_and_the_next_one_counts_the_same(centre: CallCentre) -> None:
+    add_extreme_times(centre)
     first = read(centre)
     assert reading(first).why_full == "no reading is recorded yet"
     assert min(counts(first).values()) > 0
