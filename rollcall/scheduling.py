@@ -21,7 +21,6 @@ from rollcall.prefect_server import (
     HOST,
     Api,
     LocalServer,
-    answers_without_authentication,
     api_of_serving,
     auth_file,
     prefect_directory,
@@ -52,8 +51,9 @@ def prepare_prefect(state_directory: Path) -> None:
         state_directory: Prefect's own database and profiles go below it.
 
     Raises:
-        ConfigurationError: nothing can be written there.
+        ConfigurationError: nothing can be written there, or PREFECT_API_URL is no address.
     """
+    _require_address(os.environ.get("PREFECT_API_URL"))
     directory = prefect_directory(state_directory)
     try:
         make_private_directory(directory)
@@ -158,15 +158,61 @@ def _users_api() -> str | None:
     Raises:
         ConfigurationError: it does not answer.
     """
-    from prefect.settings import PREFECT_API_KEY, PREFECT_API_URL
+    from prefect.settings import PREFECT_API_URL
 
     url: str | None = PREFECT_API_URL.value()
-    if url and not PREFECT_API_KEY.value() and answers_without_authentication(url) is None:
-        raise ConfigurationError(
-            f"the Prefect server that PREFECT_API_URL names does not answer: {_without_user(url)}",
-            "start it or correct the variable; without it `rollcall` uses a server of its own",
-        )
+    if url:
+        _try_users_api(url)
     return url
+
+
+def _require_address(url: str | None) -> None:
+    """Refuse what is no address before Prefect reads it; the value may hold a password and is not shown."""
+    if not url:
+        return
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigurationError(
+            "PREFECT_API_URL is no address of a server",
+            "set it to one like http://127.0.0.1:4200/api; without it `rollcall` uses a server of its own",
+        )
+
+
+def _try_users_api(url: str) -> None:
+    """Send a request that changes nothing, with the user's credentials, certificates and proxies.
+
+    Raises:
+        ConfigurationError: the server does not answer, or refuses.
+    """
+    import httpx
+    from prefect import get_client
+
+    named = "the Prefect server that PREFECT_API_URL names"
+    try:
+        with get_client(sync_client=True) as client:
+            client.read_flows(limit=1)
+    except httpx.HTTPStatusError as error:
+        status = error.response.status_code
+        remedy = "correct the variable; the address of a Prefect API usually ends in /api"
+        if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            remedy = "set PREFECT_API_AUTH_STRING, or PREFECT_API_KEY for Prefect Cloud"
+        raise ConfigurationError(
+            f"{named} refuses the request with status {status}: {_without_user(url)}", remedy
+        ) from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise ConfigurationError(
+            f"{named} does not answer ({type(error).__name__}): {_without_user(url)}",
+            "start it or correct the variable; without it `rollcall` uses a server of its own",
+        ) from None
+    except (ValueError, RuntimeError):  # what answers is no Prefect server, or one of another version
+        raise ConfigurationError(
+            f"{named} does not answer as Prefect's API of this version: {_without_user(url)}",
+            "correct the variable; the address of a Prefect API usually ends in /api",
+        ) from None
 
 
 def _without_user(url: str) -> str:

@@ -19,6 +19,7 @@ import pytest
 from rollcall import postgres_server
 from rollcall.errors import ConfigurationError, ServerError
 from rollcall.postgres_server import PostgresServer
+from rollcall.process import private_files
 from tests.conftest import NOT_DURABLE, SYSTEM_PG_BIN, temporary_folder
 
 LONGEST_SECONDS = 120
@@ -292,6 +293,21 @@ def test_root_works_below_a_folder_that_only_root_may_pass(
     assert str(server.data_directory) in caplog.text
     assert closed.stat().st_mode & 0o777 == 0o700
     assert new_server(closed).is_running
+    running = Path(os.readlink(f"/proc/{pid_of(server)}/exe"))
+    assert running.is_relative_to(folder / "state")
+
+
+@as_root
+def test_the_account_of_root_may_pass_to_programs_that_a_command_copied(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Data where the account can go, programs below /root: the umask of commands closes what they make."""
+    monkeypatch.setattr(postgres_server, "ROOT_STATE", folder / "state")
+    monkeypatch.setattr(postgres_server._Account, "can_reach", _only_below(folder))
+    server = new_server(folder)
+    with private_files():
+        server.start()
+    assert ask(server, "select 1") == "1"
     running = Path(os.readlink(f"/proc/{pid_of(server)}/exe"))
     assert running.is_relative_to(folder / "state")
 

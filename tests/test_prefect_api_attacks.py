@@ -186,6 +186,48 @@ def test_a_prefect_server_that_is_down_is_named(scheduled: CallCentre, tmp_path:
         assert PASSWORD not in out + err
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"http://someone:{PASSWORD}@127.0.0.1:port/api",
+        f"http://{PASSWORD}@[::1/api",
+        f"someone:{PASSWORD}@127.0.0.1/api",
+    ],
+)
+def test_an_address_that_is_none_is_named(scheduled: CallCentre, tmp_path: Path, address: str) -> None:
+    said = refusal(["run", "--yes"], environment(tmp_path, scheduled.url, PREFECT_API_URL=address))
+    assert said.startswith("rollcall: PREFECT_API_URL is no address of a server")
+
+
+def test_a_server_that_refuses_is_named(api: Api, scheduled: CallCentre, tmp_path: Path) -> None:
+    """With a wrong credential, and where something else than Prefect's API answers."""
+    for address, remedy in ((api.url, "PREFECT_API_AUTH_STRING"), (f"{api.url}/none", "/api")):
+        variables = environment(
+            tmp_path, scheduled.url, PREFECT_API_URL=address, PREFECT_API_AUTH_STRING=f"x:{PASSWORD}"
+        )
+        said = refusal(["run", "--yes"], variables)
+        assert said.startswith("rollcall: the Prefect server that PREFECT_API_URL names")
+        assert address in said
+        assert remedy in said
+
+
+def refusal(arguments: list[str], variables: dict[str, str]) -> str:
+    """The one line with which a command ends that cannot begin."""
+    done = subprocess.run(
+        [sys.executable, "-m", "rollcall", *arguments],
+        env=variables,
+        cwd=PROJECT_DIRECTORY,
+        text=True,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert PASSWORD not in done.stdout + done.stderr
+    return done.stderr
+
+
 def test_the_authentication_string_is_readable_by_its_owner_alone(
     api: Api, state: Path, serving: subprocess.Popen[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shlex
 import signal
@@ -13,9 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from rollcall import flags
+from rollcall.process import Terminated, TolerantStream, ending_on_signals
 from rollcall.settings import PROJECT_DIRECTORY
 from tests.floor import Floor, floor
 from tests.waiting import until
@@ -74,6 +77,17 @@ def test_output_that_cannot_be_written_ends_no_work(
     assert "Traceback" not in done.stderr
     if loss is not None:
         assert f"{HINT}{loss}" in done.stderr
+
+
+def test_a_character_that_the_output_cannot_hold_is_escaped() -> None:
+    """The rest of the output must not be lost for it."""
+    written = io.BytesIO()
+    stream = TolerantStream(io.TextIOWrapper(written, encoding="ascii"))
+    stream.write("before é")
+    stream.write(" after")
+    stream.flush()
+    assert stream.lost is None
+    assert written.getvalue() == b"before \\xe9 after"
 
 
 @pytest.mark.parametrize(
@@ -163,6 +177,59 @@ def test_a_signal_ends_a_run_that_is_recorded(floor: Floor, name: str, exit_code
     assert floor.changes() == []
     assert failure.startswith(("KeyboardInterrupt", "Terminated"))
     assert floor.rows("select 1 from agent_sessions where logout_at is not null") == []
+
+
+def test_a_repeated_signal_does_not_interrupt_the_recording() -> None:
+    """systemd and shells send SIGHUP right after the first signal."""
+    recorded = []
+    with ending_on_signals() as received:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except Terminated:
+            with contextlib.suppress(Terminated):  # else a failure would end all tests, as Ctrl-C does
+                signal.raise_signal(signal.SIGHUP)
+                signal.raise_signal(signal.SIGTERM)
+                recorded.append("the run")
+    assert recorded == ["the run"]
+    assert received[0] == signal.SIGTERM
+
+
+@pytest.mark.parametrize(("name", "exit_code"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_ends_a_run_of_the_whole_line(floor: Floor, name: str, exit_code: int) -> None:
+    """Also where Prefect has handlers of its own, and while the server executes a statement."""
+    floor.session()
+    with psycopg.connect(floor.url) as blocker:
+        blocker.execute("lock table agent_sessions in row exclusive mode")
+        floor.rows("select 1")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "rollcall", "run", "--yes"],
+            env=environment(floor),
+            cwd=PROJECT_DIRECTORY,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        try:
+            waiting = (
+                "select 1 from pg_stat_activity where datname = current_database() and query ilike"
+                " 'create%index concurrently%' and wait_event_type = 'Lock'"
+            )
+            until(lambda: process.poll() is not None or bool(floor.rows(waiting)), 180)
+            assert process.poll() is None, process.communicate()
+            process.send_signal(getattr(signal, name))
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+            process.communicate()
+        assert process.returncode == exit_code, out + err
+        assert floor.rows(waiting) == []
+    assert "interrupted; what was done is recorded" in err
+    assert "Traceback" not in err
+    assert "semaphore" not in err
+    runs = floor.rows("select finished_at is not null, failure is not null from rollcall_ops.runs")
+    assert runs
+    assert set(runs) == {(True, True)}
 
 
 def test_nohup_is_heeded(floor: Floor) -> None:
