@@ -61,6 +61,7 @@
                 join pg_catalog.pg_namespace as s on s.oid = c.relnamespace
                 join pg_catalog.pg_attribute as a on a.attrelid = c.oid
                 join pg_catalog.pg_type as t on t.oid = a.atttypid
+                join {{ base_type('a.atttypid', 'a.atttypmod') }} as base on true
                 where s.nspname = {{ literal(var('app_schema')) }}
                     and c.relname in (
                         {{ literals([var('agents_table'), var('sessions_table'), var('calls_table')]) }}
@@ -70,7 +71,7 @@
                         var('sessions_device_connected_column'),
                         var('sessions_max_concurrent_calls_column'),
                     ]) }})
-                    and d.refobjid in (t.oid, t.typarray, t.typbasetype, t.typelem, c.reltype)
+                    and d.refobjid in (t.oid, t.typarray, base.type_id, t.typelem, c.reltype)
             )
         )
         and not exists (

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from dataclasses import replace
 from typing import Any, TextIO
 
+from rollcall.database import Database
 from rollcall.errors import RollcallError
 from rollcall.settings import Settings
 from rollcall.simulator.agents import Agent
@@ -93,7 +94,9 @@ class Simulation:
 
     def prepare(self, confirmed: str | None = None) -> None:
         """Make what is asked for, and refuse what is not for tests."""
-        names, database = self.settings.variables, self._workspace.database
+        names = self.settings.variables
+        # not the workspace's: it is compiled first, and the tables may be missing yet
+        database = Database.reach(self.settings.conninfo, names["app_time_zone"])
         if self.options.create:
             create_tables(database, names)
         self._columns = read_columns(database, names)
