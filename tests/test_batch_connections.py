@@ -201,7 +201,9 @@ def test_who_of_us_waits_for_another_of_us_makes_no_batch_smaller(floor: Floor) 
         floor.session()
     floor.rows("create table counted (sessions int)")
     floor.rows("insert into counted values (0)")
-    make_trigger(floor, "perform pg_sleep(0.01); update counted set sessions = sessions + 1; return new;")
+    make_trigger(
+        floor, "perform pg_sleep(0.01); update public.counted set sessions = sessions + 1; return new;"
+    )
     try:
         result = floor.clean(workspace=several(floor, lock_timeout_ms=2_000, batch_goal_ms=1_000))
     finally:
