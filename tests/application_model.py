@@ -48,7 +48,9 @@ class Call:
         return [moment for moment in (self.started, self.connected, self.ended) if moment is not None]
 
     def dated(self) -> datetime | None:
-        return self.started or min(self.moments(), default=None)
+        """Careful: an extreme time is no date, or a call that goes on would be over."""
+        ordinary = [moment for moment in self.moments() if moment not in EXTREME]
+        return self.started if self.started in ordinary else min(ordinary, default=None)
 
     def is_unknown(self) -> bool:
         """Careful: a call that is over by its status is over, also without any time."""

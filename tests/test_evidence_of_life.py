@@ -291,6 +291,44 @@ def test_a_call_with_an_extreme_time_is_named_and_holds_its_session(
     assert held
 
 
+@pytest.mark.parametrize("extreme", EXTREMES)
+def test_an_extreme_start_does_not_end_a_live_call(floor: Floor, extreme: str) -> None:
+    """No session refers to the call, so no rule holds the session: the call alone protects the agent."""
+    agent = floor.agent()
+    call = floor.call(agent, 151, "connected", "inbound", connected=150)
+    sessions = [floor.session(agent, seen=seen, status="on_call") for seen in (180, 400)]
+    floor.rows("update call_sessions set started_at = %s where id = %s", extreme, call)
+    assert planned(floor) == {}
+    before = floor.images()
+    assert floor.clean(floor.plan(floor.now)).changed == 0
+    assert floor.images() == before
+
+    floor.rows("update call_sessions set connected_at = connected_at - interval '91 minutes'")
+    assert set(planned(floor)) == set(sessions), "it was connected over live_call_max_hours ago"
+
+
+@pytest.mark.parametrize("extreme", EXTREMES)
+def test_a_live_call_with_extreme_times_alone_is_unknown(floor: Floor, extreme: str) -> None:
+    agent = floor.agent()
+    floor.insert("call_sessions", agent_id=agent, status="connected", direction="inbound", started_at=extreme)
+    floor.session(agent, seen=180, status="on_call")
+    assert planned(floor) == {}
+    assert violations(floor)["unknown_call_status"] == 1
+    assert assess(floor.workspace, floor.now).verdict.value == "NOT_READY"
+
+
+@pytest.mark.parametrize("extreme", EXTREMES)
+@pytest.mark.parametrize("column", ["login_at", "last_activity", "last_heartbeat"])
+def test_an_extreme_time_of_an_available_agent_is_null_in_the_routing(
+    floor: Floor, column: str, extreme: str
+) -> None:
+    sound, odd = floor.agent(), floor.agent()
+    floor.session(sound, seen=0, login=60)
+    session = floor.session(odd, seen=0, login=60)
+    floor.rows(f"update agent_sessions set {column} = %s where id = %s", extreme, session)
+    assert routable(floor, by_heartbeat=False) == {sound: 1, odd: 1}
+
+
 def cleaned(floor: Floor) -> list[dict[str, Any]]:
     """The view `agent_sessions`, every column of every row."""
     with floor.workspace.database.snapshot() as snapshot:

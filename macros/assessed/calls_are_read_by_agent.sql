@@ -28,11 +28,15 @@
 
 
 {#
-    Which of an agent's calls are read: those that moved since, and those without any time, which may be live.
-    calls, s: the aliases of the calls and of the session.
+    Which of an agent's calls are read: those that moved since, and those without any time to date them, which may be
+    live. calls, s: the aliases of the calls and of the session.
 #}
 {% macro call_is_read(calls, s) -%}
-    ({{ calls }}.moved_at >= {{ s }}.calls_since or {{ calls }}.moved_at is null)
+    (
+        {{ calls }}.moved_at >= {{ s }}.calls_since
+        or {{ calls }}.moved_at is null
+        or {{ calls }}.moved_at < {{ earliest_ordinary_time() }}
+    )
 {%- endmacro %}
 
 

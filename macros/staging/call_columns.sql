@@ -22,9 +22,15 @@
 {%- endmacro %}
 
 
-{# When a call began: its start, or else its earliest other time. The arguments are SQL of instants. #}
+{#
+    When a call began: its start, or else its earliest other time. An extreme time dates nothing: a start of -infinity
+    would end a call that goes on. The arguments are SQL of instants.
+#}
 {% macro call_dated_at(started_at, connected_at, ended_at) -%}
-    coalesce({{ started_at }}, least({{ connected_at }}, {{ ended_at }}))
+    coalesce(
+        {{ ordinary_time(started_at) }},
+        least({{ ordinary_time(connected_at) }}, {{ ordinary_time(ended_at) }})
+    )
 {%- endmacro %}
 
 

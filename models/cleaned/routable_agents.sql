@@ -28,7 +28,7 @@ candidates as (
 select
     c.agent_id,
     c.session_id,
-    c.last_seen_at,
+    {{ ordinary_time('c.last_seen_at') }} as last_seen_at,
     greatest(c.free_call_slots, 0) as free_call_slots,
     case when flag.is_on then 'heartbeat' else 'status' end as routed_by
 from candidates as c

@@ -42,12 +42,16 @@ select
         {{ status_in(status, var('live_call_statuses'), columns.get(var('calls_status_column'), {})) }},
         false
     ) as has_live_status,
-    -- a live status says nothing of a call without any time
+    -- a live status says nothing of a call without any time to date it
     coalesce(
         {{ status }}::text in ({{ literals(var('over_call_statuses')) }})
         or (
             {{ status }}::text in ({{ literals(var('live_call_statuses')) }})
-            and {{ call_moved_at(columns) }} is not null
+            and {{ call_dated_at(
+                instant(started_at, started_type),
+                instant(connected_at, connected_type),
+                instant(ended_at, ended_type)
+            ) }} is not null
         ),
         false
     ) as has_known_status,
