@@ -52,6 +52,11 @@ def rollcall(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     return run
 
 
+def said_in(errors: str) -> str:
+    """The last line on standard error, without the name of the command before it."""
+    return errors.strip().splitlines()[-1].removeprefix("rollcall: ")
+
+
 def test_plan_migrate_clean_undo_verify(database: str, tmp_path: Path, rollcall: Command) -> None:
     centre = call_centre(database, tmp_path)
     pending = centre.planted.pending_changes
@@ -110,7 +115,8 @@ def test_plan_migrate_clean_undo_verify(database: str, tmp_path: Path, rollcall:
     content = Path(path).read_text()
     Path(path).write_text(content.replace("available", "aveilable", 1))
     refused = rollcall(database, "clean", "--plan", path)
-    assert (refused.code, refused.document) == (4, None)
+    assert refused.code == 4
+    assert refused.document == {"error": said_in(refused.errors), "exit_code": 4}
     assert "is not as it was made" in refused.errors
 
 
@@ -138,7 +144,8 @@ def test_whoever_may_read_the_application_only_is_told_what_is_missing(
             ("clean", "--plan", "0123456789abcdef"),
         ):
             refused = rollcall(url, *arguments)
-            assert (refused.code, refused.document) == (1, None), arguments
+            assert refused.code == 1, arguments
+            assert refused.document == {"error": said_in(refused.errors), "exit_code": 1}, arguments
             assert "permission denied for schema rollcall_ops" in refused.errors
             assert "grant this one usage on schema rollcall_ops" in refused.errors
         floor.rows("grant usage on schema rollcall_ops to reader")
@@ -170,7 +177,8 @@ def test_clean_unattended_through_an_outage_exits_with_4_and_says_why(
     heartbeat_outage(floor)
     before = floor.digest()
     tripped = rollcall(floor.url, "clean", "--unattended")
-    assert (tripped.code, tripped.document) == (4, None)
+    assert tripped.code == 4
+    assert tripped.document == {"error": said_in(tripped.errors), "exit_code": 4}
     assert "the breaker tripped" in tripped.errors
     assert floor.digest() == before
     assert rollcall(floor.url, "clean").code == 0
