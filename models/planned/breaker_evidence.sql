@@ -117,7 +117,8 @@ clustered as (
     where is_silent
 ),
 
--- one row per moment at which an episode may have begun: clusters within one window, or one slow silence
+-- one row per moment at which an episode may have begun: clusters within one window, or one slow silence. Clusters begin
+-- with a session of the first one: an earlier stray session would move the hours whose calls are compared.
 episodes as (
     select
         moment as cluster_from,
@@ -127,6 +128,7 @@ episodes as (
         silent_slowly,
         closing_slowly,
         slowly_until,
+        is_clustered,
         count(*) filter (where is_clustered) over shortly as silent_in_clusters,
         count(*) filter (where is_clustered and is_closing) over shortly as closing_in_clusters,
         max(moment) filter (where is_clustered) over shortly as clusters_until
@@ -149,7 +151,8 @@ implausible as (
         <= {{ var('breaker_cluster_minutes') }} * interval '1 minute' as goes_on
     from episodes as e
     cross join (values (true), (false)) as kind (is_slow)
-    where case when kind.is_slow then e.closing_slowly else e.closing_in_clusters end > 0
+    where (kind.is_slow or e.is_clustered)
+        and case when kind.is_slow then e.closing_slowly else e.closing_in_clusters end > 0
         and case when kind.is_slow then e.silent_slowly else e.silent_in_clusters end
         > greatest({{ var('breaker_min_sessions') }}, {{ var('breaker_max_share') }} * e.open_then)
 ),
