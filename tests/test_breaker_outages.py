@@ -84,7 +84,13 @@ def test_leavers_closed_in_portions_trip_nothing(floor: Floor) -> None:
 
 def test_a_stray_session_before_a_wave_does_not_move_the_hours_that_are_compared(floor: Floor) -> None:
     """The wave's calls before it count, also where a lone session fell silent an hour and a half earlier."""
-    fill(floor, Group(1, seen=276), leavers(26, seen=167, spread=2.5), leavers(14, seen=164, spread=1), alive(10))
+    fill(
+        floor,
+        Group(1, seen=276),
+        leavers(26, seen=167, spread=2.5),
+        leavers(14, seen=164, spread=1),
+        alive(10),
+    )
     assert not is_stopped(floor)
 
 

@@ -117,8 +117,8 @@ clustered as (
     where is_silent
 ),
 
--- one row per moment at which an episode may have begun: clusters within one window, or one slow silence. Clusters begin
--- with a session of the first one: an earlier stray session would move the hours whose calls are compared.
+-- One row per moment at which an episode may have begun: clusters within one window, or one slow silence. Clusters
+-- begin with a session of the first one: an earlier stray session would move the hours whose calls are compared.
 episodes as (
     select
         moment as cluster_from,
