@@ -1,6 +1,6 @@
 # `make` lists the targets. All of them need Python 3.11 to 3.13 and make, and no root.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint lint-python lint-types lint-sql format bench lock clean-env
+.PHONY: help setup run test test-all lint lint-python lint-types lint-sql format docs bench lock clean-env
 
 # Nobody shall hit production by accident: libpq's variables do not reach any target.
 $(foreach name,$(filter PG%,$(.VARIABLES)),$(eval unexport $(name)))
@@ -39,6 +39,10 @@ format: setup ## put Python and SQL into the agreed style
 	@$(bin)/ruff check --fix
 	@$(bin)/ruff format
 	@$(bin)/sqlfluff fix $(sql)
+
+docs: setup ## build the documentation site into site/; a broken link fails
+	@NO_MKDOCS_2_WARNING=1 $(bin)/python -m mkdocs build --quiet --site-dir site
+	@echo "The site is built: site/index.html"
 
 bench: setup ## measure speed, as ratios
 	@$(bin)/python -m benchmarks

@@ -220,7 +220,7 @@ def test_postgresql_variables_reach_no_target(checkout: Path, setup_environment:
 
 def test_help_lists_the_targets(checkout: Path) -> None:
     listed = make(checkout).stdout
-    for target in ("setup", "run", "test", "test-all", "lint", "bench", "lock", "clean-env"):
+    for target in ("setup", "run", "test", "test-all", "lint", "docs", "bench", "lock", "clean-env"):
         assert f"make {target} " in listed
 
 

@@ -1,0 +1,118 @@
+"""The documentation site: it builds without a warning, and its reference is complete."""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scripts import reference_pages
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(folder)],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def text_of(page: Path) -> str:
+    return html.unescape(re.sub(r"<[^>]+>", "", page.read_text("utf-8")))
+
+
+def sections_of(page: Path) -> dict[str, list[str]]:
+    """The first cell of each row of the tables, by the heading above them."""
+    sections: dict[str, list[str]] = {}
+    for part in page.read_text("utf-8").split("<h2 id=")[1:]:
+        name = re.match(r'"([^"]+)"', part)
+        assert name is not None
+        cells = re.findall(r"<tr>\s*<td>(.*?)</td>", part, re.DOTALL)
+        sections[name[1]] = [html.unescape(re.sub(r"<[^>]+>", "", cell)) for cell in cells]
+    return sections
+
+
+def test_every_file_of_the_docs_has_a_page(site: Path) -> None:
+    pages = {path.relative_to(site).with_suffix("") for path in site.rglob("*.html")}
+    sources = {path.relative_to(ROOT / "docs").with_suffix("") for path in (ROOT / "docs").rglob("*.md")}
+    as_pages = {source.with_name("index") if source.name == "README" else source for source in sources}
+    assert as_pages <= pages
+
+
+def test_links_between_pages_lead_somewhere(site: Path) -> None:
+    """MkDocs checks the Markdown; this checks what the hook made of it."""
+    broken = []
+    for page in site.rglob("*.html"):
+        if page.name == "404.html":  # its links begin at the root of a server
+            continue
+        for target in re.findall(r'(?:href|src)="([^"#?:]+)(?:[#?][^"]*)?"', page.read_text("utf-8")):
+            if not (page.parent / html.unescape(target)).exists():
+                broken.append(f"{page.relative_to(site)}: {target}")
+    assert not broken
+
+
+def test_no_page_loads_anything_from_the_network(site: Path) -> None:
+    for page in site.rglob("*.html"):
+        loaded = re.findall(
+            r'<(?:script|img|link rel="stylesheet")[^>]+(?:src|href)="(https?:[^"]+)"',
+            page.read_text("utf-8"),
+        )
+        assert not loaded, page
+
+
+def test_every_setting_is_on_its_page_with_its_default(site: Path) -> None:
+    defaults: Mapping[str, object] = yaml.safe_load((ROOT / "dbt_project.yml").read_text("utf-8"))["vars"]
+    assert reference_pages.documented_settings() == defaults.keys()
+    page = text_of(site / "reference/settings.html")
+    assert all(re.search(rf"\b{name}\b", page) for name in defaults)
+
+
+def test_every_command_and_option_is_on_its_page(site: Path) -> None:
+    sections = sections_of(site / "reference/commands.html")
+    commands = reference_pages.commands()
+    assert sections.keys() == commands.keys()
+    for name, command in commands.items():
+        options = {option for parameter in command.params for option in parameter.opts if option[0] == "-"}
+        shown = {cell.split(" ")[0] for cell in sections[name] if cell.startswith("-")}
+        assert shown == options - {"--help"}, name
+
+
+def test_every_column_of_a_view_is_on_its_page(site: Path) -> None:
+    document = yaml.safe_load((ROOT / "models/cleaned/_cleaned.yml").read_text("utf-8"))
+    columns = {f"rollcall{m['name']}": [c["name"] for c in m["columns"]] for m in document["models"]}
+    assert sections_of(site / "reference/views.html") == columns
+    assert "{{" not in text_of(site / "reference/views.html")
+
+
+def test_every_environment_variable_is_documented() -> None:
+    """Each variable of Rollcall that the code names has a row on the page, and no other has."""
+    sources = [*(ROOT / "rollcall").rglob("*.py"), *(ROOT / "flows").rglob("*.py"), ROOT / "profiles.yml"]
+    read = {
+        name
+        for path in sources
+        for name in re.findall(r"\bROLLCALL_[A-Z]+(?:_[A-Z]+)*\b", path.read_text("utf-8"))
+    }
+    page = (ROOT / "docs/environment.md").read_text("utf-8")
+    documented = set(re.findall(r"^\| `(ROLLCALL_[A-Z_]+)`", page, re.MULTILINE))
+    assert documented == read
+
+
+def test_the_built_site_is_not_committed() -> None:
+    done = subprocess.run(["git", "check-ignore", "-q", "site/index.html"], cwd=ROOT, check=False)
+    assert done.returncode == 0
