@@ -106,7 +106,7 @@ class Plan:
         return not self.statements and not self.change_count
 
     def changes(self) -> Iterator[dict[str, Any]]:
-        """Each change, in the order of agents and sessions; see product.md for its fields."""
+        """Each change, in the order of agents and sessions; docs/json.md describes its fields."""
         return self.body.documents("change")
 
     def items(self) -> Iterator[dict[str, str]]:

@@ -17,7 +17,7 @@ TREND_KEYS = 20  # of what was resolved, where nothing fails any more
 
 
 class Severity(StrEnum):
-    """How bad a violated rule is (application.md's catalogue)."""
+    """How bad a violated rule is; docs/domain.md says what each leads to."""
 
     BLOCKING = "blocking"
     CRITICAL = "critical"

@@ -1,4 +1,4 @@
-"""From the rules' results to five checks and one verdict. Pure functions; product.md is the source."""
+"""From the rules' results to five checks and one verdict, as docs/domain.md defines them. Pure functions."""
 
 from __future__ import annotations
 

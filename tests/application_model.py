@@ -1,4 +1,4 @@
-"""application.md in plain Python: which sessions are to be repaired, and how. Shares nothing with the SQL.
+"""docs/domain.md in plain Python: which sessions are to be repaired, and how. Shares nothing with the SQL.
 
 Where the page leaves something open the careful reading is taken, as marked below.
 """

@@ -1,4 +1,4 @@
-"""Every fault that hand-written scripts for this very job have had (application.md), by its name."""
+"""Every fault that hand-written scripts for this task have had (docs/domain.md), by its name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plan and result against application.md in plain Python, and every boundary by its name."""
+"""Plan and result against docs/domain.md in plain Python, and every boundary by its name."""
 
 from __future__ import annotations
 

@@ -100,6 +100,20 @@ def test_every_column_of_a_view_is_on_its_page(site: Path) -> None:
     assert "{{" not in text_of(site / "reference/views.html")
 
 
+@pytest.mark.parametrize("command", sorted(path.stem for path in (ROOT / "tests/contract").glob("*.txt")))
+def test_every_documented_field_is_in_the_command_s_document(command: str) -> None:
+    """`tests/contract/` holds the fields that the command prints."""
+    sections = (ROOT / "docs/json.md").read_text("utf-8").split(f"\n## {command}\n")
+    if len(sections) == 1:
+        assert command in ("detach", "flags", "grants"), "no section describes it"
+        return
+    printed = (ROOT / f"tests/contract/{command}.txt").read_text("utf-8")
+    rows = re.findall(r"^\| (`.*?) \|", sections[1].split("\n## ")[0], re.MULTILINE)
+    assert rows
+    for name in (name for row in rows for name in re.findall(r"`([^`]+)`", row)):
+        assert f"{name} " in {line.rsplit(" ", 1)[0].lstrip(".") + " " for line in printed.splitlines()}
+
+
 def test_every_environment_variable_is_documented() -> None:
     """Each variable of Rollcall that the code names has a row on the page, and no other has."""
     sources = [*(ROOT / "rollcall").rglob("*.py"), *(ROOT / "flows").rglob("*.py"), ROOT / "profiles.yml"]

@@ -30,7 +30,7 @@ from rollcall.results import Check, Severity
 
 EXPECTATIONS = Path(__file__).parent.parent / "expectations"
 
-# application.md's catalogue, as far as it concerns live data
+# the severity of each rule of live data, stated here independently of the suites
 CATALOGUE = {
     Severity.BLOCKING: {
         "unknown_session_status",

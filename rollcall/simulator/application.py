@@ -1,4 +1,4 @@
-"""What the application writes, one method per event: the table in application.md, as SQL.
+"""What the application writes, one method per event: the table of events in docs/domain.md, as SQL.
 
 Each write is a transaction of its own, on the configured names and on whatever types the columns
 have. Every statement gives back which rows it wrote, when, and in which transaction: that is what

@@ -1,6 +1,6 @@
 """Was every change right, and was nothing left undone? Pure functions of the ground truth.
 
-The judge knows application.md and the truth, and none of Rollcall's SQL. Where the order of two
+The judge knows docs/domain.md and the truth, and none of Rollcall's SQL. Where the order of two
 things cannot be known it decides in favour of whoever changed: what it finds is certain.
 
 - A write was visible to a change if it was known to be committed before the change's transaction
