@@ -1,4 +1,4 @@
-"""`Dockerfile` and `compose.yaml`: sound, without a secret, closed to other machines. No container is started."""
+"""`Dockerfile` and `compose.yaml`: sound, without a secret, closed to other machines. Nothing is started."""
 
 from __future__ import annotations
 
