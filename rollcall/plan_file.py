@@ -21,6 +21,7 @@ from rollcall.errors import ConfigurationError, Refused
 from rollcall.ledger import Run, has_ledger, ledger_needed, refuse_older_ledger
 from rollcall.plan import KEYS, Body, Plan, identity_of, line_of, schema_fingerprint
 from rollcall.plan_format import FORMAT, INSTANTS, FormatError, LineReader, document_of, read_header
+from rollcall.private_files import replaced_file
 from rollcall.schema import Statement, pending_statements
 from rollcall.workspace import Workspace
 
@@ -37,17 +38,14 @@ IDENTITY = {
 
 
 def write_plan(plan: Plan, path: Path) -> None:
-    """Write a plan, line by line.
+    """Write a plan, line by line, for its owner alone; a file that was there is replaced as a whole.
 
     Raises:
         ConfigurationError: the file cannot be written.
     """
-    try:
-        with path.open("wb") as file:
-            file.write(_header_line(plan))
-            file.writelines(plan.body.lines())
-    except OSError as error:
-        raise ConfigurationError(f"cannot write {path}: {error.strerror}", "give another file") from error
+    with replaced_file(path) as file:
+        file.write(_header_line(plan))
+        file.writelines(plan.body.lines())
 
 
 def store_plan(run: Run, plan: Plan) -> None:

@@ -18,6 +18,7 @@ import psycopg
 import pytest
 
 from rollcall import flags
+from rollcall.private_files import replaced_file
 from rollcall.process import Terminated, TolerantStream, ending_on_signals
 from rollcall.settings import PROJECT_DIRECTORY
 from tests.floor import Floor, floor
@@ -132,6 +133,38 @@ def test_files_and_folders_are_their_owners_alone_whatever_the_umask(floor: Floo
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
     names = {path.name for folder in (state, made) for path in folder.rglob("*")}
     assert {"plan.jsonl", "plan.sql", "prefect.db", "index.html", "junit.xml", "summary.md"} <= names
+
+
+def test_a_plan_over_an_old_file_is_its_owners_alone_and_whole(floor: Floor, tmp_path: Path) -> None:
+    floor.session()
+    plan, linked, script = tmp_path / "plan.jsonl", tmp_path / "linked.jsonl", tmp_path / "plan.sql"
+    for path in (plan, script):
+        path.write_text("old")
+        path.chmod(0o644)
+    linked.symlink_to(plan)
+    done = shell(floor, f"umask 000; {COMMAND} plan --out {linked} --sql {script}")
+    assert done.returncode == 0, done.stderr
+    assert linked.is_symlink()
+    for path, beginning in ((plan, "{"), (script, "-- What Rollcall")):
+        assert path.read_text().startswith(beginning)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert {path.name for path in tmp_path.iterdir()} == {"plan.jsonl", "linked.jsonl", "plan.sql"}
+
+
+def test_a_file_whose_writing_is_interrupted_stays_as_it_was(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.jsonl"
+    plan.write_text("old")
+
+    def write_half() -> None:
+        with replaced_file(plan) as file:
+            file.write(b"half of a plan")
+            file.flush()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+    assert plan.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [plan]
 
 
 # --- signals --------------------------------------------------------------------------------------
