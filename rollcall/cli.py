@@ -203,7 +203,8 @@ def plan(
     from rollcall.ledger import open_run
     from rollcall.plan import make_plan
     from rollcall.plan_file import store_plan, write_plan
-    from rollcall.schema import script
+    from rollcall.private_files import replaced_file
+    from rollcall.script import script
 
     workspace = _workspace(variables, as_json)
     pending = make_plan(workspace)
@@ -213,7 +214,8 @@ def plan(
         with open_run(workspace, "plan", approved_by=_user()) as run:
             store_plan(run, pending)
     if sql is not None:
-        _write(sql, script(pending.statements, pending.database, workspace.settings.variables))
+        with replaced_file(sql) as file:
+            file.write(script(workspace, pending.statements, pending.database).encode())
     if as_json:
         _print_json(pending.to_json())
     else:

@@ -25,7 +25,7 @@ import jinja2
 from rollcall.errors import ConfigurationError, EvaluationError
 from rollcall.settings import PROJECT_DIRECTORY, Settings
 
-__all__ = ["Compilation", "OwnRelation", "compile_project"]
+__all__ = ["Compilation", "OwnRelation", "compile_project", "own_macro"]
 
 MACROS = PROJECT_DIRECTORY / "macros" / "migrations"
 VIEW = "rollcall_view"
@@ -134,16 +134,16 @@ def _own_relation(node: Any) -> OwnRelation:
     digested = definition + node.description + BARRIER * is_barrier
     digest = hashlib.md5(digested.encode(), usedforsecurity=False).hexdigest()
     relation = f'"{node.schema}"."{node.name}"'
-    statement = _macro("view_statements")(relation, definition, node.description, digest, is_barrier)
+    statement = own_macro("view_statements")(relation, definition, node.description, digest, is_barrier)
     return OwnRelation(node.schema, node.name, "view", str(statement).strip(), digest)
 
 
 def _inlined(definition: str) -> str:
-    return str(_macro("inlined")(definition)).strip()
+    return str(own_macro("inlined")(definition)).strip()
 
 
 @cache
-def _macro(name: str) -> Any:
+def own_macro(name: str) -> Any:
     """One of our macros that needs nothing of dbt's context, rendered by itself."""
     source = (MACROS / f"{name}.sql").read_text(encoding="utf-8")
     environment = jinja2.Environment(extensions=["jinja2.ext.do"])

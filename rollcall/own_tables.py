@@ -15,7 +15,7 @@ from typing import Any
 from rollcall.additive import grammar
 from rollcall.project import OwnRelation
 
-__all__ = ["missing_columns", "why_not_ours"]
+__all__ = ["declared_types", "missing_columns", "why_not_ours"]
 
 PRIMARY_KEY = "CONSTR_PRIMARY"
 DEFAULT = "CONSTR_DEFAULT"
@@ -29,6 +29,11 @@ class _Column:
     type_name: str
     is_key: bool
     statement: str
+
+
+def declared_types(table: OwnRelation) -> dict[str, str]:
+    """By name of the column, its type as the catalogue calls it, like ``int8`` or ``_text``."""
+    return {name: column.type_name for name, column in _declared(table).items()}
 
 
 def missing_columns(table: OwnRelation, deployed: Mapping[str, str]) -> dict[str, str]:

@@ -9,7 +9,6 @@ from typing import Any, cast
 
 import psycopg
 
-from rollcall import __version__
 from rollcall.additive import LEDGER_SCHEMA, check_migrating
 from rollcall.database import Row, Snapshot, fetch
 from rollcall.own_tables import missing_columns, why_not_ours
@@ -25,7 +24,6 @@ __all__ = [
     "ledger_tables",
     "own_conflicts",
     "pending_statements",
-    "script",
 ]
 
 # the declared expressions do not fit the table that the index of that name is on
@@ -176,50 +174,9 @@ def ledger_tables(snapshot: Snapshot, project: Project) -> dict[str, bool]:
     }
 
 
-def script(statements: Iterable[Statement], database: str, variables: Mapping[str, Any]) -> str:
-    """The statements as a script that psql runs, with the reason and the lock of each.
-
-    Args:
-        variables: the vars, for the time-outs.
-    """
-    statements = list(statements)
-    strong = (variables["migrate_lock_timeout_ms"], variables["migrate_statement_timeout_ms"])
-    build = (1000 * variables["index_lock_timeout_seconds"], 1000 * variables["index_timeout_seconds"])
-    lines = [
-        f"-- What Rollcall {__version__} still needs in the database {' '.join(database.split())}.",
-        "-- For psql, outside a transaction. A statement that cannot have its lock in time fails and changes",
-        "-- nothing: run the script that `rollcall plan --sql` writes then. Part 1 is for the owner of the",
-        "-- application's tables; part 2 `rollcall migrate` can make as well.",
-        r"\set ON_ERROR_STOP on",
-        "-- nothing is found by its name alone outside pg_catalog",
-        "set search_path = '';",
-        "set standard_conforming_strings = on;",
-    ]
-    for title, of_application in (
-        ("1: the application's tables", True),
-        ("2: Rollcall's own schemas, ledger and views", False),
-    ):
-        lines += ["", f"-- {title} {'-' * (96 - len(title))}"]
-        timeouts: tuple[float, float] | None = None
-        for statement in (item for item in statements if item.is_of_application is of_application):
-            wanted = strong if statement.in_transaction else build
-            if wanted != timeouts:
-                lines += ["", *_timeouts(*wanted)]
-                if wanted is build:
-                    lines.append(f"set max_parallel_maintenance_workers = {build_workers(variables)};")
-                timeouts = wanted
-            notes = (statement.object_name, statement.reason, f"Lock: {statement.lock}", statement.warning)
-            lines += ["", *(f"-- {' '.join(note.split())}" for note in notes if note), f"{statement.sql};"]
-    return "\n".join([*lines, ""])
-
-
 def build_workers(variables: Mapping[str, Any]) -> int:
     """How many processes help the one that builds an index."""
     return max(0, int(variables["index_build_processes"]) - 1)
-
-
-def _timeouts(lock_ms: float, statement_ms: float) -> list[str]:
-    return [f"set lock_timeout = '{lock_ms:.0f}ms';", f"set statement_timeout = '{statement_ms:.0f}ms';"]
 
 
 def _name(relation: OwnRelation) -> tuple[str, str]:

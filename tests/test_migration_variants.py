@@ -17,11 +17,13 @@ import pytest
 from rollcall.demo import Variant
 from rollcall.errors import Refused
 from rollcall.postgres_server import PostgresServer
-from rollcall.schema import pending_statements, script
+from rollcall.schema import pending_statements
+from rollcall.script import script
 from rollcall.settings import PROJECT_DIRECTORY
 from rollcall.workspace import Workspace
 from tests.conftest import NOT_DURABLE, temporary_folder
 from tests.live_migration import Live, Original
+from tests.programs import psql_of
 
 ODD_NAMES = {
     "app_schema": 'the "50%" schema',
@@ -272,26 +274,46 @@ def test_another_declared_column_index_or_table_is_one_new_file(plain: Original,
 def test_the_script_for_psql_does_what_migrate_does(
     plain: Original, tmp_path: Path, server: PostgresServer
 ) -> None:
-    psql = next(
-        (path for path in (server.bin_directory / "psql", Path("/usr/bin/psql")) if path.exists()), None
-    )
-    if psql is None:
-        pytest.skip("no psql here")
     with plain.live() as live:
-        file = tmp_path / "migration.sql"
         with live.workspace.database.snapshot() as snapshot:
             statements = pending_statements(snapshot, live.workspace.project)
-        text = script(statements, "a\ndatabase", live.variables)
-        file.write_text(text)
+        text = script(live.workspace, statements, "a\ndatabase")
         assert text.startswith("-- What Rollcall")
         for statement in statements:
             assert f"{statement.sql};" in text
             assert f"-- {statement.object_name}\n" in text
-        before = live.catalogue()
-        done = subprocess.run([psql, "-X", "-q", "-f", file, live.url], capture_output=True, text=True)
-        assert (done.returncode, done.stderr) == (0, "")
-        live.assert_complete()
-        assert live.differences(before).holds
+        _assert_completed_by(text, live, tmp_path, server)
+
+
+def test_the_script_for_psql_makes_the_index_of_each_partition(
+    partitioned: Original, tmp_path: Path, server: PostgresServer
+) -> None:
+    with partitioned.live() as live:
+        with live.workspace.database.snapshot() as snapshot:
+            statements = pending_statements(snapshot, live.workspace.project)
+        _assert_completed_by(script(live.workspace, statements, "test"), live, tmp_path, server)
+
+
+def test_the_script_for_psql_fits_names_with_special_characters(
+    server: PostgresServer, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    differences = {"overrides": ODD_NAMES, "changes": RENAMES}
+    with original(server, tmp_path_factory, **differences) as made, made.live() as live:
+        with live.workspace.database.snapshot() as snapshot:
+            statements = pending_statements(snapshot, live.workspace.project)
+        _assert_completed_by(script(live.workspace, statements, "test"), live, tmp_path, server)
+
+
+def _assert_completed_by(text: str, live: Live, folder: Path, server: PostgresServer) -> None:
+    """Execute the script twice in one session: all is made by the first, and nothing by the second."""
+    file = folder / "migration.sql"
+    file.write_text(text)
+    before = live.catalogue()
+    arguments = ["-X", "-q", "-f", file, "-f", file, live.url]
+    done = subprocess.run([psql_of(server), *arguments], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    live.assert_complete()
+    assert live.differences(before).holds
 
 
 def _with_project(live: Live, folder: Path, change: Any) -> Live:
