@@ -30,7 +30,7 @@ SUITES = ("readiness", "history", "schema")  # of counts, in the order of the in
 
 OVER = {
     "readiness": "the open sessions, the calls that are not over, and the agents, at every `assess`",
-    "history": "the closed sessions and all calls, with `--history`, as the nightly run does",
+    "history": "the closed sessions and all calls, with `--history`, and in the nightly run",
     "schema": "the schema of the application's tables and of Rollcall's own, at every `assess`",
 }
 SEVERITIES = {
@@ -42,13 +42,13 @@ SEVERITIES = {
 # The schema is judged against the catalogue, where no unit test can show a row.
 SCHEMA_EXAMPLES = {
     "missing_column": "`agent_sessions` has no column `last_heartbeat`.",
-    "missing_index": "There is no index on the open sessions, so that finding them reads the whole table.",
-    "invalid_index": "A build was interrupted: the index is there, and its `indisvalid` is false.",
-    "building_index": "An index is in `pg_stat_progress_create_index`: it is not there yet, and not broken.",
-    "missing_own_object": "The view `rollcall.agent_sessions` was never made, or is an older one.",
+    "missing_index": "There is no index on the open sessions, so a query for them reads the whole table.",
+    "invalid_index": "A build was interrupted: the index exists, and its `indisvalid` is false.",
+    "building_index": "An index is in `pg_stat_progress_create_index`: it is being built.",
+    "missing_own_object": "The view `rollcall.agent_sessions` does not exist, or has an older definition.",
     "conflicting_column": "`agent_sessions.device_connected` exists, but it is a `text`.",
     "conflicting_index": "An index of the declared name exists, but it is on another column.",
-    "conflicting_own_object": "Somebody else made a table `rollcall.agent_sessions`, where our view belongs.",
+    "conflicting_own_object": "Another role made a table `rollcall.agent_sessions` in place of the view.",
     "missing_select_privilege": "The role of `assess` may not read `call_sessions`.",
     "hidden_rows": "A row-level security policy of `agent_sessions` applies to the role of `assess`.",
     "missing_primary_key": "`agent_sessions` has no primary key.",
@@ -59,7 +59,7 @@ SCHEMA_EXAMPLES = {
     "ledger_writers": "`grant update on rollcall_ops.changes to public`.",
     "status_not_in_enum": "The enum of `agent_sessions.status` has no label `offline`.",
     "agents_key_not_unique": "The primary key of `agents` is `(id, email)`, and `id` has no unique index.",
-    "sessions_key_not_unique": "`sessions_id_column` is `agent_id`, of which a table of sessions has many.",
+    "sessions_key_not_unique": "`sessions_id_column` is set to `agent_id`, which many sessions share.",
     "calls_key_not_unique": "The primary key of `call_sessions` is `(tenant_id, id)`.",
     "child_table": "`create table agent_sessions_2024 () inherits (agent_sessions)`.",
 }
@@ -115,7 +115,7 @@ def _page(rule: Rule, suite: Suite, described: str | None) -> str:
         "## What it means",
         *([described] if described else []),
         f"Judged over {OVER[suite.name]}. It counts {rule.unit}; "
-        f"{'not one is' if not rule.tolerance else f'up to {rule.tolerance} are'} tolerated.",
+        f"{'none is' if not rule.tolerance else f'up to {rule.tolerance} are'} tolerated.",
         "## Why it matters",
         rule.reason,
         f"It is **{rule.severity.value}**: {SEVERITIES[rule.severity]}. "
@@ -127,7 +127,7 @@ def _page(rule: Rule, suite: Suite, described: str | None) -> str:
         *_predicate(rule),
         "## How to waive it",
         _waiver(rule, suite),
-        f"<sub>Written by `scripts/rule_pages.py` from `expectations/{suite.name}.json`"
+        f"<sub>Made by `scripts/rule_pages.py` from `expectations/{suite.name}.json`"
         f"{' and the macro and the unit tests of the rule' if _macro(rule.name) else ''}: edit those.</sub>",
     ]
     return "\n\n".join(parts) + "\n"
@@ -148,20 +148,20 @@ def _predicate(rule: Rule) -> list[str]:
     if macro is None:
         return []
     body = re.sub(r"\{#.*?#\}\s*", "", macro, flags=re.DOTALL).strip()
-    return [f"What violates it, in `macros/rules/{rule.name}.sql`:", f"```sql\n{body}\n```"]
+    return [f"The predicate, in `macros/rules/{rule.name}.sql`:", f"```sql\n{body}\n```"]
 
 
 def _waiver(rule: Rule, suite: Suite) -> str:
     if suite.name in NEVER_WAIVED_SUITES:
-        return "It cannot be waived: it is about the schema, which `migrate` or a person puts right."
+        return "It cannot be waived, because it is about the schema, which `migrate` or a person mends."
     if rule.name in ABOUT_THE_WHOLE_FLOOR:
-        return "It cannot be waived: it is about the whole floor, and not about one session."
+        return "It cannot be waived, because it is about all sessions and not about one."
     if rule.severity is Severity.BLOCKING:
-        how = "By key only, a line for each, because it is blocking"
-        line = f"{rule.name},KEY,,why it is accepted,who answers for it,2027-01-31"
+        how = "By key only, one line for each, because it is blocking"
+        line = f"{rule.name},KEY,,the reason,the team,2027-01-31"
     else:
         how = "By key, for an agent, for what began before a day, or as a whole (`all`)"
-        line = f"{rule.name},,agent_id = 17,why it is accepted,who answers for it,2027-01-31"
+        line = f"{rule.name},,agent_id = 17,the reason,the team,2027-01-31"
     return (
         f"{how}, with a line in `seeds/waivers.csv`:\n\n```csv\nrule,key,condition,reason,owner,expires_on\n"
         f"{line}\n```\n\nIt is shown as waived until that day, and fails again after it. "
@@ -260,7 +260,7 @@ def _index(suites: Sequence[Suite]) -> str:
     parts = [
         "# The rules",
         "A page for each rule: what it means, why it matters, an example, what Rollcall does, and how to"
-        " waive it. How to add one, or one for tables of your own, is in [adding rules](../adding-rules.md).",
+        " waive it. [Adding a rule](../adding-rules.md) describes how to add one.",
     ]
     for suite in suites:
         rows = [["Rule", "Severity", "Check", "Why it matters"], ["---"] * 4]

@@ -97,7 +97,7 @@ def test_they_are_in_every_report(crm: Crm, tmp_path: Path) -> None:
         text = (folder / name).read_text("utf-8")
         assert "customer_without_time_zone" in text or "Customer without time zone" in text, name
     pages = [path.read_text("utf-8") for path in (folder / "data-docs").rglob("*.html")]
-    assert any("Nobody knows when this customer may be called" in page for page in pages)
+    assert any("The time at which this customer may be called is unknown" in page for page in pages)
 
 
 def test_they_can_be_waived(crm: Crm) -> None:
