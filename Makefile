@@ -1,6 +1,6 @@
 # `make` lists the targets. All of them need Python 3.11 to 3.13 and make, and no root.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint lint-python lint-types lint-sql format docs bench lock clean-env
+.PHONY: help setup run test test-all lint lint-python lint-types lint-imports lint-sql format docs bench lock clean-env
 
 # Nobody shall hit production by accident: libpq's variables do not reach any target.
 $(foreach name,$(filter PG%,$(.VARIABLES)),$(eval unexport $(name)))
@@ -23,7 +23,7 @@ test: setup ## check style and types and run the tests, but for the slow ones
 test-all: test ## the same, and then the slow tests
 	@$(bin)/python -m pytest -n 3 --dist worksteal -m slow --durations=25
 
-lint: setup lint-python lint-types lint-sql ## check style and types only
+lint: setup lint-python lint-types lint-imports lint-sql ## check style and types only
 
 lint-python:
 	@$(bin)/ruff check
@@ -31,6 +31,9 @@ lint-python:
 
 lint-types:
 	@$(bin)/mypy
+
+lint-imports:
+	@$(bin)/lint-imports --no-cache
 
 lint-sql:
 	@$(bin)/sqlfluff lint $(sql)

@@ -13,7 +13,7 @@ from benchmarks import call_centres
 from benchmarks.measure import Line, at_most, in_pairs, ratio_line, seconds, seconds_of
 from benchmarks.options import Options
 from benchmarks.server import Databases, settle
-from rollcall.database import Row, Snapshot
+from rollcall.database.connections import Row, Snapshot
 from rollcall.demo import DefectCounts, Scale
 from rollcall.workspace import Workspace
 

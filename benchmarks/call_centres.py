@@ -9,7 +9,7 @@ import psycopg
 
 from benchmarks.server import connect, settle
 from rollcall.demo import DefectCounts, Scale, Variant, load_call_centre
-from rollcall.settings import load_settings
+from rollcall.settings.configuration import load_settings
 
 __all__ = ["forget_sessions", "load", "repeat_history"]
 

@@ -20,10 +20,10 @@ from benchmarks.measure import Line, at_least, per_second, ratio_line, seconds_o
 from benchmarks.options import Options
 from benchmarks.server import Databases, connect, settle
 from rollcall.batches import Watcher
-from rollcall.cleaning import clean
+from rollcall.clean.cleaning import clean
 from rollcall.demo import DefectCounts, Scale
-from rollcall.ledger import open_run
-from rollcall.plan import make_plan
+from rollcall.ledger.runs import open_run
+from rollcall.plan.pending_work import make_plan
 
 AGENTS_PER_CHANGE = 1 / 20
 ENOUGH = 0.99  # of the planned rows must have been changed, or there is nothing to compare

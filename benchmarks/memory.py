@@ -16,8 +16,8 @@ from benchmarks.clean import ENOUGH, prepare
 from benchmarks.measure import Goal, Line
 from benchmarks.options import Options
 from benchmarks.server import Databases
-from rollcall.plan import make_plan
-from rollcall.settings import PROJECT_DIRECTORY
+from rollcall.plan.pending_work import make_plan
+from rollcall.settings.configuration import PROJECT_DIRECTORY
 
 FEW = 1_000
 MOST_MEGABYTES = 50
@@ -57,10 +57,10 @@ def _megabytes(databases: Databases, changes: int) -> float:
 
 
 def _assess_plan_and_clean() -> None:
-    from rollcall.assessment import assess
-    from rollcall.cleaning import clean
-    from rollcall.ledger import open_run
-    from rollcall.settings import load_settings
+    from rollcall.assess.assessment import assess
+    from rollcall.clean.cleaning import clean
+    from rollcall.ledger.runs import open_run
+    from rollcall.settings.configuration import load_settings
     from rollcall.workspace import Workspace
 
     workspace = Workspace(load_settings())

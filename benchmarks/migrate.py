@@ -17,9 +17,9 @@ from benchmarks.options import Options
 from benchmarks.server import Databases, connect, settle
 from benchmarks.traffic import Sample, traffic
 from rollcall.demo import DefectCounts, Scale
-from rollcall.ledger import open_run
-from rollcall.migration import migrate
-from rollcall.plan import make_plan
+from rollcall.ledger.runs import open_run
+from rollcall.migrate.migration import migrate
+from rollcall.plan.pending_work import make_plan
 from rollcall.workspace import Workspace
 
 CONNECTIONS = 4

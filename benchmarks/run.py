@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from benchmarks.measure import Line, at_most, shown_only
 from benchmarks.options import Options
 from benchmarks.server import ROLLCALL, Databases
-from rollcall.postgres_server import PostgresServer
-from rollcall.settings import PROJECT_DIRECTORY
+from rollcall.servers.postgres import PostgresServer
+from rollcall.settings.configuration import PROJECT_DIRECTORY
 
 HEADING = re.compile(r"^(?:──|--)\s*|\s*[─-]+\s*$")
 

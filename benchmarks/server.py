@@ -15,11 +15,11 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from rollcall.ledger import open_run
-from rollcall.migration import migrate
-from rollcall.plan import make_plan
-from rollcall.postgres_server import PostgresServer
-from rollcall.settings import load_settings
+from rollcall.ledger.runs import open_run
+from rollcall.migrate.migration import migrate
+from rollcall.plan.pending_work import make_plan
+from rollcall.servers.postgres import PostgresServer
+from rollcall.settings.configuration import load_settings
 from rollcall.workspace import Workspace
 
 __all__ = ["ROLLCALL", "Databases", "connect", "running_server", "settle"]

@@ -14,11 +14,11 @@ from benchmarks import call_centres
 from benchmarks.measure import Line, at_most, in_pairs, ratio_line, seconds, shown_only
 from benchmarks.options import Options
 from benchmarks.server import Databases, settle
-from rollcall.breaker import check_breaker
-from rollcall.cleaning import clean
+from rollcall.clean.breaker import check_breaker
+from rollcall.clean.cleaning import clean
 from rollcall.demo import DefectCounts, Scale
-from rollcall.ledger import open_run
-from rollcall.plan import make_plan
+from rollcall.ledger.runs import open_run
+from rollcall.plan.pending_work import make_plan
 from rollcall.workspace import Workspace
 
 AGENTS = 500  # and about as many open sessions

@@ -20,13 +20,13 @@ from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Completed, Failed
 
 from rollcall import console
-from rollcall.database import reason_of
+from rollcall.database.connections import reason_of
 from rollcall.errors import BreakerTripped, EvaluationError, LeaseHeld
-from rollcall.ledger import history
+from rollcall.ledger.runs import history
 from rollcall.pipeline import Pipeline
 from rollcall.report.markdown import markdown_summary
-from rollcall.results import Verdict
-from rollcall.verdict import HEADLINES
+from rollcall.rules.results import Verdict
+from rollcall.rules.verdict import HEADLINES
 
 __all__ = [
     "IN_MEMORY",

@@ -31,20 +31,21 @@ from rollcall.report.words import (
     sample_value,
     table_sentence,
 )
-from rollcall.results import Assessment, Check, RuleResult, Severity, TrippedBreaker
-from rollcall.verdict import HEADLINES, PASS
+from rollcall.rules.results import Assessment, Check, RuleResult, Severity, TrippedBreaker
+from rollcall.rules.verdict import HEADLINES, PASS
 
 if TYPE_CHECKING:
-    from rollcall.catalogue import CatalogueProof
-    from rollcall.cleaning import CleaningResult
+    from rollcall.clean.cleaning import CleaningResult
     from rollcall.detach import Detachment
-    from rollcall.doctor import Diagnosis, Grant
+    from rollcall.doctor.diagnosis import Diagnosis
+    from rollcall.doctor.grants import Grant
     from rollcall.flags import Flag
-    from rollcall.migration import MigrationResult
-    from rollcall.plan import Plan
+    from rollcall.migrate.catalog_state import CatalogueProof
+    from rollcall.migrate.migration import MigrationResult
+    from rollcall.plan.pending_work import Plan
     from rollcall.simulator.report import Report
     from rollcall.undo import UndoResult
-    from rollcall.verification import Verification
+    from rollcall.verify import Verification
 
 __all__ = [
     "confirm",

@@ -16,13 +16,13 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from rollcall.additive import LEDGER_SCHEMA, VIEW_SCHEMA, check_detaching
-from rollcall.database import Row, fetch, reason_of
-from rollcall.doctor import refuse_pooler
+from rollcall.database.connections import Row, fetch, reason_of
 from rollcall.errors import LeaseHeld, Refused
-from rollcall.gentle import GentleSender
-from rollcall.ledger import LOCK_KEYS, Run, open_run
-from rollcall.schema import Statement
+from rollcall.ledger.pooler import refuse_pooler
+from rollcall.ledger.runs import LOCK_KEYS, Run, open_run
+from rollcall.ledger.strong_locks import GentleSender
+from rollcall.schema.allow_list import LEDGER_SCHEMA, VIEW_SCHEMA, check_detaching
+from rollcall.schema.declared import Statement
 from rollcall.workspace import Workspace
 
 __all__ = ["Detachment", "detach"]

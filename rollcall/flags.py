@@ -1,22 +1,29 @@
-"""Feature flags: whatever routes calls in a new way is off until somebody switches it on.
+"""Feature flags: a new way to route calls is off until it is switched on.
 
-A flag is a row of `rollcall_ops.flags`, read at query time: turning it off needs no deployment.
+Switching a flag off takes effect with the next query and needs no deployment.
 """
 
 from __future__ import annotations
 
 import getpass
-from dataclasses import dataclass
-from datetime import datetime
 
 import psycopg
 
 from rollcall import __version__
-from rollcall.database import Connection, Row, Snapshot, fetch
+from rollcall.assess.assessment import assess
+from rollcall.database.connections import Connection, Row, fetch
 from rollcall.errors import ConfigurationError, Refused
-from rollcall.ledger import has_ledger, ledger_needed, run_id
-from rollcall.own_objects import lock_ledger, refuse_foreign_ledger
-from rollcall.project import Project
+from rollcall.ledger.flags import (
+    FLAGS,
+    HEARTBEAT_FEED,
+    PAUSE_CLEANING,
+    ROUTE_BY_HEARTBEAT,
+    Flag,
+    is_on,
+    show,
+)
+from rollcall.ledger.ownership import lock_ledger, refuse_foreign_ledger
+from rollcall.ledger.runs import has_ledger, ledger_needed, run_id
 from rollcall.workspace import Workspace
 
 __all__ = [
@@ -30,54 +37,7 @@ __all__ = [
     "switch",
 ]
 
-ROUTE_BY_HEARTBEAT = "route_by_heartbeat"
-HEARTBEAT_FEED = "heartbeat_feed"  # the rule that says whether heartbeats can decide
 REASON_LENGTH = 500
-PAUSE_CLEANING = "pause_cleaning"  # read by analyses/clean/holds.sql
-FLAGS = {
-    ROUTE_BY_HEARTBEAT: "rollcall.routable_agents asks for a fresh heartbeat, a connected device and free "
-    "capacity, not for the status alone",
-    PAUSE_CLEANING: "clean and undo wait between two batches, for up to hold_max_minutes",
-}
-
-
-@dataclass(frozen=True)
-class Flag:
-    """A flag; changed_at and changed_by are none when it was never switched."""
-
-    name: str
-    is_on: bool
-    meaning: str
-    changed_at: datetime | None
-    changed_by: str | None
-
-    def to_json(self) -> dict[str, object]:
-        return {
-            "name": self.name,
-            "is_on": self.is_on,
-            "meaning": self.meaning,
-            "changed_at": self.changed_at.isoformat() if self.changed_at else None,
-            "changed_by": self.changed_by,
-        }
-
-
-def show(workspace: Workspace) -> list[Flag]:
-    """Every flag that there is.
-
-    Raises:
-        LedgerHidden: our role may not read them.
-    """
-    with workspace.database.snapshot() as snapshot, ledger_needed():
-        return _flags(snapshot, workspace.project)
-
-
-def is_on(snapshot: Snapshot, project: Project, name: str) -> bool:
-    """Whether a flag is on; off where our ledger is not deployed.
-
-    Raises:
-        psycopg.errors.InsufficientPrivilege: our role may not read it.
-    """
-    return any(flag.is_on for flag in _flags(snapshot, project) if flag.name == name)
 
 
 def switch(
@@ -120,8 +80,6 @@ def switch(
 
 def _refuse_dead_feed(workspace: Workspace) -> None:
     """Make sure that agents stay routable once heartbeats decide."""
-    from rollcall.assessment import assess  # which reads the flags
-
     feed = [rule for rule in assess(workspace).rules if rule.name == HEARTBEAT_FEED]
     if feed and feed[0].passed:
         return
@@ -151,18 +109,3 @@ def _record_if_possible(connection: Connection, query: str, entry: list[str]) ->
             return fetch(connection, query, entry)
     except psycopg.Error:
         return None
-
-
-def _flags(snapshot: Snapshot, project: Project) -> list[Flag]:
-    deployed = has_ledger(snapshot, project, "flags")
-    rows = {row["name"]: row for row in snapshot.rows(project.sql("show_flags"))} if deployed else {}
-    return [
-        Flag(
-            name=name,
-            is_on=rows[name]["is_on"] if name in rows else False,
-            meaning=meaning,
-            changed_at=rows[name]["changed_at"] if name in rows else None,
-            changed_by=rows[name]["changed_by"] if name in rows else None,
-        )
-        for name, meaning in FLAGS.items()
-    ]

@@ -14,20 +14,20 @@ from enum import StrEnum
 from pathlib import Path
 
 from rollcall import console
-from rollcall.assessment import assess
-from rollcall.breaker import check_breaker
-from rollcall.cleaning import CleaningResult, clean
-from rollcall.doctor import refuse_pooler
+from rollcall.assess.assessment import assess
+from rollcall.clean.breaker import check_breaker
+from rollcall.clean.cleaning import CleaningResult, clean
 from rollcall.errors import BreakerTripped, ConfigurationError, EvaluationError
-from rollcall.ledger import Run, open_run
-from rollcall.migration import MigrationResult, migrate
-from rollcall.plan import Plan, make_plan
-from rollcall.plan_file import read_plan
+from rollcall.ledger.pooler import refuse_pooler
+from rollcall.ledger.runs import Run, open_run
+from rollcall.migrate.migration import MigrationResult, migrate
+from rollcall.plan.pending_work import Plan, make_plan
+from rollcall.plan.stored import read_plan
 from rollcall.process import private_files
 from rollcall.report.outcome import RunOutcome
-from rollcall.results import Assessment, TrippedBreaker, Verdict
-from rollcall.settings import load_settings
-from rollcall.verification import Verification, verify
+from rollcall.rules.results import Assessment, TrippedBreaker, Verdict
+from rollcall.settings.configuration import load_settings
+from rollcall.verify import Verification, verify
 from rollcall.workspace import Workspace
 
 __all__ = ["Approval", "Pipeline"]

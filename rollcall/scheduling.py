@@ -17,7 +17,8 @@ from urllib.parse import urlsplit, urlunsplit
 import yaml
 
 from rollcall.errors import ConfigurationError
-from rollcall.prefect_server import (
+from rollcall.process import make_private_directory
+from rollcall.servers.prefect import (
     HOST,
     Api,
     LocalServer,
@@ -26,8 +27,7 @@ from rollcall.prefect_server import (
     prefect_directory,
     serving,
 )
-from rollcall.process import make_private_directory
-from rollcall.settings import PROJECT_DIRECTORY, VARS, Settings, load_settings
+from rollcall.settings.configuration import PROJECT_DIRECTORY, VARS, Settings, load_settings
 
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
@@ -91,7 +91,7 @@ def run_pipeline(
         ServerFailed: Prefect's server did not start.
         SystemExit: the process was told to end.
     """
-    from rollcall.database import Database
+    from rollcall.database.connections import Database
 
     settings = load_settings(variables)
     Database.reach(settings.conninfo)  # a wrong name or password shows at once, not after the imports
@@ -237,7 +237,7 @@ def _start_temporary_server(state_directory: Path) -> LocalServer:
 
 
 def _import_what_steps_need() -> None:
-    from rollcall.expectations import load_suites
+    from rollcall.rules.gx import load_suites
 
     importlib.import_module("flows.pipeline")
     importlib.import_module("dbt.cli.main")

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rollcall.batches import Batches, BatchResult, Item, Watcher
-from rollcall.cleaning import refuse_what_cannot_work
-from rollcall.database import Connection, Row, Snapshot, fetch, text_array
+from rollcall.clean.cleaning import refuse_what_cannot_work
+from rollcall.database.connections import Connection, Row, Snapshot, fetch, text_array
 from rollcall.errors import ConfigurationError
-from rollcall.images import refuse_altered_images
-from rollcall.ledger import Run, has_ledger, ledger_needed, open_run, refuse_older_ledger
+from rollcall.ledger.images import refuse_altered_images
+from rollcall.ledger.runs import Run, has_ledger, ledger_needed, open_run, refuse_older_ledger
 from rollcall.workspace import Workspace
 
 __all__ = ["UndoResult", "undo"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from rollcall.database import Connection, Database, fetch
-from rollcall.project import Project
-from rollcall.settings import Settings
+from rollcall.database.connections import Connection, Database, fetch
+from rollcall.dbt.project import Project
+from rollcall.settings.configuration import Settings
 
 if TYPE_CHECKING:
-    from rollcall.expectations import Suite
+    from rollcall.rules.suites import Suite
 
 __all__ = ["Workspace"]
 
@@ -44,6 +44,6 @@ class Workspace:
     @cached_property
     def suites(self) -> dict[str, Suite]:
         """The suites of `expectations/`, by name."""
-        from rollcall.expectations import load_suites
+        from rollcall.rules.gx import load_suites
 
         return load_suites(self.settings.project_directory / "expectations")

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from rollcall.postgres_server import PostgresServer
+from rollcall.servers.postgres import PostgresServer
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs" / "images" / "report.png"

@@ -19,10 +19,10 @@ from typing import Any
 
 import yaml
 
-from rollcall.expectations import Rule, Suite, read_suites
+from rollcall.assess.waivers import ABOUT_THE_WHOLE_FLOOR, NEVER_WAIVED_SUITES
 from rollcall.report.words import check_title, count_of, rule_title
-from rollcall.results import Severity
-from rollcall.waivers import ABOUT_THE_WHOLE_FLOOR, NEVER_WAIVED_SUITES
+from rollcall.rules.results import Severity
+from rollcall.rules.suites import Rule, Suite, read_suites
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "rules"

@@ -14,13 +14,13 @@ import psycopg
 import yaml
 from psycopg import sql
 
-from rollcall.cleaning import CleaningResult, clean
+from rollcall.clean.cleaning import CleaningResult, clean
 from rollcall.demo import DefectCounts, Planted, Scale, Variant, load_call_centre
-from rollcall.ledger import open_run
-from rollcall.migration import MigrationResult, migrate
-from rollcall.plan import Plan, make_plan
-from rollcall.settings import load_settings
-from rollcall.verification import Verification, verify
+from rollcall.ledger.runs import open_run
+from rollcall.migrate.migration import MigrationResult, migrate
+from rollcall.plan.pending_work import Plan, make_plan
+from rollcall.settings.configuration import load_settings
+from rollcall.verify import Verification, verify
 from rollcall.workspace import Workspace
 
 COMPILED = Path(tempfile.gettempdir()) / f"rollcall-test-{os.getpid()}-compiled"

@@ -18,7 +18,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from rollcall.postgres_server import PostgresServer
+from rollcall.servers.postgres import PostgresServer
 
 SYSTEM_PG_BIN = Path("/usr/lib/postgresql/15/bin")  # Debian's
 NOT_DURABLE = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}

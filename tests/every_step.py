@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from rollcall.assessment import assess
-from rollcall.cleaning import clean
-from rollcall.doctor import examine, grants
+from rollcall.assess.assessment import assess
+from rollcall.clean.cleaning import clean
+from rollcall.doctor.examination import examine
+from rollcall.doctor.grants import grants
 from rollcall.flags import show, switch
-from rollcall.ledger import history, open_run
-from rollcall.migration import migrate
-from rollcall.plan import make_plan
+from rollcall.ledger.runs import history, open_run
+from rollcall.migrate.migration import migrate
+from rollcall.plan.pending_work import make_plan
 from rollcall.undo import undo
-from rollcall.verification import verify
+from rollcall.verify import verify
 from rollcall.workspace import Workspace
 
 

@@ -15,12 +15,12 @@ import pytest
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from rollcall import cleaning
-from rollcall.cleaning import CleaningResult, clean
-from rollcall.ledger import open_run
-from rollcall.plan import Plan, make_plan
-from rollcall.postgres_server import PostgresServer
-from rollcall.settings import load_settings
+from rollcall.clean import cleaning
+from rollcall.clean.cleaning import CleaningResult, clean
+from rollcall.ledger.runs import open_run
+from rollcall.plan.pending_work import Plan, make_plan
+from rollcall.servers.postgres import PostgresServer
+from rollcall.settings.configuration import load_settings
 from rollcall.workspace import Workspace
 
 TABLES = """

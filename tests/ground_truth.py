@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rollcall.assessment import assess
+from rollcall.assess.assessment import assess
 from tests.call_centre import CallCentre
 
 DECLARED = (

@@ -19,13 +19,13 @@ import pytest
 import yaml
 from psycopg import sql
 
-from rollcall.catalogue import Catalogue, CatalogueProof
 from rollcall.demo import Scale, Variant
-from rollcall.ledger import open_run
-from rollcall.migration import MigrationResult, migrate
-from rollcall.postgres_server import PostgresServer
-from rollcall.schema import declared_changes, pending_statements
-from rollcall.settings import load_settings
+from rollcall.ledger.runs import open_run
+from rollcall.migrate.catalog_state import Catalogue, CatalogueProof
+from rollcall.migrate.migration import MigrationResult, migrate
+from rollcall.schema.declared import declared_changes, pending_statements
+from rollcall.servers.postgres import PostgresServer
+from rollcall.settings.configuration import load_settings
 from rollcall.workspace import Workspace
 from tests.call_centre import CallCentre, call_centre
 

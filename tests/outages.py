@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from rollcall.breaker import check_breaker
-from rollcall.cleaning import clean
-from rollcall.ledger import open_run
+from rollcall.clean.breaker import check_breaker
+from rollcall.clean.cleaning import clean
+from rollcall.ledger.runs import open_run
 from tests.floor import Floor
 
 SHIFT_MINUTES = 500

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rollcall.postgres_server import PostgresServer
+from rollcall.servers.postgres import PostgresServer
 
 __all__ = ["psql_of"]
 

@@ -17,10 +17,10 @@ import pytest
 import yaml
 from psycopg import sql
 
-from rollcall.postgres_server import PostgresServer
-from rollcall.prefect_server import api_of_serving
 from rollcall.scheduling import DEPLOYMENTS
-from rollcall.settings import PROJECT_DIRECTORY
+from rollcall.servers.postgres import PostgresServer
+from rollcall.servers.prefect import api_of_serving
+from rollcall.settings.configuration import PROJECT_DIRECTORY
 from tests.call_centre import CallCentre, call_centre
 
 __all__ = [

@@ -12,11 +12,11 @@ import pytest
 from rollcall import flags
 from rollcall.batches import Watcher
 from rollcall.batches.worker import Worker
-from rollcall.cleaning import CleaningResult, _Repair, clean
+from rollcall.clean.cleaning import CleaningResult, _Repair, clean
 from rollcall.errors import ConnectionFailed
-from rollcall.ledger import open_run
+from rollcall.ledger.runs import open_run
 from rollcall.undo import undo
-from rollcall.verification import verify
+from rollcall.verify import verify
 from rollcall.workspace import Workspace
 from tests.floor import Floor, drop_trigger, floor, make_trigger
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rollcall.breaker import check_breaker
+from rollcall.clean.breaker import check_breaker
 from rollcall.errors import Refused
-from rollcall.ledger import open_run
+from rollcall.ledger.runs import open_run
 from tests.floor import Floor, floor
 
 __all__ = ["floor"]
@@ -14,7 +14,7 @@ __all__ = ["floor"]
 
 def unattended(floor: Floor) -> int:
     """As `clean --unattended` does it; gives how many sessions it changed."""
-    from rollcall.cleaning import clean
+    from rollcall.clean.cleaning import clean
 
     plan = floor.plan()
     with open_run(floor.workspace, "clean") as run:

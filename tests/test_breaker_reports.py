@@ -86,7 +86,7 @@ def test_it_is_said_until_it_is_dealt_with(stopped: Floor, by: str) -> None:
 def test_a_reader_without_the_ledger_judges_all_the_same(stopped: Floor) -> None:
     from psycopg.conninfo import make_conninfo
 
-    from rollcall.assessment import assess
+    from rollcall.assess.assessment import assess
     from rollcall.workspace import Workspace
 
     stopped.rows("drop role if exists breaker_reader")

@@ -15,8 +15,8 @@ import pytest
 
 from rollcall.demo import Variant
 from rollcall.errors import ConfigurationProblems
-from rollcall.postgres_server import PostgresServer
-from rollcall.settings import load_settings
+from rollcall.servers.postgres import PostgresServer
+from rollcall.settings.configuration import load_settings
 from rollcall.workspace import Workspace
 from tests.call_centre import call_centre
 from tests.conftest import fresh_database

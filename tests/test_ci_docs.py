@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from rollcall.demo import DefectCounts, Scale
-from rollcall.results import Check, RuleResult, Severity, Verdict
-from rollcall.verdict import EXIT_CODES, WARNED, FailOn, exit_code_of
+from rollcall.rules.results import Check, RuleResult, Severity, Verdict
+from rollcall.rules.verdict import EXIT_CODES, WARNED, FailOn, exit_code_of
 from tests.call_centre import CallCentre, call_centre
 
 PAGE = (Path(__file__).parent.parent / "docs/ci.md").read_text("utf-8")

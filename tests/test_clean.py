@@ -17,12 +17,12 @@ import pytest
 from rollcall import flags
 from rollcall.batches import Watcher
 from rollcall.batches.size import BatchSize
-from rollcall.cleaning import _Repair, clean
-from rollcall.database import fetch
+from rollcall.clean.cleaning import _Repair, clean
+from rollcall.database.connections import fetch
 from rollcall.errors import LeaseHeld, Refused
-from rollcall.ledger import open_run
-from rollcall.plan import make_plan
-from rollcall.verification import verify
+from rollcall.ledger.runs import open_run
+from rollcall.plan.pending_work import make_plan
+from rollcall.verify import verify
 from tests.floor import NOW, Between, Floor, drop_trigger, floor, make_trigger
 
 __all__ = ["floor"]

@@ -15,7 +15,7 @@ import pytest
 from rollcall.cli import main
 from rollcall.errors import Refused
 from rollcall.pipeline import Pipeline
-from rollcall.plan_file import write_plan
+from rollcall.plan.stored import write_plan
 from tests.call_centre import call_centre
 from tests.floor import Floor, floor
 

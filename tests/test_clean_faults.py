@@ -10,14 +10,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from rollcall.assessment import assess
-from rollcall.cleaning import clean
+from rollcall.assess.assessment import assess
+from rollcall.clean.cleaning import clean
 from rollcall.errors import ConfigurationError, Refused
-from rollcall.ledger import open_run
-from rollcall.migration import migrate
-from rollcall.plan import make_plan
-from rollcall.results import Verdict
-from rollcall.settings import load_settings
+from rollcall.ledger.runs import open_run
+from rollcall.migrate.migration import migrate
+from rollcall.plan.pending_work import make_plan
+from rollcall.rules.results import Verdict
+from rollcall.settings.configuration import load_settings
 from rollcall.workspace import Workspace
 from tests.floor import TABLES, Floor, floor
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rollcall.plan import make_plan
-from rollcall.settings import load_settings
+from rollcall.plan.pending_work import make_plan
+from rollcall.settings.configuration import load_settings
 from rollcall.workspace import Workspace
 from tests.application_model import (
     FUTURE_WITHOUT_END,

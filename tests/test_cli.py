@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from rollcall.demo import DefectCounts, Scale, Variant
-from rollcall.postgres_server import PostgresServer
+from rollcall.servers.postgres import PostgresServer
 from tests.call_centre import SMALL, call_centre
 from tests.command import ROOT, rollcall
 from tests.conftest import temporary_folder

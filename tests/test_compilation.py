@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from rollcall import project
-from rollcall.assessment import assess
-from rollcall.cleaning import clean
-from rollcall.ledger import open_run
-from rollcall.plan import make_plan
+from rollcall.assess.assessment import assess
+from rollcall.clean.cleaning import clean
+from rollcall.dbt import project
+from rollcall.ledger.runs import open_run
+from rollcall.plan.pending_work import make_plan
 from tests.call_centre import CallCentre, call_centre
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from rollcall.database import Database
+from rollcall.database.connections import Database
 from rollcall.errors import ConnectionFailed
 from tests.call_centre import CallCentre, call_centre
 from tests.conftest import SYSTEM_PG_BIN, temporary_folder

@@ -13,11 +13,11 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from rollcall.assessment import assess
-from rollcall.cleaning import clean
-from rollcall.ledger import open_run
-from rollcall.plan import make_plan
-from rollcall.postgres_server import PostgresServer
+from rollcall.assess.assessment import assess
+from rollcall.clean.cleaning import clean
+from rollcall.ledger.runs import open_run
+from rollcall.plan.pending_work import make_plan
+from rollcall.servers.postgres import PostgresServer
 from rollcall.undo import undo
 from rollcall.workspace import Workspace
 from tests.call_centre import CallCentre, call_centre

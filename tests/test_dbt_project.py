@@ -17,7 +17,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from rollcall.demo import Scale, Variant
-from rollcall.schema import pending_statements
+from rollcall.schema.declared import pending_statements
 from tests.call_centre import CallCentre, call_centre
 from tests.waiting import until
 

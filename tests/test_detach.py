@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from rollcall.cleaning import clean
+from rollcall.clean.cleaning import clean
 from rollcall.detach import detach
 from rollcall.errors import LeaseHeld, Refused
-from rollcall.ledger import open_run
+from rollcall.ledger.runs import open_run
 from tests.live_migration import Live, Original, original
 
 __all__ = ["original"]

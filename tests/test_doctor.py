@@ -22,15 +22,18 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from typer.testing import CliRunner
 
-from rollcall import console, doctor
-from rollcall.assessment import assess
+from rollcall import console
+from rollcall.assess.assessment import assess
 from rollcall.cli import app
-from rollcall.database import Database
+from rollcall.database.connections import Database
 from rollcall.demo import DefectCounts, Scale, Variant
-from rollcall.doctor import KINDS, Diagnosis, Finding, examine, grants
+from rollcall.doctor.diagnosis import Diagnosis, Finding, kinds
+from rollcall.doctor.examination import examine
+from rollcall.doctor.grants import grants
+from rollcall.doctor.kinds import KINDS
 from rollcall.errors import EvaluationError
-from rollcall.postgres_server import PostgresServer
-from rollcall.results import Severity
+from rollcall.rules.results import Severity
+from rollcall.servers.postgres import PostgresServer
 from rollcall.workspace import Workspace
 from tests.call_centre import CallCentre, call_centre
 from tests.conftest import NOT_DURABLE, temporary_folder
@@ -697,7 +700,7 @@ def test_a_slow_answer_is_no_clock_difference(clinic: Clinic) -> None:
 
 
 def test_untested_server_version(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "NEWEST_TESTED_VERSION", 13)
+    monkeypatch.setattr(kinds, "NEWEST_TESTED_VERSION", 13)
     assert clinic.found().keys() == {"untested_server_version"}
 
 

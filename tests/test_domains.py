@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from rollcall.assessment import assess
+from rollcall.assess.assessment import assess
 from rollcall.demo import DefectCounts, Variant
-from rollcall.ledger import open_run
-from rollcall.migration import migrate
-from rollcall.plan import schema_fingerprint
-from rollcall.results import Verdict
-from rollcall.schema import declared_changes
-from rollcall.settings import load_settings
+from rollcall.ledger.runs import open_run
+from rollcall.migrate.migration import migrate
+from rollcall.plan.pending_work import schema_fingerprint
+from rollcall.rules.results import Verdict
+from rollcall.schema.declared import declared_changes
+from rollcall.settings.configuration import load_settings
 from rollcall.undo import undo
 from rollcall.workspace import Workspace
 from tests.call_centre import SMALL, CallCentre, call_centre

@@ -11,10 +11,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from rollcall.assessment import assess
+from rollcall.assess.assessment import assess
 from rollcall.errors import EvaluationError
-from rollcall.postgres_server import PostgresServer
-from rollcall.settings import PROJECT_DIRECTORY
+from rollcall.servers.postgres import PostgresServer
+from rollcall.settings.configuration import PROJECT_DIRECTORY
 from rollcall.workspace import Workspace
 from tests.call_centre import CallCentre, call_centre
 from tests.every_step import everything

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from rollcall.assessment import assess
-from rollcall.plan import make_plan
+from rollcall.assess.assessment import assess
+from rollcall.plan.pending_work import make_plan
 from tests.floor import NOW, Floor, floor
 
 __all__ = ["floor"]

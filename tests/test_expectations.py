@@ -16,17 +16,12 @@ import pytest
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from rollcall.data_docs import build_data_docs
 from rollcall.errors import ConfigurationError, ConnectionFailed, EvaluationError
-from rollcall.expectations import (
-    Judgement,
-    Suite,
-    judge_counts,
-    judge_table,
-    load_suites,
-    read_suites,
-)
-from rollcall.results import Check, Severity
+from rollcall.report.data_docs import build_data_docs
+from rollcall.rules.gx import load_suites
+from rollcall.rules.judging import Judgement, judge_counts, judge_table
+from rollcall.rules.results import Check, Severity
+from rollcall.rules.suites import Suite, read_suites
 
 EXPECTATIONS = Path(__file__).parent.parent / "expectations"
 
@@ -108,7 +103,7 @@ def execute(database: str, *statements: str) -> None:
 
 
 def connector(database: str) -> Callable[[], psycopg.Connection[Any]]:
-    """Connections as `rollcall.database` opens them."""
+    """Connections as `rollcall.database.connections` opens them."""
     return lambda: psycopg.connect(
         database, autocommit=True, row_factory=dict_row, cursor_factory=psycopg.RawCursor
     )
@@ -149,7 +144,7 @@ def test_a_blocking_rule_fails_only_a_check_that_makes_not_ready(
 
 def test_reading_the_suites_does_not_import_gx() -> None:
     program = (
-        "import sys; from pathlib import Path; from rollcall.expectations import read_suites;"
+        "import sys; from pathlib import Path; from rollcall.rules.suites import read_suites;"
         f"read_suites(Path({str(EXPECTATIONS)!r}));"
         "print([m for m in ('great_expectations', 'pandas', 'sqlalchemy') if m in sys.modules])"
     )

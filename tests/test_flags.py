@@ -12,12 +12,12 @@ from psycopg.conninfo import make_conninfo
 from typer.testing import CliRunner
 
 from rollcall import console, flags
-from rollcall.assessment import assess
+from rollcall.assess.assessment import assess
 from rollcall.cli import app
 from rollcall.demo import Variant
 from rollcall.errors import ConfigurationError, LedgerHidden, Refused
-from rollcall.ledger import history, open_run
-from rollcall.results import Severity, Verdict
+from rollcall.ledger.runs import history, open_run
+from rollcall.rules.results import Severity, Verdict
 from rollcall.workspace import Workspace
 from tests.call_centre import CallCentre, call_centre
 

@@ -18,13 +18,13 @@ import yaml
 
 from flows import steps
 from rollcall.errors import EvaluationError, Refused
-from rollcall.ledger import open_run
+from rollcall.ledger.runs import open_run
 from rollcall.pipeline import Pipeline
-from rollcall.plan_file import write_plan
-from rollcall.prefect_server import api_of_serving
+from rollcall.plan.stored import write_plan
 from rollcall.report.outcome import RunOutcome
 from rollcall.scheduling import DEPLOYMENTS, prepare_prefect, read_deployments
-from rollcall.settings import PROJECT_DIRECTORY
+from rollcall.servers.prefect import api_of_serving
+from rollcall.settings.configuration import PROJECT_DIRECTORY
 from tests.call_centre import CallCentre, call_centre
 from tests.floor import Floor, floor
 from tests.serving import (
@@ -435,7 +435,7 @@ def test_ctrl_c_leaves_no_server_and_nothing_in_the_home_directory(
 
 def test_a_server_does_not_outlive_a_parent_that_is_killed(tmp_path: Path) -> None:
     process = started(
-        "from pathlib import Path; from rollcall.prefect_server import LocalServer; import time;"
+        "from pathlib import Path; from rollcall.servers.prefect import LocalServer; import time;"
         f" server = LocalServer(Path({str(tmp_path)!r})); server.start(); server.wait_until_ready();"
         " print('ready', flush=True); time.sleep(600)"
     )

@@ -9,13 +9,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from rollcall.additive import grammar, parsed
-from rollcall.assessment import assess
+from rollcall.assess.assessment import assess
 from rollcall.demo import Variant
 from rollcall.errors import Refused
-from rollcall.own_objects import seal
-from rollcall.results import Severity
-from rollcall.schema import declared_changes
+from rollcall.ledger.ownership import seal
+from rollcall.rules.results import Severity
+from rollcall.schema.allow_list import grammar, parsed
+from rollcall.schema.declared import declared_changes
 from tests.call_centre import call_centre
 from tests.live_migration import TINY, Live, live, original
 

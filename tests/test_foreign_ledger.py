@@ -11,11 +11,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from rollcall.assessment import assess
-from rollcall.doctor import examine
+from rollcall.assess.assessment import assess
+from rollcall.doctor.examination import examine
 from rollcall.errors import Refused
 from rollcall.flags import switch
-from rollcall.ledger import open_run
+from rollcall.ledger.runs import open_run
 from tests.live_migration import Live, live, original
 
 __all__ = ["live", "original"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict
 
-from rollcall.assessment import assess
+from rollcall.assess.assessment import assess
 from tests.call_centre import CallCentre, call_centre
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from rollcall import assessment as assessment_module
-from rollcall import database as database_module
-from rollcall.assessment import UNREADABLE_FLAGS, assess
-from rollcall.database import fetch
+from rollcall.assess import assessment as assessment_module
+from rollcall.assess.assessment import UNREADABLE_FLAGS, assess
+from rollcall.database.connections import connections as database_module
+from rollcall.database.connections import fetch
 from rollcall.demo import Scale
-from rollcall.ledger import open_run
-from rollcall.postgres_server import PostgresServer
-from rollcall.results import Assessment, RuleResult
+from rollcall.ledger.runs import open_run
+from rollcall.rules.results import Assessment, RuleResult
+from rollcall.servers.postgres import PostgresServer
 from tests.call_centre import CallCentre, call_centre
 from tests.command import rollcall
 from tests.conftest import fresh_database

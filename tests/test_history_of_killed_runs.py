@@ -7,9 +7,9 @@ import os
 import signal
 from collections.abc import Callable
 
-from rollcall import cleaning
 from rollcall.batches import Watcher
-from rollcall.ledger import history, open_run
+from rollcall.clean import cleaning
+from rollcall.ledger.runs import history, open_run
 from rollcall.undo import undo
 from tests.command import rollcall
 from tests.floor import Floor, floor

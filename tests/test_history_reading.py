@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from rollcall.assessment import assess
+from rollcall.assess.assessment import assess
 from rollcall.demo import Scale
-from rollcall.history import NO_LEDGER, ON_REQUEST, begin_reading
-from rollcall.ledger import open_run
-from rollcall.postgres_server import PostgresServer
+from rollcall.ledger.readings import NO_LEDGER, ON_REQUEST, begin_reading
+from rollcall.ledger.runs import open_run
 from rollcall.report.words import history_sentence
-from rollcall.results import Assessment, HistoryReading
-from rollcall.settings import load_settings
+from rollcall.rules.results import Assessment, HistoryReading
+from rollcall.servers.postgres import PostgresServer
+from rollcall.settings.configuration import load_settings
 from rollcall.workspace import Workspace
 from tests.call_centre import CallCentre, call_centre
 from tests.conftest import fresh_database

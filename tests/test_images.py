@@ -11,7 +11,7 @@ import pytest
 from rollcall.batches.worker import Worker
 from rollcall.errors import Refused
 from rollcall.undo import undo
-from rollcall.verification import verify
+from rollcall.verify import verify
 from tests.floor import Floor, floor
 
 __all__ = ["floor"]

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from rollcall import console
 from rollcall.cli import app
 from rollcall.demo import Scale, Variant
-from rollcall.postgres_server import PostgresServer
+from rollcall.servers.postgres import PostgresServer
 from tests.call_centre import CallCentre, call_centre
 from tests.conftest import NOT_DURABLE, temporary_folder
 

@@ -7,15 +7,15 @@ import contextlib
 import psycopg
 import pytest
 
-from rollcall.assessment import assess
-from rollcall.cleaning import clean
+from rollcall.assess.assessment import assess
+from rollcall.clean.cleaning import clean
+from rollcall.dbt.project import OwnRelation
 from rollcall.detach import detach
 from rollcall.errors import EvaluationError, Refused
-from rollcall.ledger import history, open_run
-from rollcall.own_tables import missing_columns
-from rollcall.project import OwnRelation
-from rollcall.trend import with_failures
-from rollcall.verification import verify
+from rollcall.ledger.runs import history, open_run
+from rollcall.ledger.trend import with_failures
+from rollcall.schema.ledger_columns import missing_columns
+from rollcall.verify import verify
 from tests.live_migration import Live, live, original
 
 __all__ = ["live", "original"]

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("target", ["lint-python", "lint-types", "lint-sql"])
+@pytest.mark.parametrize("target", ["lint-python", "lint-types", "lint-imports", "lint-sql"])
 def test_lint(target: str) -> None:
     environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL")}
     done = subprocess.run(

@@ -13,16 +13,16 @@ from typing import Any
 import psycopg
 import pytest
 
-from rollcall.assessment import assess
-from rollcall.contents import Contents, compare_contents
+from rollcall.assess.assessment import assess
 from rollcall.demo import Variant
 from rollcall.errors import LeaseHeld, Refused
-from rollcall.ledger import Run, open_run
-from rollcall.migration import migrate
-from rollcall.postgres_server import PostgresServer
-from rollcall.results import Check, Verdict
-from rollcall.schema import Statement, pending_statements
-from rollcall.verification import verify
+from rollcall.ledger.runs import Run, open_run
+from rollcall.migrate.migration import migrate
+from rollcall.migrate.table_contents import Contents, compare_contents
+from rollcall.rules.results import Check, Verdict
+from rollcall.schema.declared import Statement, pending_statements
+from rollcall.servers.postgres import PostgresServer
+from rollcall.verify import verify
 from tests.live_migration import Live, Original, Victim, live, original
 from tests.waiting import until
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rollcall.additive import check_detaching, check_migrating
 from rollcall.errors import Refused
+from rollcall.schema.allow_list import check_detaching, check_migrating
 
 ADDITIVE = [
     'create schema "rollcall"',

@@ -16,10 +16,10 @@ import pytest
 
 from rollcall.demo import Variant
 from rollcall.errors import Refused
-from rollcall.postgres_server import PostgresServer
-from rollcall.schema import pending_statements
-from rollcall.script import script
-from rollcall.settings import PROJECT_DIRECTORY
+from rollcall.plan.script import script
+from rollcall.schema.declared import pending_statements
+from rollcall.servers.postgres import PostgresServer
+from rollcall.settings.configuration import PROJECT_DIRECTORY
 from rollcall.workspace import Workspace
 from tests.conftest import NOT_DURABLE, temporary_folder
 from tests.live_migration import Live, Original

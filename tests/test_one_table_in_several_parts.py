@@ -8,9 +8,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from rollcall.assessment import assess
-from rollcall.doctor import Finding, examine
-from rollcall.settings import load_settings
+from rollcall.assess.assessment import assess
+from rollcall.doctor.diagnosis import Finding
+from rollcall.doctor.examination import examine
+from rollcall.settings.configuration import load_settings
 from rollcall.workspace import Workspace
 
 STAFF = """

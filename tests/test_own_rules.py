@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from rollcall.assessment import assess
+from rollcall.assess.assessment import assess
 from rollcall.demo import DefectCounts, Scale
 from rollcall.errors import ConfigurationError, EvaluationError, RollcallError
-from rollcall.postgres_server import PostgresServer
 from rollcall.report.folder import publish
 from rollcall.report.outcome import RunOutcome
-from rollcall.results import Assessment, RuleResult, Verdict
+from rollcall.rules.results import Assessment, RuleResult, Verdict
+from rollcall.servers.postgres import PostgresServer
 from tests.call_centre import CallCentre, call_centre
 from tests.conftest import fresh_database
 from tests.test_waivers import line, write

@@ -13,11 +13,11 @@ import pytest
 from psycopg import sql
 
 from rollcall.errors import ConfigurationError, Refused
-from rollcall.ledger import history, open_run
-from rollcall.migration import migrate
-from rollcall.plan import Body, Plan, line_of, make_plan
-from rollcall.plan_file import read_plan, store_plan, write_plan
-from rollcall.postgres_server import PostgresServer
+from rollcall.ledger.runs import history, open_run
+from rollcall.migrate.migration import migrate
+from rollcall.plan.pending_work import Body, Plan, line_of, make_plan
+from rollcall.plan.stored import read_plan, store_plan, write_plan
+from rollcall.servers.postgres import PostgresServer
 from rollcall.workspace import Workspace
 from tests.call_centre import call_centre
 from tests.floor import Floor, floor
@@ -286,7 +286,7 @@ def test_a_plan_holds_before_and_after_its_own_migration(database: str, tmp_path
     second = read_plan(centre.workspace, str(path))
     assert second.statements == ()
     assert second.change_count == centre.planted.pending_changes
-    from rollcall.cleaning import clean
+    from rollcall.clean.cleaning import clean
 
     with open_run(centre.workspace, "clean") as run:
         assert clean(centre.workspace, run, second).changed == centre.planted.pending_changes

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from rollcall.errors import ConfigurationError, Refused
-from rollcall.ledger import open_run
-from rollcall.plan import line_of
-from rollcall.plan_file import read_plan, write_plan
+from rollcall.ledger.runs import open_run
+from rollcall.plan.pending_work import line_of
+from rollcall.plan.stored import read_plan, write_plan
 from tests.floor import Floor, floor
 
 __all__ = ["floor"]

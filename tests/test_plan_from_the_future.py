@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from rollcall.errors import Refused
-from rollcall.ledger import open_run
-from rollcall.plan import Body, Plan
-from rollcall.plan_file import read_plan, store_plan, write_plan
+from rollcall.ledger.runs import open_run
+from rollcall.plan.pending_work import Body, Plan
+from rollcall.plan.stored import read_plan, store_plan, write_plan
 from tests.floor import Floor, floor
 
 __all__ = ["floor"]

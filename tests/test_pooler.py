@@ -21,17 +21,18 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from typer.testing import CliRunner
 
-from rollcall.assessment import assess
+from rollcall.assess.assessment import assess
 from rollcall.cli import app
 from rollcall.demo import Scale
-from rollcall.doctor import examine, refuse_pooler
+from rollcall.doctor.examination import examine
 from rollcall.errors import Refused
-from rollcall.ledger import open_run
-from rollcall.migration import migrate
+from rollcall.ledger.pooler import refuse_pooler
+from rollcall.ledger.runs import open_run
+from rollcall.migrate.migration import migrate
 from rollcall.pipeline import Approval, Pipeline
-from rollcall.plan import make_plan
-from rollcall.postgres_server import PostgresServer
-from rollcall.verification import verify
+from rollcall.plan.pending_work import make_plan
+from rollcall.servers.postgres import PostgresServer
+from rollcall.verify import verify
 from rollcall.workspace import Workspace
 from tests.call_centre import CallCentre, call_centre
 from tests.conftest import temporary_folder

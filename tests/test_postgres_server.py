@@ -16,10 +16,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from rollcall import postgres_server
 from rollcall.errors import ConfigurationError, ServerError
-from rollcall.postgres_server import PostgresServer
 from rollcall.process import private_files
+from rollcall.servers import postgres as postgres_server
+from rollcall.servers.postgres import PostgresServer
 from tests.conftest import NOT_DURABLE, SYSTEM_PG_BIN, temporary_folder
 
 LONGEST_SECONDS = 120
@@ -108,7 +108,7 @@ def test_outlives_the_process_that_started_it(folder: Path) -> None:
             sys.executable,
             "-c",
             "import sys, time; from pathlib import Path\n"
-            "from rollcall.postgres_server import PostgresServer\n"
+            "from rollcall.servers.postgres import PostgresServer\n"
             "PostgresServer(Path(sys.argv[1])).start()\n"
             "print('started', flush=True); time.sleep(600)",
             str(folder / "data"),

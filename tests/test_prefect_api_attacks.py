@@ -21,10 +21,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from rollcall.doctor import examine
-from rollcall.prefect_server import Api, LocalServer, answers_without_authentication, api_of_serving
+from rollcall.doctor.examination import examine
 from rollcall.scheduling import read_deployments
-from rollcall.settings import PROJECT_DIRECTORY
+from rollcall.servers.prefect import Api, LocalServer, answers_without_authentication, api_of_serving
+from rollcall.settings.configuration import PROJECT_DIRECTORY
 from tests.call_centre import CallCentre
 from tests.floor import Floor, floor
 from tests.serving import PASSWORD, databases, environment, scheduled, serving, started, state, until

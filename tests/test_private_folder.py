@@ -22,7 +22,7 @@ AFFECTED = (
 )
 PROGRAMS = """
 from pathlib import Path
-from rollcall.postgres_server import PostgresServer
+from rollcall.servers.postgres import PostgresServer
 server = PostgresServer(Path("/nowhere/data"))
 print(server.bin_directory)
 print(server.programs_directory)

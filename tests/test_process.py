@@ -20,7 +20,7 @@ import pytest
 from rollcall import flags
 from rollcall.private_files import replaced_file
 from rollcall.process import Terminated, TolerantStream, ending_on_signals
-from rollcall.settings import PROJECT_DIRECTORY
+from rollcall.settings.configuration import PROJECT_DIRECTORY
 from tests.floor import Floor, floor
 from tests.waiting import until
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from rollcall.demo import Variant
-from rollcall.settings import load_settings
+from rollcall.settings.configuration import load_settings
 from rollcall.workspace import Workspace
 from tests.call_centre import CallCentre, call_centre
 

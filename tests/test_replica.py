@@ -10,13 +10,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from rollcall.assessment import assess
+from rollcall.assess.assessment import assess
 from rollcall.batches import Watcher
-from rollcall.cleaning import clean
-from rollcall.ledger import open_run
-from rollcall.plan import make_plan
-from rollcall.postgres_server import PostgresServer
-from rollcall.settings import load_settings
+from rollcall.clean.cleaning import clean
+from rollcall.ledger.runs import open_run
+from rollcall.plan.pending_work import make_plan
+from rollcall.servers.postgres import PostgresServer
+from rollcall.settings.configuration import load_settings
 from rollcall.workspace import Workspace
 from tests.call_centre import call_centre
 from tests.conftest import NOT_DURABLE, temporary_folder

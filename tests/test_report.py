@@ -23,18 +23,16 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from rollcall.assessment import assess
-from rollcall.catalogue import CatalogueProof
-from rollcall.cleaning import CleaningResult
-from rollcall.contents import TableProof
+from rollcall.assess.assessment import assess
+from rollcall.clean.cleaning import CleaningResult
 from rollcall.demo import DefectCounts, Scale, Variant
 from rollcall.errors import ConfigurationError
-from rollcall.expectations import Judgement, judge_counts, read_suites
-from rollcall.ledger import open_run
-from rollcall.migration import MigrationResult
-from rollcall.migration_proof import MigrationProof
-from rollcall.plan import Body, Plan
-from rollcall.postgres_server import PostgresServer
+from rollcall.ledger.runs import open_run
+from rollcall.migrate.catalog_state import CatalogueProof
+from rollcall.migrate.migration import MigrationResult
+from rollcall.migrate.proof import MigrationProof
+from rollcall.migrate.table_contents import TableProof
+from rollcall.plan.pending_work import Body, Plan
 from rollcall.report import folder as report_folder
 from rollcall.report.folder import ReportFailed, publish
 from rollcall.report.html import render, write_report
@@ -42,11 +40,14 @@ from rollcall.report.junit import junit_xml
 from rollcall.report.markdown import markdown_summary
 from rollcall.report.outcome import RunOutcome
 from rollcall.report.text import in_words, printable
-from rollcall.results import Assessment, Floor, OpenSession, PastResult, RuleResult, Sample, Trend
-from rollcall.schema import Statement
-from rollcall.verdict import checks_of, verdict_of
-from rollcall.verification import Proof, Verification
-from rollcall.waiver import Waiver, WaiverResult, WaiverState
+from rollcall.rules.judging import Judgement, judge_counts
+from rollcall.rules.results import Assessment, Floor, OpenSession, PastResult, RuleResult, Sample, Trend
+from rollcall.rules.suites import read_suites
+from rollcall.rules.verdict import checks_of, verdict_of
+from rollcall.rules.waiver import Waiver, WaiverResult, WaiverState
+from rollcall.schema.declared import Statement
+from rollcall.servers.postgres import PostgresServer
+from rollcall.verify import Proof, Verification
 from tests.call_centre import CallCentre, call_centre
 
 SUITES = read_suites(Path(__file__).parent.parent / "expectations")

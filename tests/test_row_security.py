@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from rollcall.assessment import assess
+from rollcall.assess.assessment import assess
 from tests.live_migration import Live, live, original
 
 __all__ = ["live", "original"]

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 import yaml
 
-from rollcall.postgres_server import PostgresServer
+from rollcall.servers.postgres import PostgresServer
 from tests.conftest import fresh_database
 from tests.mutants import Mutant, macros_of, mutants_of
 from tests.rule_harness import ROOT, UNIT_TESTS, Harness, UnitTest, unit_tests

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rollcall.expectations import read_suites
-from rollcall.waivers import read_waivers
+from rollcall.assess.waivers import read_waivers
+from rollcall.rules.suites import read_suites
 from scripts import rule_pages
 
 ROOT = Path(__file__).parent.parent

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from rollcall.assessment import assess
+from rollcall.assess.assessment import assess
 from rollcall.demo import Scale
-from rollcall.ledger import open_run
+from rollcall.ledger.runs import open_run
 from tests.call_centre import CallCentre, call_centre
 
 ROOT = Path(__file__).parent.parent

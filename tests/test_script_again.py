@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from rollcall.postgres_server import PostgresServer
-from rollcall.schema import pending_statements
-from rollcall.script import script
+from rollcall.plan.script import script
+from rollcall.schema.declared import pending_statements
+from rollcall.servers.postgres import PostgresServer
 from tests.live_migration import Live, live, original  # noqa: F401 - fixtures
 from tests.programs import psql_of
 

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from rollcall.postgres_server import PostgresServer
+from rollcall.servers.postgres import PostgresServer
 from rollcall.workspace import Workspace
 from tests.call_centre import CallCentre, call_centre
 from tests.every_step import everything

@@ -21,8 +21,8 @@ import yaml
 from rollcall.demo.rows import Words
 from rollcall.demo.schema import Schema, Variant
 from rollcall.errors import ConfigurationError, Refused
-from rollcall.postgres_server import PostgresServer
-from rollcall.settings import PROJECT_DIRECTORY, Settings, load_settings
+from rollcall.servers.postgres import PostgresServer
+from rollcall.settings.configuration import PROJECT_DIRECTORY, Settings, load_settings
 from rollcall.simulator import Options, Report, Simulation, simulate
 from rollcall.simulator.application import Write, Written
 from rollcall.simulator.judge import Judgement, judge

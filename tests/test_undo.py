@@ -9,9 +9,9 @@ import pytest
 
 from rollcall.batches.worker import Worker
 from rollcall.errors import ConfigurationError, LeaseHeld
-from rollcall.ledger import history, open_run
+from rollcall.ledger.runs import history, open_run
 from rollcall.undo import UndoResult, undo
-from rollcall.verification import verify
+from rollcall.verify import verify
 from tests.floor import NOW, Floor, drop_trigger, floor, make_trigger
 
 __all__ = ["floor"]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from rollcall.assess.waivers import COLUMNS, read_waivers
 from rollcall.errors import ConfigurationError
-from rollcall.expectations import read_suites
-from rollcall.settings import load_settings
-from rollcall.waivers import COLUMNS, read_waivers
+from rollcall.rules.suites import read_suites
+from rollcall.settings.configuration import load_settings
 from tests.call_centre import call_centre
 from tests.command import rollcall
 

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from rollcall.assessment import assess
-from rollcall.cleaning import clean as clean_up
+from rollcall.assess.assessment import assess
+from rollcall.assess.waivers import COLUMNS, read_waivers
+from rollcall.clean.cleaning import clean as clean_up
 from rollcall.demo import Scale
 from rollcall.errors import ConfigurationError
-from rollcall.expectations import read_suites
-from rollcall.ledger import open_run
-from rollcall.plan import make_plan
-from rollcall.postgres_server import PostgresServer
-from rollcall.results import Assessment, Check, RuleResult, Verdict
-from rollcall.waiver import WaiverState
-from rollcall.waivers import COLUMNS, read_waivers
+from rollcall.ledger.runs import open_run
+from rollcall.plan.pending_work import make_plan
+from rollcall.rules.results import Assessment, Check, RuleResult, Verdict
+from rollcall.rules.suites import read_suites
+from rollcall.rules.waiver import WaiverState
+from rollcall.servers.postgres import PostgresServer
 from tests.call_centre import CallCentre, call_centre
 from tests.conftest import fresh_database
 from tests.test_dbt_project import Dbt

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from rollcall.assessment import assess
-from rollcall.cleaning import CleaningResult, clean
+from rollcall.assess.assessment import assess
+from rollcall.clean.cleaning import CleaningResult, clean
 from rollcall.demo import DefectCounts, Scale, Variant
-from rollcall.ledger import open_run
-from rollcall.migration import migrate
-from rollcall.postgres_server import PostgresServer
-from rollcall.results import Check, Verdict
+from rollcall.ledger.runs import open_run
+from rollcall.migrate.migration import migrate
+from rollcall.rules.results import Check, Verdict
+from rollcall.servers.postgres import PostgresServer
 from rollcall.undo import undo
 from tests.call_centre import SMALL, CallCentre, call_centre
 from tests.conftest import NOT_DURABLE, SYSTEM_PG_BIN, temporary_folder
@@ -189,7 +189,7 @@ def test_assess_and_plan_change_nothing_and_need_select_alone(damaged: CallCentr
 
 
 def workspace_of(url: str, state: Path) -> Any:
-    from rollcall.settings import load_settings
+    from rollcall.settings.configuration import load_settings
     from rollcall.workspace import Workspace
 
     environment = {"ROLLCALL_DATABASE_URL": url, "ROLLCALL_STATE_DIR": str(state / "other")}
@@ -197,7 +197,7 @@ def workspace_of(url: str, state: Path) -> Any:
 
 
 def make_plan_of(workspace: Any) -> int:
-    from rollcall.plan import make_plan
+    from rollcall.plan.pending_work import make_plan
 
     return make_plan(workspace).change_count
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from rollcall.postgres_server import PostgresServer
+from rollcall.servers.postgres import PostgresServer
 from tests.waiting import until
 
 HOST = "calls.example.test"  # no DNS knows it: only `hostaddr` leads there

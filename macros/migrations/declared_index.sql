@@ -2,7 +2,7 @@
     An index on the application's table, declared: a plain B-tree, never unique. On a partitioned table it is made
     without the partitions, then concurrently on each partition, then attached; so there it is several rows.
     One that exists is compared by what it is, not by its name: the table, the method, the order and the number of its
-    keys here, the expressions by the server itself (rollcall/schema.py), which tells us what it found through the
+    keys here, the expressions by the server itself (rollcall/schema/declared.py), which tells us what it found through the
     setting rollcall.index_states: whether two expressions are the same no query on the catalogue can tell.
     table: a table of the dbt source; keys: a list of SQL texts; predicate: SQL text, or none.
 #}

@@ -16,8 +16,8 @@ from rollcall.batches.holds import HoldPolicy
 from rollcall.batches.queue import WorkQueue
 from rollcall.batches.result import GONE, RINGING, BatchResult, Item, Watcher
 from rollcall.batches.worker import Worker
-from rollcall.database import Connection, Row, fetch, reason_of
-from rollcall.ledger import Run
+from rollcall.database.connections import Connection, Row, fetch, reason_of
+from rollcall.ledger.runs import Run
 from rollcall.workspace import Workspace
 
 __all__ = ["Batches"]

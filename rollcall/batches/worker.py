@@ -14,7 +14,15 @@ import psycopg
 
 from rollcall.batches.result import LOCKED, TOO_SLOW, Item
 from rollcall.batches.size import BatchSize
-from rollcall.database import CONNECT_SECONDS, Connection, deadline, fetch, reason_of, take_role, text_array
+from rollcall.database.connections import (
+    CONNECT_SECONDS,
+    Connection,
+    deadline,
+    fetch,
+    reason_of,
+    take_role,
+    text_array,
+)
 from rollcall.errors import ConnectionFailed
 
 if TYPE_CHECKING:

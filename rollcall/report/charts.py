@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rollcall.report.text import in_words, moment, number, printable
-from rollcall.results import Assessment, Floor, OpenSession, PastResult, Severity
+from rollcall.rules.results import Assessment, Floor, OpenSession, PastResult, Severity
 
 __all__ = ["STATES", "Chart", "charts_of_rules", "timeline"]
 

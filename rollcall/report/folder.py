@@ -88,7 +88,7 @@ def publish(directory: Path, outcome: RunOutcome, keep: int = 30) -> Path:
 def _write_all(folder: Path, outcome: RunOutcome) -> None:
     latest = outcome.latest
     if latest is not None and latest.judgements:
-        from rollcall.data_docs import build_data_docs
+        from rollcall.report.data_docs import build_data_docs
 
         name = outcome.run_id or outcome.command
         build_data_docs(folder / DATA_DOCS.parent, latest.judgements, name, latest.judged_at, "../index.html")

@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 from rollcall import __version__
 from rollcall.report import charts, text, words
 from rollcall.report.outcome import RunOutcome
-from rollcall.results import Assessment, Verdict
+from rollcall.rules.results import Assessment, Verdict
 
 __all__ = ["DATA_DOCS", "render", "write_report"]
 

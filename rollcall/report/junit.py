@@ -15,8 +15,8 @@ from xml.etree import ElementTree
 
 from rollcall.report import words
 from rollcall.report.text import printable
-from rollcall.results import Assessment, RuleResult, Severity
-from rollcall.verdict import FailOn, fails
+from rollcall.rules.results import Assessment, RuleResult, Severity
+from rollcall.rules.verdict import FailOn, fails
 
 __all__ = ["junit_of_failure", "junit_xml"]
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from rollcall.report import words
 from rollcall.report.outcome import RunOutcome
 from rollcall.report.text import in_words, moment, number, printable, with_code
-from rollcall.results import Assessment, RuleResult, TrippedBreaker
-from rollcall.waiver import WaiverState
+from rollcall.rules.results import Assessment, RuleResult, TrippedBreaker
+from rollcall.rules.waiver import WaiverState
 
 __all__ = ["markdown_of_failure", "markdown_summary"]
 

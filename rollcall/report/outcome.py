@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from rollcall.verdict import FailOn
+from rollcall.rules.verdict import FailOn
 
 if TYPE_CHECKING:
-    from rollcall.cleaning import CleaningResult
-    from rollcall.migration import MigrationResult
-    from rollcall.plan import Plan
-    from rollcall.results import Assessment, TrippedBreaker
-    from rollcall.verification import Verification
+    from rollcall.clean.cleaning import CleaningResult
+    from rollcall.migrate.migration import MigrationResult
+    from rollcall.plan.pending_work import Plan
+    from rollcall.rules.results import Assessment, TrippedBreaker
+    from rollcall.verify import Verification
 
 __all__ = ["RunOutcome"]
 

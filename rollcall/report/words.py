@@ -12,14 +12,22 @@ from typing import TYPE_CHECKING
 
 from rollcall.report.outcome import RunOutcome
 from rollcall.report.text import in_words, moment, number, printable
-from rollcall.results import Assessment, Check, HistoryReading, RuleResult, Severity, TrippedBreaker, Verdict
-from rollcall.verdict import HEADLINES
+from rollcall.rules.results import (
+    Assessment,
+    Check,
+    HistoryReading,
+    RuleResult,
+    Severity,
+    TrippedBreaker,
+    Verdict,
+)
+from rollcall.rules.verdict import HEADLINES
 
 if TYPE_CHECKING:
-    from rollcall.contents import TableProof
-    from rollcall.images import ImagesProof
-    from rollcall.migration_proof import MigrationProof
-    from rollcall.verification import Proof
+    from rollcall.ledger.images import ImagesProof
+    from rollcall.migrate.proof import MigrationProof
+    from rollcall.migrate.table_contents import TableProof
+    from rollcall.verify import Proof
 
 __all__ = [
     "BREAKER_TITLE",

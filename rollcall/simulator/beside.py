@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from rollcall.errors import RollcallError
-from rollcall.settings import Settings
+from rollcall.settings.configuration import Settings
 
 __all__ = ["CleanerProcess"]
 

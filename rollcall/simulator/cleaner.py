@@ -20,7 +20,7 @@ from typing import Any
 import psycopg
 
 from rollcall.errors import RollcallError
-from rollcall.settings import load_settings
+from rollcall.settings.configuration import load_settings
 from rollcall.workspace import Workspace
 
 __all__ = ["clean_once", "main"]
@@ -63,9 +63,9 @@ def _clean_for_ever(workspace: Workspace, every: float) -> None:
 
 def clean_once(workspace: Workspace) -> dict[str, Any]:
     """Plan and clean, as `rollcall clean` does."""
-    from rollcall.cleaning import clean
-    from rollcall.ledger import open_run
-    from rollcall.plan import make_plan
+    from rollcall.clean.cleaning import clean
+    from rollcall.ledger.runs import open_run
+    from rollcall.plan.pending_work import make_plan
 
     pending = make_plan(workspace)
     with open_run(workspace, "clean", approved_by="rollcall simulate") as run:

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from dataclasses import replace
 from typing import Any, TextIO
 
-from rollcall.database import Database
+from rollcall.database.connections import Database
 from rollcall.errors import RollcallError
-from rollcall.settings import Settings
+from rollcall.settings.configuration import Settings
 from rollcall.simulator.agents import Agent
 from rollcall.simulator.application import Application
 from rollcall.simulator.beside import CleanerProcess
@@ -226,9 +226,9 @@ class Simulation:
         )
 
     def _migrate(self) -> None:
-        from rollcall.ledger import open_run
-        from rollcall.migration import migrate
-        from rollcall.plan import make_plan
+        from rollcall.ledger.runs import open_run
+        from rollcall.migrate.migration import migrate
+        from rollcall.plan.pending_work import make_plan
 
         self._announce("migrating")
         pending = make_plan(self._workspace)

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from rollcall.database import Database, fetch
+from rollcall.database.connections import Database, fetch
 from rollcall.demo.rows import Words
 from rollcall.demo.schema import Schema, Variant, name
 from rollcall.errors import ConfigurationError, Refused

@@ -1,0 +1,1 @@
+"""Assess: judge a database on one snapshot, read-only."""

@@ -1,0 +1,308 @@
+"""Assess: judge a database on one snapshot. Changes nothing, needs SELECT alone."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from rollcall.assess.samples import with_samples
+from rollcall.assess.waivers import Keys, Waived
+from rollcall.database.connections import Snapshot, reason_of
+from rollcall.dbt.project import Project
+from rollcall.errors import EvaluationError
+from rollcall.ledger.flags import HEARTBEAT_FEED, ROUTE_BY_HEARTBEAT, is_on
+from rollcall.ledger.ownership import findings_on_own_objects, own_faults
+from rollcall.ledger.readings import begin_reading
+from rollcall.ledger.trend import past_results, read_floor, with_trends
+from rollcall.ledger.tripped_breaker import tripped_breaker
+from rollcall.rules.custom_rules import with_own_query
+from rollcall.rules.results import Assessment, HistoryReading, PendingWork, RuleResult, Severity
+from rollcall.rules.verdict import checks_of, verdict_of
+from rollcall.rules.waiver import warnings_of
+from rollcall.schema.declared import Statement, declared_changes, own_conflicts, pending_statements
+from rollcall.workspace import Workspace
+
+if TYPE_CHECKING:
+    from rollcall.rules.judging import Judgement
+    from rollcall.rules.suites import Suite
+
+__all__ = ["assess"]
+
+CLOCK = ("judged_at", "current_at", "abandoned_before")
+FACTS = ("open_sessions", "working_sessions", "active_agents", "pending_changes")
+UNREADABLE_BY = ("missing_select_privilege", "hidden_rows", "conflicting_column")
+UNREADABLE = "not all rows can be read as declared, so no rule about them was evaluated"
+UNREADABLE_FLAGS = "this role may not read rollcall_ops.flags: judged as if routing by heartbeat were off"
+KEYS = {"readiness": "failing_keys", "history": "history_failing_keys"}
+CHEAP_VIEW_SUITES = {"routable_agents": "routable_agents"}  # a row per agent who is there
+OUT_OF_SIGHT = (
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.UndefinedObject,
+)
+QUALIFY = (
+    "the query runs with an empty search_path, so that no object of another role is taken for yours; "
+    "write each table, function and type outside pg_catalog with its schema, like public.customers"
+)
+VIEW_SUITES = {"cleaned_sessions": "agent_sessions"} | CHEAP_VIEW_SUITES
+
+
+def assess(
+    workspace: Workspace,
+    judged_at: datetime | None = None,
+    *,
+    history: bool = False,
+    full_history: bool = False,
+    details: bool = False,
+    samples: int = 0,
+) -> Assessment:
+    """Judge the database.
+
+    Args:
+        judged_at: judge as of this instant; by default the snapshot's own.
+        history: judge closed sessions, calls and the deployed views too: what changed since they were last
+            read and recorded, or all of it; `rollcall.ledger.readings` says when.
+        full_history: judge all of it, whatever was read before.
+        details: read what the report shows as well: past counts, who is really there, the pending work.
+        samples: read the values of the rows of this many keys of each rule that fails.
+
+    Raises:
+        ConfigurationError: a configured table or column does not exist.
+        EvaluationError: the rules could not be evaluated.
+    """
+    project = workspace.project
+    waived = Waived.read(workspace)
+    with workspace.database.snapshot(judged_at) as snapshot:
+        statements = pending_statements(snapshot, project)
+        clock = snapshot.row(project.sql("clock"))
+        schema, is_readable = _judge_schema(workspace, snapshot, statements)
+        judgements = [schema]
+        facts: dict[str, int] = {}
+        reading: HistoryReading | None = None
+        warnings = [] if is_readable else [UNREADABLE]
+        waived.begin(clock["current_at"])
+        if is_readable:
+            live, facts = _judge_data(workspace, snapshot, "readiness", waived)
+            routes_by_heartbeat, unreadable_flags = _routes_by_heartbeat(snapshot, project)
+            warnings += unreadable_flags
+            if routes_by_heartbeat:
+                live = _with_severity(live, HEARTBEAT_FEED, Severity.BLOCKING)
+            judgements.append(live)
+            if history or full_history:
+                reading = begin_reading(snapshot, project, full=full_history)
+                past, _ = _judge_data(workspace, snapshot, "history", waived)
+                views = VIEW_SUITES if reading.is_full else CHEAP_VIEW_SUITES
+                judgements += [past, *_judge_views(workspace, snapshot, statements, judged_at, views)]
+            judgements += [_judge_own(workspace, snapshot, suite, waived) for suite in waived.own.values()]
+        judged = tuple(rule for judgement in judgements for rule in judgement)
+        rules = with_trends(snapshot, project, judged, clock["current_at"])
+        if samples:
+            rules = with_samples(snapshot, project, rules, _units(judgements), samples)
+        tripped = tripped_breaker(snapshot, project)
+        shown = _details(snapshot, project, rules, statements, is_readable) if details else {}
+    checks = checks_of(rules)
+    return Assessment(
+        verdict=verdict_of(checks),
+        checks=checks,
+        rules=rules,
+        pending_statements=len(statements),
+        pending_changes=facts.get("pending_changes", 0),
+        judged_at=clock["judged_at"].astimezone(UTC),
+        cutoff=clock["abandoned_before"].astimezone(UTC),
+        snapshot_at=clock["current_at"].astimezone(UTC),
+        server_version=workspace.database.server_version,
+        database=workspace.database.name,
+        warnings=(*([tripped.warning] if tripped else []), *warnings, *warnings_of(waived.results)),
+        facts=facts,
+        judgements=tuple(judgements),
+        waivers=tuple(waived.results),
+        history=reading,
+        breaker=tripped,
+        **shown,
+    )
+
+
+def _judge_schema(
+    workspace: Workspace, snapshot: Snapshot, statements: Sequence[Statement]
+) -> tuple[Judgement, bool]:
+    """The schema suite, and whether the application's rows can be read."""
+    counts = snapshot.row(workspace.project.sql("schema_counts"))
+    own = [item.object_name for item in statements if item.kind in ("table", "view")]
+    counts["missing_own_object"] += len(own)
+    keys: dict[str, list[str]] = defaultdict(list, {"missing_own_object": own})
+    for change in declared_changes(snapshot, workspace.project):
+        if change["state"] != "present":
+            kind = {"comment": "column", "schema": "own_object"}.get(change["kind"], change["kind"])
+            keys[f"{change['state']}_{kind}"].append(change["object_name"])
+    faults = own_faults(snapshot.connection, workspace.project, workspace.settings)
+    others = [conflict.object_name for conflict in own_conflicts(snapshot, workspace.project)]
+    others += [f"{fault.object_name}: {fault.reason}" for fault in faults]
+    counts["conflicting_own_object"] = len(others)
+    keys["conflicting_own_object"] = others
+    own_findings = findings_on_own_objects(snapshot.connection, workspace.project, workspace.settings)
+    keys.update(own_findings)
+    counts.update({name: len(found) for name, found in own_findings.items()})
+    for obstacle in snapshot.rows(workspace.project.sql("update_obstacles")):
+        keys[obstacle["finding"]].append(obstacle["found"])
+    for table in snapshot.rows(workspace.project.sql("application_tables")):
+        if not table["is_readable"]:
+            keys["missing_select_privilege"].append(table["table_name"])
+        if table["is_filtered"]:
+            keys["hidden_rows"].append(table["table_name"])
+        if not table["has_primary_key"]:
+            keys["missing_primary_key"].append(table["table_name"])
+    is_readable = not any(counts[rule] for rule in UNREADABLE_BY)
+    named = {rule: Keys(failing=tuple(names)) for rule, names in keys.items()}
+    return _judge(workspace, workspace.suites["schema"], counts, named), is_readable
+
+
+def _judge_data(
+    workspace: Workspace, snapshot: Snapshot, suite: str, waived: Waived
+) -> tuple[Judgement, dict[str, int]]:
+    """One suite over its row of counts, and the facts of that row; keys are read only when a rule has any."""
+    project = workspace.project
+    row = snapshot.row(project.sql(f"{suite}_counts"))
+    facts = {name: row[name] for name in FACTS if name in row}
+    counts = {name: count for name, count in row.items() if name not in (*CLOCK, *FACTS)}
+    keys: dict[str, Keys] = {}
+    if waived.of(workspace.suites[suite]):
+        keys = waived.judge(snapshot, project.sql(f"{suite}_judged"), workspace.suites[suite])
+    elif any(counts.values()):
+        rows = snapshot.rows(project.sql(KEYS[suite]))
+        keys = {rule: Keys(failing=tuple(found)) for rule, found in _by_rule(rows).items()}
+    return _judge(workspace, workspace.suites[suite], counts, keys), facts
+
+
+def _judge_own(workspace: Workspace, snapshot: Snapshot, suite: Suite, waived: Waived) -> Judgement:
+    """A suite of the user's own, over what its query lists."""
+    query = with_own_query(workspace.project.sql("own_judged"), suite)
+    try:
+        with snapshot.connection.transaction():
+            keys = waived.judge(snapshot, query, suite)
+    except psycopg.Error as error:
+        raise EvaluationError(
+            f"{suite.path.with_suffix('.sql')} could not be evaluated: {reason_of(error)}",
+            "it is one query of columns rule and key",
+        ) from None
+    names = {rule.name for rule in suite.rules}
+    if unknown := sorted(str(rule) for rule in keys.keys() - names):
+        raise EvaluationError(
+            f"{suite.path.with_suffix('.sql')} gives a rule {unknown[0]}", f"add it to {suite.path.name}"
+        )
+    counts = {name: keys[name].total if name in keys else 0 for name in names}
+    return _judge(workspace, suite, counts, keys)
+
+
+def _judge(
+    workspace: Workspace, suite: Suite, counts: Mapping[str, int], keys: Mapping[str, Keys]
+) -> Judgement:
+    """GX judges what nobody waived; the results say how many there are in all."""
+    from rollcall.rules.judging import judge_counts
+
+    shown = int(workspace.settings.variables["sample_keys_per_rule"])
+    waived = {name: keys[name].waived_total if name in keys else 0 for name in counts}
+    failing = {name: count - waived[name] for name, count in counts.items()}
+    judgement = judge_counts(suite, failing)
+    rules = tuple(
+        replace(
+            rule,
+            violations=counts[rule.name],
+            waived=waived[rule.name],
+            keys=keys[rule.name].failing,
+            sample_keys=keys[rule.name].failing[:shown],
+            waived_keys=keys[rule.name].waived[:shown],
+        )
+        if rule.name in keys
+        else rule
+        for rule in judgement.rules
+    )
+    return replace(judgement, rules=rules)
+
+
+def _judge_views(
+    workspace: Workspace,
+    snapshot: Snapshot,
+    statements: Sequence[Statement],
+    judged_at: datetime | None,
+    suites: Mapping[str, str],
+) -> list[Judgement]:
+    """The suites of the cleaned views, of those that are deployed as declared."""
+    from rollcall.rules.judging import judge_table
+
+    pending = {item.object_name for item in statements if item.kind == "view"}
+    results: list[Judgement] = []
+    for suite, view in suites.items():
+        relation = next(own for own in workspace.project.own_relations if own.name == view)
+        if f"{relation.schema}.{relation.name}" not in pending:
+            results.append(
+                judge_table(
+                    workspace.suites[suite],
+                    workspace.database.connect_unset,
+                    relation.schema,
+                    relation.name,
+                    snapshot.exported(),
+                    judged_at,
+                )
+            )
+    return results
+
+
+def _units(judgements: Iterable[Judgement]) -> dict[str, str]:
+    """What the rules over the application's own rows count."""
+    return {
+        rule.name: rule.unit
+        for judgement in judgements
+        if judgement.suite.name in KEYS
+        for rule in judgement.suite.rules
+    }
+
+
+def _details(
+    snapshot: Snapshot,
+    project: Project,
+    rules: Sequence[RuleResult],
+    statements: Sequence[Statement],
+    is_readable: bool,
+) -> dict[str, Any]:
+    """What the report shows beside the judgement."""
+    return {
+        "past": past_results(snapshot, project, rules),
+        "floor": read_floor(snapshot, project) if is_readable else None,
+        "pending": _pending_work(snapshot, project, statements) if is_readable else None,
+    }
+
+
+def _pending_work(snapshot: Snapshot, project: Project, statements: Sequence[Statement]) -> PendingWork:
+    by_remedy: Counter[str] = Counter()
+    by_rule: Counter[str] = Counter()
+    for row in snapshot.rows(project.sql("pending_work")):
+        by_remedy[row["remedy"]] += row["changes"]
+        by_rule.update(dict.fromkeys(row["rules"], row["changes"]))
+    return PendingWork(tuple(statements), by_remedy.total(), by_remedy, by_rule)
+
+
+def _routes_by_heartbeat(snapshot: Snapshot, project: Project) -> tuple[bool, list[str]]:
+    """Whether the flag is on, and what a role that may not read the flags is told."""
+    try:
+        with snapshot.connection.transaction():
+            return is_on(snapshot, project, ROUTE_BY_HEARTBEAT), []
+    except psycopg.errors.InsufficientPrivilege:
+        return False, [UNREADABLE_FLAGS]
+
+
+def _with_severity(judgement: Judgement, name: str, severity: Severity) -> Judgement:
+    """The judgement with another severity for one rule."""
+    rules = (replace(rule, severity=severity) if rule.name == name else rule for rule in judgement.rules)
+    return replace(judgement, rules=tuple(rules))
+
+
+def _by_rule(rows: Iterable[Mapping[str, str]]) -> dict[str, list[str]]:
+    keys: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        keys[row["rule"]].append(row["key"])
+    return keys

@@ -1,0 +1,227 @@
+"""The configured tables and columns against the catalog: every problem at once, before dbt is started.
+
+What is checked is what can never work: a table or column that does not exist, a type that cannot serve, a
+reference and a key that cannot be compared. What a person or `migrate` may put right in the database
+(a declared column of another type, a key that is not unique) is a rule of the assessment instead.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rollcall.database.connections import Database, Row
+from rollcall.errors import ConfigurationProblems
+from rollcall.settings.configuration import Settings
+
+__all__ = ["check_application", "problems_of_columns", "problems_of_tables"]
+
+DECLARED = (
+    "sessions_last_heartbeat_column",
+    "sessions_device_connected_column",
+    "sessions_max_concurrent_calls_column",
+)
+TABLES = ("agents", "sessions", "calls")
+TIMES = (
+    "sessions_login_at_column",
+    "sessions_logout_at_column",
+    "sessions_last_activity_column",
+    "calls_started_at_column",
+    "calls_connected_at_column",
+    "calls_ended_at_column",
+)
+FLAGS = ("agents_is_active_column", "agents_is_ai_agent_column")
+STATUSES = {
+    "sessions_status_column": (
+        "available_status",
+        "on_call_status",
+        "break_status",
+        "other_working_statuses",
+        "not_working_statuses",
+    ),
+    "calls_status_column": ("live_call_statuses", "over_call_statuses"),
+}
+# the reference, and the key that it refers to
+REFERENCES = {
+    "sessions_agent_id_column": "agents_id_column",
+    "sessions_call_id_column": "calls_id_column",
+    "calls_agent_id_column": "agents_id_column",
+}
+# types that PostgreSQL compares with each other
+INTEGERS = ("smallint", "integer", "bigint")
+FAMILIES = {
+    **dict.fromkeys((*INTEGERS, "numeric", "real", "double precision"), "numbers"),
+    **dict.fromkeys(("text", "character varying", "character", "name", "citext"), "texts"),
+    **dict.fromkeys(("timestamp without time zone", "timestamp with time zone", "date"), "times"),
+    "uuid": "uuids",
+    "boolean": "booleans",
+}
+TIME_TYPES = ("timestamp without time zone", "timestamp with time zone")
+INCOMPARABLE = ("json", "xml", "point", "polygon")
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A configured column that exists."""
+
+    var: str
+    place: str
+    type: str
+    labels: tuple[str, ...]
+
+    @property
+    def family(self) -> str | None:
+        return FAMILIES.get(self.type)
+
+
+def check_application(columns: Sequence[Row], database: Database, settings: Settings) -> None:
+    """Refuse a configuration that does not fit the database, with a line for each problem.
+
+    Args:
+        columns: what `read_application_columns` gave.
+
+    Raises:
+        ConfigurationProblems: what does not fit.
+    """
+    problems = list(problems_of_columns(columns, settings.variables))
+    present = {row["table_name"] for row in columns}
+    if missing := [part for part in TABLES if settings.variables[f"{part}_table"] not in present]:
+        query = settings.project_directory / "analyses" / "configuration" / "relations.sql"
+        with database.snapshot() as snapshot:
+            relations = snapshot.rows(query.read_text(encoding="utf-8"))
+        problems = [*problems_of_tables(missing, relations, settings.variables, database.name), *problems]
+    if problems:
+        raise ConfigurationProblems(problems)
+
+
+def problems_of_tables(
+    missing: Sequence[str], relations: Sequence[Row], variables: Mapping[str, Any], database: str
+) -> Iterator[str]:
+    """Say of each table that is not there what is there instead."""
+    schema = variables["app_schema"]
+    kinds = {(row["schema_name"], row["relation_name"]): row["kind"] for row in relations}
+    schemas = sorted({name for name, _ in kinds})
+    for part in missing:
+        name = variables[f"{part}_table"]
+        kind = kinds.get((schema, name))
+        if kind is not None:
+            yield (
+                f"{schema}.{name} is {kind}, but a table is needed; set the var {part}_table to the table"
+                " that the application writes to"
+            )
+            continue
+        elsewhere = [f"{other}.{name}" for other in schemas if (other, name) in kinds]
+        here = [f"{schema}.{found}" for found in _near(name, (n for s, n in kinds if s == schema))]
+        yield (
+            f"table {schema}.{name} does not exist in database {database};"
+            f" set the vars app_schema and {part}_table{_did_you_mean([*elsewhere, *here])}"
+        )
+
+
+def problems_of_columns(columns: Sequence[Row], variables: Mapping[str, Any]) -> Iterator[str]:
+    """Say what is wrong with the columns of the tables that exist."""
+    found: dict[str, _Column] = {}
+    for part in TABLES:
+        table = variables[f"{part}_table"]
+        types = {row["column_name"]: row for row in columns if row["table_name"] == table}
+        if not types:
+            continue
+        place = f"{variables['app_schema']}.{table}"
+        for var in _column_vars(part, variables):
+            name = variables[var]
+            if name in types:
+                found[var] = _column(var, f"{place}.{name}", types[name])
+            elif var not in DECLARED:
+                yield (
+                    f"column {name} does not exist in {place}; set the var {var}"
+                    f"{_did_you_mean(_near(name, types))} (the table has: {', '.join(sorted(types))})"
+                )
+    yield from _unfit_types(found)
+    yield from _unfit_statuses(found, variables)
+    yield from _incomparable(found)
+
+
+def _column_vars(part: str, variables: Mapping[str, Any]) -> list[str]:
+    return [
+        var
+        for var, value in variables.items()
+        if var.startswith(f"{part}_") and var.endswith("_column") and isinstance(value, str)
+    ]
+
+
+def _column(var: str, place: str, row: Row) -> _Column:
+    """The column; its type without precision and length, and citext without its schema."""
+    kind = re.sub(r"\(\d+(,-?\d+)?\)", "", row["column_type"])
+    labels = json.loads(row["enum_labels"]) if row["enum_labels"] else ()
+    return _Column(var, place, "citext" if kind.endswith(".citext") else kind, tuple(labels))
+
+
+def _unfit_types(found: Mapping[str, _Column]) -> Iterator[str]:
+    for var in TIMES:
+        if var in found and found[var].type not in TIME_TYPES:
+            yield _unfit(found[var], "a time", TIME_TYPES)
+    for var in FLAGS:
+        if var in found and found[var].type != "boolean":
+            yield _unfit(found[var], "yes or no", ("boolean",))
+    for var in ("agents_id_column", "sessions_id_column", "calls_id_column"):
+        if var in found and found[var].type in INCOMPARABLE:
+            yield _unfit(found[var], "a key", (*INTEGERS, "uuid", "text", "character varying"))
+
+
+def _unfit(column: _Column, meaning: str, types: Sequence[str]) -> str:
+    return (
+        f"column {column.place} cannot be {meaning}: its type is {column.type}; set the var {column.var} to a"
+        f" column of type {' or '.join(types)}"
+    )
+
+
+def _unfit_statuses(found: Mapping[str, _Column], variables: Mapping[str, Any]) -> Iterator[str]:
+    """A status is a text, a label of an enum, or a number where all configured statuses are numbers."""
+    for var, lists in STATUSES.items():
+        column = found.get(var)
+        if column is None:
+            continue
+        configured = [status for name in lists for status in _as_list(variables[name])]
+        numbered = all(re.fullmatch(r"-?\d+", status) for status in configured)
+        if column.labels:
+            wanted = variables["live_call_statuses"] if var == "calls_status_column" else configured
+            if not set(wanted) & set(column.labels):
+                yield (
+                    f"the enum of {column.place} has none of the statuses {', '.join(wanted)}; set the"
+                    f" var {var}, or correct {' and '.join(lists)} (the enum has: {', '.join(column.labels)})"
+                )
+        elif column.family != "texts" and not (column.type in INTEGERS and numbered):
+            yield _unfit(column, "a status", ("text", "character varying", "an enum"))
+
+
+def _as_list(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
+
+
+def _incomparable(found: Mapping[str, _Column]) -> Iterator[str]:
+    for reference, key in REFERENCES.items():
+        one, other = found.get(reference), found.get(key)
+        if one is None or other is None or one.type == other.type:
+            continue
+        if one.family and other.family and one.family != other.family:
+            yield (
+                f"column {one.place} ({one.type}) cannot be compared with {other.place} ({other.type});"
+                f" set the vars {reference} and {key} to a reference and the key that it refers to"
+            )
+
+
+def _near(name: str, known: Iterable[str]) -> list[str]:
+    """The names that are most like this one, whatever their case and underscores."""
+    plain = {re.sub(r"[\W_]", "", other).lower(): other for other in known}
+    wanted = re.sub(r"[\W_]", "", name).lower()
+    close = difflib.get_close_matches(wanted, plain, n=2, cutoff=0.5)
+    parts = [key for key in plain if wanted and (wanted in key or key in wanted)]
+    return [plain[key] for key in dict.fromkeys([*close, *parts])][:2]
+
+
+def _did_you_mean(names: Sequence[str]) -> str:
+    return f"; did you mean {' or '.join(dict.fromkeys(names))}?" if names else ""

@@ -1,0 +1,1 @@
+"""Clean: execute the clean-up plan in small guarded batches."""

@@ -1,0 +1,180 @@
+"""Clean: execute the clean-up plan in small batches, each judged again under its locks.
+
+A batch is one transaction: the lease is checked, the planned rows that nobody else holds are
+locked, judged again in a statement of its own, changed, and recorded with both images. Whoever came
+back in between is left alone and reported. How batches are made, see `rollcall.batches`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rollcall.batches import RINGING, Batches, BatchResult, Item, Watcher
+from rollcall.database.connections import Connection, Row, fetch, take_role, text_array
+from rollcall.errors import Refused
+from rollcall.ledger.runs import Run
+from rollcall.plan.pending_work import Plan
+from rollcall.workspace import Workspace
+
+__all__ = ["CleaningResult", "clean", "refuse_what_cannot_work"]
+
+CAME_BACK = "came back:"  # how analyses/clean/change_sessions.sql begins some reasons
+HELD_BACK = "held back:"
+
+FEED_SECONDS = 1.0  # how old the answer may be whether the feed is silent
+
+
+@dataclass
+class CleaningResult(BatchResult):
+    """What one clean-up did."""
+
+    @property
+    def held_back(self) -> int:
+        """How many of the skipped were left alone because a person had undone their repair."""
+        return sum(skip["reason"].startswith(HELD_BACK) for skip in self.skipped)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything was done that was to be done: what a person holds back was not."""
+        return len(self.skipped) == self.held_back
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "run_id": self.run_id,
+            "planned": self.planned,
+            "changed": self.changed,
+            "skipped": self.skipped,
+        }
+
+
+def clean(
+    workspace: Workspace,
+    run: Run,
+    plan: Plan,
+    watcher: Watcher | None = None,
+    *,
+    unattended: bool = False,
+) -> CleaningResult:
+    """Execute the plan's changes.
+
+    Args:
+        plan: judged at its own instant; every row is judged again at that instant.
+        watcher: told how it goes on.
+        unattended: nobody watches, so what a person undid is left alone. The breaker is asked beforehand:
+            see `rollcall.clean.breaker`.
+
+    Raises:
+        Refused: nothing could be cleaned at all, or the lease was lost.
+        psycopg.Error: something that no other row would fare better with; what was committed stays, with
+            its images.
+    """
+    result = CleaningResult(run.id, planned=plan.change_count)
+    run.note(
+        planned=plan.change_count,
+        judged_at=plan.judged_at.isoformat(),
+        plan_hash=plan.hash,
+        unattended=unattended,
+    )
+    if plan.change_count:
+        refuse_what_cannot_work(workspace, plan.statuses_after)
+        repair = _Repair(workspace, run, plan, unattended)
+        batches = Batches(
+            workspace,
+            run,
+            result,
+            repair.judge_and_change,
+            look_around=repair.look_around,
+            settings_of_batch=repair.settings_of_batch,
+            watcher=watcher,
+        )
+        try:
+            batches.work(plan.items())
+        finally:
+            run.note_if_possible(changed=result.changed, skipped=len(result.skipped))
+    else:
+        run.note(changed=0, skipped=0)
+    return result
+
+
+def refuse_what_cannot_work(workspace: Workspace, statuses: Collection[str]) -> None:
+    """Find beforehand what would fail for every row.
+
+    Args:
+        statuses: what will be written.
+
+    Raises:
+        Refused: what is in the way, and how to remove it.
+    """
+    query = workspace.project.sql("refusals")
+    with workspace.database.snapshot() as snapshot:
+        take_role(snapshot.connection, workspace.settings.clean_role)
+        refusals = snapshot.rows(query, [sorted(statuses)])
+    if refusals:
+        raise Refused(
+            "; ".join(row["reason"] for row in refusals) + "; nothing was cleaned",
+            "; ".join(row["hint"] for row in refusals),
+        )
+
+
+class _Repair:
+    """The two halves of a batch's judgement: what is read before the locks, and the statement after them."""
+
+    def __init__(self, workspace: Workspace, run: Run, plan: Plan, unattended: bool) -> None:
+        self._run = run
+        self._plan = plan
+        self._judged_at = plan.judged_at.isoformat()
+        self._unattended = unattended
+        self._lock_timeout = str(max(1, int(workspace.settings.variables["lock_timeout_ms"])))
+        self._change_sql = workspace.project.sql("change_sessions")
+        self._feed_sql = workspace.project.sql("silent_feed")
+        self._rung_sql = workspace.project.sql("rung_sessions")
+        self._feed = 0
+        self._feed_read_at = -FEED_SECONDS
+        self._looking = threading.Lock()
+
+    def look_around(self, connection: Connection) -> None:
+        """Whether the feed is silent: that reads the whole floor, and nobody shall wait for it."""
+        with self._looking:
+            if time.monotonic() - self._feed_read_at < FEED_SECONDS:
+                return
+            with connection.transaction():
+                connection.execute("set transaction read only")
+                _set(connection, "lock_timeout", self._lock_timeout)
+                _set(connection, "rollcall.judged_at", self._judged_at)
+                self._feed = fetch(connection, self._feed_sql)[0]["contradicting_calls"]
+            self._feed_read_at = time.monotonic()
+
+    def settings_of_batch(self) -> dict[str, str]:
+        """The instant to judge at, and what the whole floor said."""
+        return {"rollcall.judged_at": self._judged_at, "rollcall.contradicting_calls": str(self._feed)}
+
+    def judge_and_change(self, connection: Connection, items: Sequence[Item]) -> list[Row]:
+        agents = text_array({item["agent_id"] for item in items})
+        rows = fetch(
+            connection,
+            self._change_sql,
+            [
+                self._run.id,
+                f"[{','.join(item['json'] for item in items)}]",
+                text_array(item["session_id"] for item in items),
+                agents,
+                self._plan.made_at,
+                self._unattended,
+                self._plan.hash,
+            ],
+        )
+        back = [row for row in rows if row["reason"].startswith(CAME_BACK)]
+        if back:
+            asked = [text_array(row["session_id"] for row in back), agents]
+            rung = {row["session_id"] for row in fetch(connection, self._rung_sql, asked)}
+            for row in back:
+                row["reason"] = RINGING if row["session_id"] in rung else row["reason"]
+        return rows
+
+
+def _set(connection: Connection, name: str, value: str) -> None:
+    fetch(connection, "select set_config($1, $2, true)", [name, value])

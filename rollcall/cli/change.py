@@ -1,0 +1,165 @@
+"""Commands that change something: migrate, clean, undo, run, detach, flags."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rollcall.cli.options import (
+    FullHistory,
+    History,
+    Json,
+    PlanSource,
+    Vars,
+)
+from rollcall.cli.output import (
+    PARTLY_DONE,
+    print_json,
+    quieten,
+)
+from rollcall.cli.steps import approved_plan, execute_pipeline, open_workspace, user
+from rollcall.errors import ConfigurationError
+
+
+def migrate(plan: PlanSource = None, as_json: Json = False, variables: Vars = None) -> None:
+    """Execute the migration plan: additive changes of the schema."""
+    from rollcall import console
+    from rollcall.ledger.runs import open_run
+    from rollcall.migrate.migration import migrate as execute
+    from rollcall.migrate.migration import refuse_conflicts
+
+    workspace = open_workspace(variables, as_json)
+    refuse_conflicts(workspace)  # first: where a column has another type, no session can be judged
+    pending = approved_plan(workspace, plan)
+    with open_run(workspace, "migrate", approved_by=user(plan)) as run:
+        run.note(plan_hash=pending.hash)
+        result = execute(workspace, run, pending.statements, console.show_statement)
+    if as_json:
+        print_json(result.to_json())
+    else:
+        console.show_migration(result)
+    if result.proof is not None and not result.proof.holds:
+        raise typer.Exit(1)
+    raise typer.Exit(PARTLY_DONE if result.skipped else 0)
+
+
+def clean(
+    plan: PlanSource = None,
+    unattended: Annotated[
+        bool,
+        typer.Option("--unattended", help="Nobody watches: arm the breaker, leave alone what was undone."),
+    ] = False,
+    as_json: Json = False,
+    variables: Vars = None,
+) -> None:
+    """Execute the clean-up plan, at once."""
+    from rollcall import console
+    from rollcall.clean.breaker import check_breaker
+    from rollcall.clean.cleaning import clean as execute
+    from rollcall.ledger.runs import open_run
+
+    workspace = open_workspace(variables, as_json)
+    pending = approved_plan(workspace, plan)
+    approver = f"{user(plan)} (unattended)" if unattended else user(plan)
+    with open_run(workspace, "clean", approver) as run:
+        if unattended:
+            run.note(unattended=True)
+            check_breaker(workspace, pending)
+        if pending.change_count:
+            console.show_clean_role(workspace.settings.clean_role)
+        with console.progress("sessions") as watcher:
+            result = execute(workspace, run, pending, watcher, unattended=unattended)
+    if as_json:
+        print_json(result.to_json())
+    else:
+        console.show_cleaning(result)
+    raise typer.Exit(0 if result.is_complete else PARTLY_DONE)
+
+
+def undo(
+    run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="The run to undo; `history` lists them.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be restored.")] = False,
+    as_json: Json = False,
+    variables: Vars = None,
+) -> None:
+    """Restore what one clean-up changed, where nobody has touched it since."""
+    from rollcall import console
+    from rollcall.undo import undo as restore
+
+    workspace = open_workspace(variables, as_json)
+    with console.progress("sessions") as watcher:
+        result = restore(workspace, run_id, dry_run=dry_run, approved_by=user(), watcher=watcher)
+    if as_json:
+        print_json(result.to_json())
+    else:
+        console.show_undo(result)
+    raise typer.Exit(PARTLY_DONE if result.conflicts else 0)
+
+
+def run(
+    yes: Annotated[bool, typer.Option("--yes", help="Execute the plan without asking.")] = False,
+    plan: PlanSource = None,
+    as_json: Json = False,
+    history: History = False,
+    full_history: FullHistory = False,
+    variables: Vars = None,
+) -> None:
+    """Assess, plan, migrate, clean and verify, as one Prefect flow."""
+    quieten(as_json)
+    execute_pipeline(
+        variables,
+        "yes" if yes else "ask",
+        history=history,
+        full_history=full_history,
+        as_json=as_json,
+        plan=plan,
+    )
+
+
+def detach(
+    ledger: Annotated[
+        bool, typer.Option("--ledger", help="Drop the ledger too: nothing can be undone any more.")
+    ] = False,
+    as_json: Json = False,
+    variables: Vars = None,
+) -> None:
+    """Drop Rollcall's own views, so that the application can change its tables; `run` makes them again."""
+    from rollcall import console
+    from rollcall.detach import detach as execute
+
+    result = execute(open_workspace(variables, as_json), user(), ledger=ledger)
+    if as_json:
+        print_json(result.to_json())
+    else:
+        console.show_detachment(result)
+
+
+def flags(
+    name: Annotated[str | None, typer.Argument(help="The flag to switch.")] = None,
+    state: Annotated[str | None, typer.Argument(metavar="on|off", help="What to switch it to.")] = None,
+    reason: Annotated[
+        str | None, typer.Option("--reason", metavar="TEXT", help="Why; `history` shows it.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Switch on though the heartbeat feed is dead; needs --reason.")
+    ] = False,
+    as_json: Json = False,
+    variables: Vars = None,
+) -> None:
+    """Show the feature flags, or switch one; it takes effect at once."""
+    from rollcall import console
+    from rollcall import flags as feature_flags
+
+    if name is not None and state not in ("on", "off"):
+        raise ConfigurationError("a flag is switched on or off", f"try `rollcall flags {name} on`")
+    workspace = open_workspace(variables, as_json)
+    if name is not None:
+        recorded = feature_flags.switch(workspace, name, on=state == "on", reason=reason, force=force)
+        if not recorded:
+            console.show_error("switched, but this role may not record it, so `history` does not show it")
+    shown = feature_flags.show(workspace)
+    if as_json:
+        print_json([flag.to_json() for flag in shown])
+    else:
+        console.show_flags(shown)

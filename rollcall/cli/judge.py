@@ -1,0 +1,140 @@
+"""Commands that judge: assess, plan, verify."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rollcall.cli.options import (
+    FailOnOption,
+    FullHistory,
+    History,
+    Json,
+    Junit,
+    Markdown,
+    Report,
+    Samples,
+    Vars,
+)
+from rollcall.cli.output import (
+    exit_with_verdict,
+    failure_line,
+    print_json,
+    write_reports,
+)
+from rollcall.cli.steps import open_workspace, user
+from rollcall.rules.verdict import FailOn
+
+
+def assess(
+    as_json: Json = False,
+    history: History = False,
+    full_history: FullHistory = False,
+    junit: Junit = None,
+    markdown: Markdown = None,
+    report: Report = None,
+    fail_on: FailOnOption = FailOn.CRITICAL,
+    samples: Samples = 0,
+    variables: Vars = None,
+) -> None:
+    """Judge the database: verdict, rules, failing sessions. Read-only."""
+    from rollcall import console
+    from rollcall.assess.assessment import assess as judge
+    from rollcall.report.failure import reports_of_failure
+
+    with reports_of_failure("assess", junit, markdown, describe=failure_line):
+        workspace = open_workspace(variables, as_json)
+        assessment = judge(
+            workspace,
+            history=history,
+            full_history=full_history,
+            details=report is not None,
+            samples=samples,
+        )
+        if as_json:
+            print_json(assessment.to_json())
+        else:
+            console.show_assessment(assessment)
+        write_reports(workspace, "assess", assessment, junit, markdown, report, fail_on)
+    exit_with_verdict(assessment, fail_on)
+
+
+def plan(
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write the plan, to approve and execute later."),
+    ] = None,
+    store: Annotated[
+        bool, typer.Option("--store", help="Keep the plan in our ledger, to execute it by its hash.")
+    ] = False,
+    sql: Annotated[
+        Path | None, typer.Option("--sql", metavar="FILE", help="Write the statements as a script for psql.")
+    ] = None,
+    as_json: Json = False,
+    variables: Vars = None,
+) -> None:
+    """Show every statement and every row change still to be made. Read-only, but for `--store`."""
+    from rollcall import console
+    from rollcall.ledger.runs import open_run
+    from rollcall.plan.pending_work import make_plan
+    from rollcall.plan.script import script
+    from rollcall.plan.stored import store_plan, write_plan
+    from rollcall.private_files import replaced_file
+
+    workspace = open_workspace(variables, as_json)
+    pending = make_plan(workspace)
+    if out is not None:
+        write_plan(pending, out)
+    if store:
+        with open_run(workspace, "plan", approved_by=user()) as run:
+            store_plan(run, pending)
+    if sql is not None:
+        with replaced_file(sql) as file:
+            file.write(script(workspace, pending.statements, pending.database).encode())
+    if as_json:
+        print_json(pending.to_json())
+    else:
+        console.show_plan(pending)
+
+
+def verify(
+    run_id: Annotated[str | None, typer.Option("--run", metavar="RUN_ID", help="Prove this run.")] = None,
+    as_json: Json = False,
+    history: History = False,
+    full_history: FullHistory = False,
+    junit: Junit = None,
+    markdown: Markdown = None,
+    report: Report = None,
+    fail_on: FailOnOption = FailOn.CRITICAL,
+    variables: Vars = None,
+) -> None:
+    """Judge again, and prove what a run changed and what it did not. Read-only."""
+    from rollcall import console
+    from rollcall.report.failure import reports_of_failure
+    from rollcall.verify import verify as prove
+
+    with reports_of_failure("verify", junit, markdown, describe=failure_line):
+        workspace = open_workspace(variables, as_json)
+        verification = prove(
+            workspace, run_id, history=history, full_history=full_history, details=report is not None
+        )
+        if as_json:
+            print_json(verification.to_json())
+        else:
+            console.show_verification(verification)
+        write_reports(
+            workspace,
+            "verify",
+            verification.assessment,
+            junit,
+            markdown,
+            report,
+            fail_on,
+            verification,
+            run_id,
+        )
+    if run_id is not None and not verification.holds:
+        raise typer.Exit(1)
+    exit_with_verdict(verification.assessment, fail_on)

@@ -1,0 +1,63 @@
+"""Commands that only look: history and doctor."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rollcall.cli.options import (
+    Json,
+    Vars,
+)
+from rollcall.cli.output import (
+    BLOCKED,
+    print_json,
+)
+from rollcall.cli.steps import open_workspace
+
+
+def history(
+    limit: Annotated[int, typer.Option(help="How many runs, newest first.")] = 20,
+    as_json: Json = False,
+    variables: Vars = None,
+) -> None:
+    """Show past runs: verdict, changes, and what of each rule was new or resolved. Read-only."""
+    from rollcall import console
+    from rollcall.ledger.runs import history as past_runs
+    from rollcall.ledger.trend import with_failures
+
+    workspace = open_workspace(variables, as_json)
+    runs = with_failures(workspace, past_runs(workspace, limit))
+    if as_json:
+        print_json(runs)
+    else:
+        console.show_history(runs)
+
+
+def doctor(
+    print_grants: Annotated[
+        bool, typer.Option("--grants", help="Print the statements that make the roles, and nothing else.")
+    ] = False,
+    as_json: Json = False,
+    variables: Vars = None,
+) -> None:
+    """Say what would go wrong, and what to do about it. Read-only."""
+    from rollcall import console
+    from rollcall.doctor.examination import examine
+    from rollcall.doctor.grants import grants
+
+    workspace = open_workspace(variables, as_json)
+    if print_grants:
+        statements = grants(workspace)
+        if as_json:
+            print_json([grant.to_json() for grant in statements])
+        else:
+            console.show_grants(statements)
+        return
+    diagnosis = examine(workspace)
+    if as_json:
+        print_json(diagnosis.to_json())
+    else:
+        console.show_diagnosis(diagnosis)
+    raise typer.Exit(BLOCKED if diagnosis.is_blocked else 0)

@@ -1,0 +1,94 @@
+"""The entry point: run the command line and translate errors into exit codes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from rollcall import __version__
+from rollcall.cli import change, demo, judge, look, serve
+from rollcall.cli.output import json_owed, print_json, unexpected
+from rollcall.errors import RollcallError
+from rollcall.process import ending_on_signals, private_files, tolerant_streams
+
+__all__ = ["app", "main"]
+
+INTERRUPTED = 130
+SIGNALLED = 128  # plus the signal's number, as a shell reports it
+COMMANDS = (  # in the order of `rollcall --help`
+    demo.demo,
+    judge.assess,
+    judge.plan,
+    change.migrate,
+    change.detach,
+    change.clean,
+    judge.verify,
+    change.run,
+    change.undo,
+    look.history,
+    change.flags,
+    look.doctor,
+    demo.simulate,
+    serve.serve,
+)
+
+app = typer.Typer(
+    name="rollcall",
+    help="Make a call centre's database ready for live agent-status control, and prove it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for _command in COMMANDS:
+    app.command()(_command)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends in one line and its exit code."""
+    with private_files(), tolerant_streams() as out:
+        json_owed.clear()
+        exit_code, message = _run()
+        if message and json_owed:
+            print_json({"error": message, "exit_code": exit_code})
+        out.flush()
+        if message:
+            print(f"rollcall: {message}", file=sys.stderr)
+        if out.lost is not None:
+            print(
+                f"rollcall: standard output could not be written: {out.lost}. The exit code is that of the "
+                "work; `rollcall history` shows its run.",
+                file=sys.stderr,
+            )
+    sys.exit(exit_code)
+
+
+def _run() -> tuple[int, str | None]:
+    """The exit code, and what is to be said on standard error."""
+    received: list[int] = []
+    try:
+        with ending_on_signals() as received:
+            exit_code = app(prog_name="rollcall", standalone_mode=False)
+        if exit_code == INTERRUPTED:  # typer keeps a Ctrl-C to itself
+            raise KeyboardInterrupt
+        return int(exit_code or 0), None
+    except SystemExit as end:
+        return int(end.code or 0), None
+    except RollcallError as error:
+        return error.exit_code, str(error)
+    except (KeyboardInterrupt, typer.Abort):
+        code = SIGNALLED + received[0] if received else INTERRUPTED
+        return code, "interrupted; what was done is recorded, and the next run goes on from there"
+    except Exception as error:
+        return unexpected(error)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"rollcall {__version__}")
+        raise typer.Exit

@@ -1,0 +1,135 @@
+"""What commands print and write: JSON, reports, and the exit code of a verdict."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from rollcall.errors import RollcallError
+from rollcall.rules.verdict import FailOn, exit_code_of
+
+if TYPE_CHECKING:
+    from rollcall.rules.results import Assessment
+    from rollcall.verify import Verification
+    from rollcall.workspace import Workspace
+
+__all__ = [
+    "BLOCKED",
+    "PARTLY_DONE",
+    "USAGE",
+    "exit_with_verdict",
+    "failure_line",
+    "json_owed",
+    "print_json",
+    "quieten",
+    "unexpected",
+    "write_file",
+    "write_reports",
+]
+
+USAGE = 2
+PARTLY_DONE = 5
+BLOCKED = 12
+
+json_owed: set[str] = set()  # one item from the moment `--json` is read until the document is printed
+
+
+def quieten(as_json: bool) -> None:
+    if as_json:
+        json_owed.add("document")
+        from rollcall import console
+
+        console.use_stderr()
+
+
+def print_json(document: Any) -> None:
+    json_owed.clear()
+    json.dump(document, sys.stdout, ensure_ascii=False, indent=2, default=_json_value)
+    sys.stdout.write("\n")
+
+
+def _json_value(value: Any) -> str:
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def write_reports(
+    workspace: Workspace,
+    command: str,
+    assessment: Assessment,
+    junit: Path | None,
+    markdown: Path | None,
+    report: Path | None,
+    fail_on: FailOn,
+    verification: Verification | None = None,
+    run_id: str | None = None,
+) -> None:
+    from rollcall import console
+    from rollcall.report.outcome import RunOutcome
+
+    outcome = RunOutcome(
+        run_id=run_id,
+        command=command,
+        database=workspace.database.name,
+        started_at=assessment.snapshot_at,
+        finished_at=datetime.now(UTC),
+        before=None if verification else assessment,
+        verification=verification,
+        fail_on=fail_on,
+    )
+    if junit is not None:
+        from rollcall.report.junit import junit_xml
+
+        write_file(junit, junit_xml(assessment, fail_on, broken_proof=outcome.broken_proof))
+    if markdown is not None:
+        from rollcall.report.markdown import markdown_summary
+
+        write_file(markdown, markdown_summary(outcome))
+    if report is not None:
+        from rollcall.report.folder import publish
+
+        console.show_report(publish(report, outcome))
+
+
+def write_file(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise RollcallError(f"cannot write {path}: {error.strerror}", "give another file") from error
+
+
+def exit_with_verdict(assessment: Assessment, fail_on: FailOn = FailOn.CRITICAL) -> None:
+    raise typer.Exit(exit_code_of(assessment.verdict, assessment.rules, fail_on))
+
+
+def failure_line(error: BaseException) -> str | None:
+    """One line about what ended a judgement; none where it was made."""
+    if isinstance(error, typer.Exit):
+        return None
+    if isinstance(error, RollcallError):
+        return str(error)
+    if isinstance(error, Exception) and not isinstance(error, typer.Abort):
+        return unexpected(error)[1]
+    return "interrupted before the database was judged"
+
+
+def unexpected(error: Exception) -> tuple[int, str]:
+    """Usage errors of the arguments, errors of the server, and faults of our own: one line each."""
+    if isinstance(error, typer.exceptions.TyperException):
+        return USAGE, f"{error.format_message()} (`rollcall --help` lists what there is)"
+    if os.environ.get("ROLLCALL_DEBUG"):
+        raise error
+
+    import psycopg
+
+    if isinstance(error, psycopg.Error):
+        from rollcall.database.connections import reason_of
+
+        return 1, f"the database refused: {reason_of(error)}"
+    return 1, f"{type(error).__name__}: {error} (this is a fault; ROLLCALL_DEBUG=1 shows where)"

@@ -1,0 +1,1 @@
+"""Connections to the application's database: the only door to psycopg."""

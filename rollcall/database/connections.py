@@ -1,0 +1,271 @@
+"""The one place that opens connections to the application's database.
+
+Parameters are PostgreSQL's own ``$1``, as the compiled SQL has them, so that a ``%`` in a name is
+only a ``%``. `rollcall.database.session_settings` says what is set before any other statement: for the
+transaction where a step reads, because a pooler may hand the session to the application; for the
+session where a step writes, which refuses a pooler in transaction mode first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, cast
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import dict_row
+
+from rollcall import __version__
+from rollcall.database.conninfo import read_conninfo
+from rollcall.database.session_settings import CLIENT_ENCODING, apply_settings
+from rollcall.errors import ConnectionFailed, EvaluationError
+
+__all__ = ["Connection", "Database", "Row", "Snapshot", "deadline"]
+
+Row = dict[str, Any]
+Connection = psycopg.Connection[Row]
+
+OLDEST_SERVER_VERSION = 14
+FETCH_ROWS = 2_000
+CONNECT_SECONDS = 10
+SQL_ASCII_HINT = (
+    "an SQL_ASCII database does not know which characters its bytes mean; convert the texts and names "
+    "in the tables to UTF8, or move the database to one with an encoding"
+)
+FUNCTION = re.compile(r"(?:PL/pgSQL|SQL) function (\S+\([^)]*\)|\"[^\"]+\")")
+NOT_FOUND = (
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.UndefinedObject,
+)
+OTHER_ENCODING_HINT = "use only characters in vars and own rules that the database's encoding has"
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database that can be connected to.
+
+    Attributes:
+        conninfo: libpq's; may hold a password.
+        name, server_version: what the server says; the version like ``18.1``.
+        identity: host, port, database and user; tells two databases apart.
+        time_zone: of every connection: the one that the application writes in.
+    """
+
+    conninfo: str = field(repr=False)
+    name: str
+    server_version: str
+    identity: tuple[str, ...] = field(repr=False)
+    time_zone: str = "UTC"
+
+    @classmethod
+    def reach(cls, conninfo: str, time_zone: str = "UTC") -> Database:
+        """Connect once, and learn what the server says of itself.
+
+        Raises:
+            ConfigurationError: the conninfo cannot be read.
+            ConnectionFailed: no connection, with libpq's reason and no secret.
+            EvaluationError: the server is too old.
+        """
+        with contextlib.closing(_connect(conninfo)) as connection:
+            info = connection.info
+            _refuse_old_server(info)
+            return cls(
+                conninfo=conninfo,
+                name=info.dbname,
+                server_version=info.parameter_status("server_version") or "unknown",
+                identity=(info.host, str(info.port), info.dbname, info.user),
+                time_zone=time_zone,
+            )
+
+    def connect(self) -> Connection:
+        """Open a connection of its own, in autocommit, with the settings for the session.
+
+        For steps that write, after `refuse_pooler`; the caller closes it.
+        """
+        connection = _connect(self.conninfo)
+        try:
+            apply_settings(connection, for_session=True, time_zone=self.time_zone)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def connect_unset(self) -> Connection:
+        """Open a connection on which nothing is set, in autocommit, for what reads through a pooler.
+
+        Each transaction on it has to begin with `apply_settings`; the caller closes it.
+        """
+        return _connect(self.conninfo)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One transaction that may write, with the settings for it alone: works through any pooler."""
+        with contextlib.closing(_connect(self.conninfo)) as connection, connection.transaction():
+            apply_settings(connection, for_session=False, time_zone=self.time_zone)
+            yield connection
+
+    @contextlib.contextmanager
+    def snapshot(self, judged_at: datetime | None = None) -> Iterator[Snapshot]:
+        """One repeatable-read, read-only transaction; every query in it sees the same instant.
+
+        Args:
+            judged_at: judge as of this instant instead of the transaction's own.
+        """
+        with contextlib.closing(self.connect_unset()) as connection, connection.transaction():
+            connection.execute("set transaction isolation level repeatable read, read only")
+            apply_settings(connection, for_session=False, time_zone=self.time_zone)
+            connection.execute("set local jit = off")
+            if judged_at is not None:
+                connection.execute(
+                    "select set_config('rollcall.judged_at', $1, true)", [judged_at.isoformat()]
+                )
+            yield Snapshot(connection)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Queries on one instant of the database."""
+
+    connection: Connection
+
+    def exported(self) -> str:
+        """The snapshot's name, for other transactions to see the same instant."""
+        return str(self.row("select pg_export_snapshot() as id")["id"])
+
+    def row(self, query: str, parameters: Sequence[Any] = ()) -> Row:
+        rows = self.rows(query, parameters)
+        if len(rows) != 1:
+            raise EvaluationError(f"a query that gives one row gave {len(rows)}", "report this as a fault")
+        return rows[0]
+
+    def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        with _text_needed(self.connection):
+            return fetch(self.connection, query, parameters)
+
+    def stream(self, query: str) -> Iterator[Row]:
+        """The rows of a query one by one, a few thousand in memory at a time."""
+        with psycopg.RawServerCursor(self.connection, "rollcall_stream") as cursor:
+            cursor.itersize = FETCH_ROWS
+            with _text_needed(self.connection):
+                cursor.execute(cast(Any, query))
+                yield from cursor
+
+
+@contextlib.contextmanager
+def _text_needed(connection: Connection) -> Iterator[None]:
+    """Say in one line which text cannot be converted; PostgreSQL names its bytes, not its place."""
+    try:
+        yield
+    except (psycopg.errors.CharacterNotInRepertoire, psycopg.errors.UntranslatableCharacter) as error:
+        encoding = connection.info.parameter_status("server_encoding")
+        raise EvaluationError(
+            f"a text cannot be converted between the database, whose encoding is {encoding}, and UTF8: "
+            f"{reason_of(error)}",
+            SQL_ASCII_HINT if encoding == "SQL_ASCII" else OTHER_ENCODING_HINT,
+        ) from None
+
+
+def fetch(connection: Connection, query: str, parameters: Sequence[Any] = ()) -> list[Row]:
+    """Run one statement and give its rows, or none where it gives none."""
+    cursor = connection.execute(cast(Any, query), parameters or None)
+    return cursor.fetchall() if cursor.description else []
+
+
+@contextlib.contextmanager
+def deadline(seconds: float, *connections: Connection) -> Iterator[list[bool]]:
+    """Shut the connections down when an answer takes too long: a pooler lets us wait for minutes.
+
+    Gives a list that is no longer empty once that happened.
+    """
+    expired: list[bool] = []
+
+    def expire() -> None:
+        expired.append(True)
+        for connection in connections:
+            with (
+                contextlib.suppress(OSError, psycopg.Error),
+                socket.socket(fileno=os.dup(connection.fileno())) as line,
+            ):
+                line.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, expire)
+    timer.start()
+    try:
+        yield expired
+    finally:
+        timer.cancel()
+
+
+def text_array(values: Iterable[str]) -> str:
+    """A list of texts as PostgreSQL reads an array: psycopg takes five times as long for a large one."""
+    escaped = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    return "{" + ",".join(f'"{value}"' for value in escaped) + "}"
+
+
+def take_role(connection: Connection, role: str | None) -> None:
+    """Act as a role for the rest of this transaction."""
+    if role is not None:
+        connection.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
+
+
+def reason_of(error: psycopg.Error) -> str:
+    """One line of what the server or libpq said, without the statement that it was given.
+
+    Of a function of the application that relies on the caller's search path, also how to mend it.
+    """
+    primary = error.diag.message_primary if error.diag else None
+    line = (primary or str(error).strip() or type(error).__name__).splitlines()[0]
+    function = FUNCTION.search(error.diag.context or "") if isinstance(error, NOT_FOUND) else None
+    if function is None:
+        return line
+    return (
+        f"{line}, in {function[1]}: Rollcall's search_path is empty, so the function needs its own "
+        f"(alter function {function[1]} set search_path = ...)"
+    )
+
+
+def _connect(conninfo: str) -> Connection:
+    parameters = read_conninfo(conninfo)
+    try:
+        ours: dict[str, Any] = {
+            "connect_timeout": CONNECT_SECONDS,
+            "application_name": f"rollcall {__version__}",
+        }
+        return psycopg.connect(
+            make_conninfo(**(ours | parameters | {"client_encoding": CLIENT_ENCODING})),
+            autocommit=True,
+            prepare_threshold=None,
+            row_factory=dict_row,
+            cursor_factory=psycopg.RawCursor,
+        )
+    except psycopg.Error as error:
+        raise ConnectionFailed(
+            f"cannot connect to the database: {_libpq_reason(error, parameters)}",
+            "check that the server is up and the name, user and password are right "
+            "(ROLLCALL_DATABASE_URL, PG* variables, ~/.pgpass)",
+        ) from None
+
+
+def _refuse_old_server(info: psycopg.ConnectionInfo) -> None:
+    """libpq gives the version like 140005, for 14.5."""
+    if info.server_version // 10_000 < OLDEST_SERVER_VERSION:
+        raise EvaluationError(
+            f"the server is PostgreSQL {info.parameter_status('server_version')}, which is too old",
+            f"Rollcall needs PostgreSQL {OLDEST_SERVER_VERSION} or newer; nothing was read or changed",
+        )
+
+
+def _libpq_reason(error: psycopg.Error, parameters: Mapping[str, Any]) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = " ".join(lines) or type(error).__name__
+    password = str(parameters.get("password") or "")
+    return text.replace(password, "***") if password else text

@@ -1,0 +1,222 @@
+"""The one door to dbt: compiles the project, and hands over nothing but SQL.
+
+dbt declares and generates; it gets no connection, so nothing is executed through it.
+Importing it and compiling take seconds; `rollcall.dbt.project` keeps what came of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import jinja2
+
+from rollcall.errors import ConfigurationError, EvaluationError
+from rollcall.settings.configuration import PROJECT_DIRECTORY, Settings
+
+__all__ = ["Compilation", "OwnRelation", "compile_project", "own_macro"]
+
+MACROS = PROJECT_DIRECTORY / "macros" / "migrations"
+VIEW = "rollcall_view"
+TABLE = "ledger_table"
+INTERRUPTING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+DEPLOYED = "deployed_by_rollcall"  # for macros/generate_schema_name.sql: dbt alone deploys elsewhere
+BARRIER = "security_barrier"  # what the digest of such a view covers as well; see the materialization
+COLUMNS = "application_columns"  # the var that macros/staging/app_columns.sql reads
+FOREIGN_VARIABLES = ("PG", "DBT_")
+
+
+@dataclass(frozen=True)
+class OwnRelation:
+    """A relation of Rollcall's own, as dbt declares it.
+
+    Attributes:
+        kind: ``table`` or ``view``.
+        digest: of a view's definition and description; its comment in the database ends with it.
+    """
+
+    schema: str
+    name: str
+    kind: str
+    statement: str
+    digest: str | None
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """What dbt made of the project for one database.
+
+    Attributes:
+        sql: by the name of the model or analysis, ready to run; ``$1`` and so on are its parameters.
+        own_relations: our tables and views, each after those that it reads.
+    """
+
+    sql: Mapping[str, str]
+    own_relations: tuple[OwnRelation, ...]
+
+
+def compile_project(
+    settings: Settings, database_name: str, columns: Sequence[Mapping[str, Any]], target: Path
+) -> Compilation:
+    """Compile every model and analysis, without a connection.
+
+    Args:
+        database_name: for messages alone.
+        columns: what `read_application_columns` gave.
+        target: dbt's scratch folder; two databases never share one.
+
+    Raises:
+        ConfigurationError: a configured table or column does not exist.
+        EvaluationError: dbt could not compile the project.
+    """
+    with _environment(_dbt_environment(database_name)), _interruptible() as was_interrupted:
+        from dbt.cli.main import dbtRunner  # reads variables of the environment
+
+        outcome = dbtRunner().invoke(_arguments(settings, columns, target))
+    if was_interrupted():
+        raise KeyboardInterrupt
+    if not outcome.success:
+        raise _failure(outcome)
+    results: Any = outcome.result
+    nodes = {
+        result.node.unique_id: result.node
+        for result in results
+        if result.node.config.materialized in (TABLE, VIEW)
+    }
+    return Compilation(
+        sql=dict(_compiled_files(target)),
+        own_relations=tuple(_own_relation(nodes[key]) for key in _in_order(nodes)),
+    )
+
+
+def _compiled_files(target: Path) -> Iterator[tuple[str, str]]:
+    """Name and SQL of what was compiled; the SQL of an ephemeral model is in dbt's files alone."""
+    for folder in ("models", "analyses"):
+        for path in (target / "compiled" / "rollcall" / folder).rglob("*.sql"):
+            yield path.stem, _inlined(path.read_text(encoding="utf-8"))
+
+
+def _arguments(settings: Settings, columns: Sequence[Mapping[str, Any]], target: Path) -> list[str]:
+    project = str(settings.project_directory)
+    variables = {**settings.overrides, COLUMNS: list(columns), DEPLOYED: True}
+    return [
+        *("--quiet", "--no-use-colors", "--log-level", "none", "--log-level-file", "none"),
+        "--no-write-json",  # nobody reads the artifacts; writing them takes as long as parsing
+        "compile",
+        *("--select", "resource_type:model", "resource_type:analysis"),
+        *("--no-populate-cache", "--no-introspect"),
+        *("--project-dir", project, "--profiles-dir", project),
+        *("--target-path", str(target), "--log-path", str(target / "logs")),
+        *("--vars", json.dumps(variables)),
+    ]
+
+
+def _dbt_environment(database_name: str) -> dict[str, str]:
+    return {"PGDATABASE": database_name, "DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+
+
+def _own_relation(node: Any) -> OwnRelation:
+    if node.config.materialized == TABLE:
+        return OwnRelation(node.schema, node.name, "table", node.compiled_code.strip(), None)
+    definition = _inlined(node.compiled_code)
+    is_barrier = bool(node.config.meta.get("security_barrier"))
+    digested = definition + node.description + BARRIER * is_barrier
+    digest = hashlib.md5(digested.encode(), usedforsecurity=False).hexdigest()
+    relation = f'"{node.schema}"."{node.name}"'
+    statement = own_macro("view_statements")(relation, definition, node.description, digest, is_barrier)
+    return OwnRelation(node.schema, node.name, "view", str(statement).strip(), digest)
+
+
+def _inlined(definition: str) -> str:
+    return str(own_macro("inlined")(definition)).strip()
+
+
+@cache
+def own_macro(name: str) -> Any:
+    """One of our macros that needs nothing of dbt's context, rendered by itself."""
+    source = (MACROS / f"{name}.sql").read_text(encoding="utf-8")
+    environment = jinja2.Environment(extensions=["jinja2.ext.do"])
+    return getattr(environment.from_string(source, globals={"modules": {"re": re}}).module, name)
+
+
+def _in_order(nodes: Mapping[str, Any]) -> list[str]:
+    """The nodes, each after those that it depends on, directly or through others."""
+    ordered: list[str] = []
+
+    def visit(key: str) -> None:
+        for upstream in nodes[key].depends_on.nodes:
+            if upstream in nodes:
+                visit(upstream)
+        if key not in ordered:
+            ordered.append(key)
+
+    for key in sorted(nodes, key=lambda name: (nodes[name].config.materialized != TABLE, name)):
+        visit(key)
+    return ordered
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """These variables for dbt alone, and none that a user set for libpq or for another dbt project."""
+    cleared = {name for name in os.environ if name.startswith(FOREIGN_VARIABLES)} | set(variables)
+    before = {name: os.environ[name] for name in cleared if name in os.environ}
+    for name in cleared:
+        os.environ.pop(name, None)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name in variables:
+            os.environ.pop(name, None)
+        os.environ.update(before)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """Notice an interruption (Ctrl-C, or a signal that ends the command) that dbt keeps to itself."""
+    seen: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    usual = {number: signal.getsignal(number) for number in INTERRUPTING}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
+        handler = usual[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+
+    for number, handler in usual.items():
+        if callable(handler):
+            signal.signal(number, note)
+    try:
+        yield lambda: bool(seen)
+    finally:
+        for number, handler in usual.items():
+            if callable(handler):
+                signal.signal(number, handler)
+
+
+def _failure(outcome: Any) -> ConfigurationError | EvaluationError:
+    """What dbt could not do, in one line: our own macros' words where they refused."""
+    text = str(outcome.exception or "")
+    if not text:
+        messages = [result.message for result in outcome.result or () if result.message]
+        text = messages[0] if messages else "dbt failed without a reason"
+    ours = re.search(r"rollcall: ([^\n]+)", text)
+    if ours:
+        problem, _, hint = ours.group(1).partition("; ")
+        return ConfigurationError(problem, hint)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return EvaluationError(f"dbt could not compile the project: {' '.join(lines[:3])}")

@@ -1,0 +1,128 @@
+"""The dbt project for one database: the SQL that everybody runs, compiled once and kept.
+
+A compilation depends on the project's files, on the vars and on the columns of the application's
+tables (`rollcall.catalog.columns`). It is kept in the state directory under a digest of them; while all
+are the same, dbt is not started.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import shutil
+import tempfile
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+
+from rollcall.catalog.check import check_application
+from rollcall.catalog.columns import read_application_columns
+from rollcall.database.connections import Database, Row
+from rollcall.dbt.compilation import Compilation, OwnRelation, compile_project
+from rollcall.errors import EvaluationError
+from rollcall.settings.configuration import Settings
+
+__all__ = ["OwnRelation", "Project"]
+
+SOURCES = ("models", "macros", "analyses", "seeds")
+KEPT = 10
+
+
+class Project:
+    """The compiled dbt project.
+
+    Args:
+        settings: where the project is, the vars to override, where to keep what was compiled.
+        database: whose catalogue it is compiled against.
+    """
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._settings = settings
+        self._database = database
+
+    def sql(self, name: str) -> str:
+        """The SQL of a model or analysis, ready to run; ``$1`` and so on are its parameters."""
+        try:
+            return self._compilation.sql[name]
+        except KeyError:
+            raise EvaluationError(f"dbt has no model or analysis {name}", "report this as a fault") from None
+
+    @property
+    def own_relations(self) -> tuple[OwnRelation, ...]:
+        """Our tables and views, each after those that it reads."""
+        return self._compilation.own_relations
+
+    def compile(self) -> None:
+        """Read the application's columns and compile, unless that is done; holds no transaction meanwhile."""
+        _ = self._compilation
+
+    @cached_property
+    def _compilation(self) -> Compilation:
+        columns = read_application_columns(self._database, self._settings)
+        check_application(columns, self._database, self._settings)
+        file = self._file(columns)
+        kept = _read(file)
+        if kept is not None:
+            return kept
+        compilation = compile_project(self._settings, self._database.name, columns, self._target)
+        _keep(compilation, file)
+        return compilation
+
+    @property
+    def _target(self) -> Path:
+        """dbt's scratch folder for this database: two databases never share one."""
+        digest = hashlib.sha256(json.dumps(self._database.identity).encode()).hexdigest()[:12]
+        return self._settings.state_directory / "dbt" / digest
+
+    @cached_property
+    def _folder(self) -> Path:
+        """Where compilations of this project with these vars are kept, one file for each set of columns."""
+        root = self._settings.project_directory
+        digest = hashlib.sha256()
+        versions = [importlib.metadata.version(name) for name in ("dbt-core", "dbt-postgres")]
+        digest.update(json.dumps([versions, self._settings.overrides], sort_keys=True).encode())
+        files = [path for folder in SOURCES for path in (root / folder).rglob("*") if path.is_file()]
+        for path in sorted([root / "dbt_project.yml", root / "profiles.yml", *files]):
+            digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
+        return self._settings.state_directory / "compiled" / digest.hexdigest()[:16]
+
+    def _file(self, columns: list[Row]) -> Path:
+        """The file for the application's columns as they are."""
+        return self._folder / f"{hashlib.sha256(json.dumps(columns).encode()).hexdigest()[:16]}.json"
+
+
+def _read(file: Path) -> Compilation | None:
+    """What was compiled before for the same columns; none where it is missing or damaged."""
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        return Compilation(
+            sql=document["sql"],
+            own_relations=tuple(OwnRelation(**relation) for relation in document["own_relations"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _keep(compilation: Compilation, file: Path) -> None:
+    document = {
+        "sql": dict(compilation.sql),
+        "own_relations": [asdict(relation) for relation in compilation.own_relations],
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    _write(file, json.dumps(document))
+    _prune(file.parent.parent)
+
+
+def _write(path: Path, text: str) -> None:
+    """All of it or nothing: another process may read it at the same time."""
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
+        file.write(text)
+    Path(file.name).replace(path)
+
+
+def _prune(folder: Path) -> None:
+    """Keep the latest few: every other configuration and version leaves one behind."""
+    kept = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    for stale in kept[KEPT:]:
+        shutil.rmtree(stale, ignore_errors=True)

@@ -1,0 +1,65 @@
+"""What doctor reports: the findings on one database, the most severe first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rollcall.doctor.kinds import KINDS, Kind
+from rollcall.rules.results import Severity
+
+__all__ = ["Diagnosis", "Finding"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something on this database that a person should know.
+
+    Attributes:
+        found: one line per occurrence.
+        statements: what would mend it, to copy; none where a person must think first.
+    """
+
+    name: str
+    found: tuple[str, ...]
+    statements: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> Kind:
+        return KINDS[self.name]
+
+    @property
+    def is_blocking(self) -> bool:
+        return self.kind.severity is Severity.BLOCKING
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "severity": self.kind.severity.value,
+            "found": list(self.found),
+            "consequence": self.kind.consequence,
+            "remedy": self.kind.remedy,
+            "statements": list(self.statements),
+        }
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All findings on one database, the worst first."""
+
+    database: str
+    server_version: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether a run must not go on."""
+        return any(finding.is_blocking for finding in self.findings)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "database": self.database,
+            "server_version": self.server_version,
+            "blocked": self.is_blocked,
+            "findings": [finding.to_json() for finding in self.findings],
+        }

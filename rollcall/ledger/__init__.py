@@ -1,0 +1,1 @@
+"""The ledger: runs, the lease, recorded results and changes, and proof that they are unaltered."""

@@ -1,0 +1,298 @@
+"""Our own record of every run, and the lease that keeps two runs apart.
+
+A run that may change something holds a lease: an advisory lock on a connection of its own, which
+the server frees when the process dies, and a fencing token, which every batch checks in its own
+transaction, so that a run that lost its connection cannot go on beside the next one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import json
+import os
+import secrets
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+
+from rollcall import __version__
+from rollcall.database.connections import Connection, Snapshot, fetch, reason_of, take_role
+from rollcall.dbt.project import Project
+from rollcall.errors import ConfigurationError, EvaluationError, LeaseHeld, LedgerHidden, Refused
+from rollcall.ledger.ownership import lock_ledger, refuse_foreign_ledger, seal
+from rollcall.ledger.pooler import refuse_pooler
+from rollcall.ledger.readings import record_reading
+from rollcall.ledger.strong_locks import GentleSender
+from rollcall.ledger.trend import rows_to_record
+from rollcall.rules.results import Assessment
+from rollcall.schema.allow_list import LEDGER_SCHEMA, check_migrating
+from rollcall.schema.declared import Statement, ledger_tables, own_conflicts, pending_statements
+from rollcall.workspace import Workspace
+
+__all__ = ["Run", "has_ledger", "history", "ledger_needed", "open_run", "refuse_older_ledger", "run_id"]
+
+LOCK_KEYS = (0x726F6C6C, 0x63616C6C)  # "roll", "call"
+FAILURE_LENGTH = 1_000
+FREE_SECONDS = 2.0  # how long the lock of a killed run may stay held
+
+
+@dataclass
+class Run:
+    """A run that holds the lease.
+
+    Attributes:
+        id: like ``20261122T193000Z-1f2e``: sortable, and safe in a file name.
+        made: the statements that made or completed the ledger for this run.
+    """
+
+    id: str
+    workspace: Workspace = field(repr=False)
+    connection: Connection = field(repr=False)
+    made: list[Statement] = field(default_factory=list)
+    token: int = 0
+    _compiled: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def check_lease(self, connection: Connection) -> None:
+        """Make sure, in the caller's transaction, that nobody took the lease.
+
+        Raises:
+            Refused: another run holds the lease now.
+        """
+        rows = fetch(connection, self._sql("check_lease"), [self.token])
+        if not rows or not rows[0]["is_ours"]:
+            raise Refused(
+                f"run {self.id} lost its lease to another run",
+                "nothing more was changed; run it again",
+            )
+
+    def note(self, **values: Any) -> None:
+        """Record what is known of the run so far; see `analyses/ledger/update_run.sql` for the names."""
+        fetch(self.connection, self._sql("update_run"), [self.id, json.dumps(values, default=str)])
+
+    def note_if_possible(self, **values: Any) -> None:
+        """The same where another error is on its way already, which must not be hidden."""
+        with contextlib.suppress(psycopg.Error):
+            self.note(**values)
+
+    def note_rules(self, stage: str, assessment: Assessment) -> None:
+        """Record every rule's count and first keys, and what was read. stage: ``before`` or ``after``."""
+        rules = json.dumps(rows_to_record(assessment))
+        fetch(self.connection, self._sql("record_rule_results"), [self.id, stage, rules])
+        record_reading(self.connection, self.workspace.project, self.id, stage, assessment)
+
+    def note_statement(self, position: int, statement: Statement, attempts: int, outcome: str) -> None:
+        fetch(
+            self.connection,
+            self._sql("record_statement"),
+            [self.id, position, statement.object_name, statement.sql, attempts, outcome],
+        )
+
+    def note_skips(self, reasons: dict[str, str]) -> None:
+        """Record the sessions left alone. reasons: key to reason."""
+        if reasons:
+            fetch(
+                self.connection,
+                self._sql("record_skips"),
+                [self.id, list(reasons.keys()), list(reasons.values())],
+            )
+
+    def _sql(self, name: str) -> str:
+        if name not in self._compiled:
+            self._compiled[name] = self.workspace.project.sql(name)
+        return self._compiled[name]
+
+
+def run_id() -> str:
+    """A new key of a run: sortable, and safe in a file name."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+
+
+@contextlib.contextmanager
+def open_run(workspace: Workspace, command: str, approved_by: str | None = None) -> Iterator[Run]:
+    """Take the lease, make the ledger where it is missing, and record the run from start to end.
+
+    Raises:
+        LeaseHeld: another run is at work; says who.
+        Refused: a pooler in transaction mode would lose the lease.
+    """
+    refuse_pooler(workspace)
+    with contextlib.closing(workspace.database.connect()) as connection:
+        _take_lock(workspace, connection)
+        run = Run(run_id(), workspace, connection)
+        refuse_foreign_ledger(connection, workspace)
+        run.made = _make_ledger(workspace)
+        _grant_to_clean_role(workspace, connection)
+        holder = f"{command} by {getpass.getuser()} on {socket.gethostname()}, pid {os.getpid()}"
+        with connection.transaction():
+            # under the lock, so that a trigger that another transaction is about to commit is seen
+            lock_ledger(connection, workspace.project)
+            refuse_foreign_ledger(connection, workspace)
+            fetch(connection, run._sql("open_run"), [run.id, command, __version__, approved_by])
+            run.token = fetch(connection, run._sql("take_lease"), [run.id, holder])[0]["token"]
+        for position, statement in enumerate(run.made, start=1):
+            run.note_statement(position, statement, 1, "done")
+        run._sql("check_lease")  # compiled now: every batch needs it within its transaction
+        try:
+            yield run
+        except BaseException as error:
+            with contextlib.suppress(Exception):
+                fetch(
+                    connection,
+                    run._sql("close_run"),
+                    [run.id, _failure(error)],
+                )
+            raise
+        fetch(connection, run._sql("close_run"), [run.id, None])
+
+
+def history(workspace: Workspace, limit: int = 20) -> list[dict[str, Any]]:
+    """Past runs, newest first; none where no run was ever recorded.
+
+    Raises:
+        EvaluationError: the ledger is of an earlier version.
+    """
+    with workspace.database.snapshot() as snapshot:
+        refuse_older_ledger(snapshot, workspace.project)
+        if not has_ledger(snapshot, workspace.project, "runs", "changes"):
+            return []
+        with ledger_needed():
+            return snapshot.rows(workspace.project.sql("history"), [limit])
+
+
+@contextlib.contextmanager
+def ledger_needed() -> Iterator[None]:
+    """What is done with the ledger here needs rights that a role for reading the application may lack.
+
+    Raises:
+        LedgerHidden: the rights are missing.
+    """
+    try:
+        yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise LedgerHidden(
+            f"this role has no right to what Rollcall recorded: {reason_of(error)}",
+            "use the role that runs Rollcall, or grant this one usage on schema rollcall_ops and select on "
+            "all tables in it",
+        ) from None
+
+
+def has_ledger(snapshot: Snapshot, project: Project, *tables: str) -> bool:
+    """Whether these tables of the ledger are there: none before the first run that may change something.
+
+    One that an earlier version made, and that lacks a column, does not count: it cannot be read.
+    """
+    there = ledger_tables(snapshot, project)
+    wanted = [f"{own.schema}.{own.name}" for own in project.own_relations if own.name in tables]
+    return all(there.get(name, False) for name in wanted)
+
+
+def refuse_older_ledger(snapshot: Snapshot, project: Project) -> None:
+    """Make sure that the ledger can be read: one of an earlier version shall not look like an empty one.
+
+    Raises:
+        EvaluationError: a table lacks columns; says which.
+    """
+    older = [name for name, is_complete in ledger_tables(snapshot, project).items() if not is_complete]
+    if older:
+        raise EvaluationError(
+            f"the ledger is of an earlier version: {', '.join(older)} lack columns",
+            "`rollcall migrate` adds them",
+        )
+
+
+def _failure(error: BaseException) -> str:
+    """One line; of the server's errors without their details, which may quote the application's rows."""
+    text = reason_of(error) if isinstance(error, psycopg.Error) else str(error)
+    return f"{type(error).__name__}: {text}"[:FAILURE_LENGTH]
+
+
+def _take_lock(workspace: Workspace, connection: Connection) -> None:
+    """Try for a moment, never wait: waiting in the server would hold a snapshot."""
+    import time
+
+    deadline = time.monotonic() + FREE_SECONDS
+    while True:
+        row = fetch(connection, "select pg_try_advisory_lock($1, $2) as is_ours", LOCK_KEYS)[0]
+        if row["is_ours"]:
+            return
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    holders = fetch(connection, workspace.project.sql("lease_holder"), LOCK_KEYS)
+    raise LeaseHeld(
+        f"another run is at work: {_describe(holders)}",
+        "wait for it, or stop it; this run changed nothing",
+    )
+
+
+def _describe(holders: Sequence[dict[str, Any]]) -> str:
+    if not holders:
+        return "it ended just now"
+    holder = holders[0]
+    since = holder["backend_start"].astimezone(UTC)
+    return (
+        f"server process {holder['pid']} ({holder['application_name']}, user {holder['user_name']}, "
+        f"since {since:%Y-%m-%d %H:%M:%S} UTC)"
+    )
+
+
+def _make_ledger(workspace: Workspace) -> list[Statement]:
+    with workspace.database.snapshot() as snapshot:
+        foreign = [
+            f"{conflict.object_name}: {conflict.reason}"
+            for conflict in own_conflicts(snapshot, workspace.project)
+            if conflict.object_name.split(".")[0] == LEDGER_SCHEMA
+        ]
+        if foreign:
+            raise Refused(
+                f"something else is in the place of our ledger: {'; '.join(foreign)}",
+                "nothing was changed; have it moved by whoever made it",
+            )
+        is_new = not ledger_tables(snapshot, workspace.project)
+        missing = [
+            statement
+            for statement in pending_statements(snapshot, workspace.project)
+            if statement.is_of_ledger
+        ]
+    if not missing:
+        return []
+    # a new ledger is made as a whole; what others may be reading is changed one statement at a time
+    groups = [missing] if is_new else [[statement] for statement in missing]
+
+    def seal_and_check(connection: Connection, parts: Sequence[str]) -> None:
+        seal(connection, workspace.project, parts)
+        refuse_foreign_ledger(connection, workspace)
+
+    # the lock is ours, and there is no token yet
+    sender = GentleSender(workspace, lambda connection: None, seal_and_check)
+    for group in groups:
+        parts = [part for statement in group for part in check_migrating(statement.sql)]
+        reason = sender.send(parts)
+        if reason is not None:
+            raise Refused(
+                f"the ledger could not be made or completed ({group[0].object_name}): {reason}",
+                "nothing else was changed; try again later",
+            )
+    return missing
+
+
+def _grant_to_clean_role(workspace: Workspace, connection: Connection) -> None:
+    """What the clean-up role needs of the ledger, and no more; nothing where it has it."""
+    role = workspace.settings.clean_role
+    if role is None:
+        return
+    try:
+        missing = fetch(connection, workspace.project.sql("grants_of_clean_role"), [role])
+    except psycopg.errors.UndefinedObject:
+        raise ConfigurationError(
+            f"the role {role} does not exist", "create it, or correct ROLLCALL_CLEAN_ROLE"
+        ) from None
+    with connection.transaction():
+        take_role(connection, workspace.settings.migrate_role)
+        for row in missing:
+            fetch(connection, row["statement"])

@@ -1,0 +1,240 @@
+"""Send a statement that takes a strong lock so that nobody queues behind it for long.
+
+A lock is asked for with a short time-out, and asked for again after a pause. Who holds us up is looked at
+meanwhile, and named when the patience ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from rollcall.database.connections import Connection, Row, fetch, reason_of, take_role
+from rollcall.schema.allow_list import shown_query
+from rollcall.schema.declared import build_workers
+from rollcall.workspace import Workspace
+
+__all__ = ["RETRIED", "GentleSender", "WaitedTooLong", "set_for", "watch"]
+
+RETRIED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
+LOOK_SECONDS = 0.05  # how often a running statement is looked at
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The vars that say how patient we are. Times in seconds, but for the time-outs that the server gets."""
+
+    lock_timeout_ms: int
+    statement_timeout_ms: int
+    attempts: int
+    first_pause: float
+    longest_pause: float
+    budget: float
+    build_lock_timeout_ms: int
+    build_timeout_ms: int
+    client_check_ms: int
+    build_workers: int
+
+    @classmethod
+    def of(cls, variables: Mapping[str, Any]) -> Limits:
+        return cls(
+            lock_timeout_ms=max(1, round(variables["migrate_lock_timeout_ms"])),
+            statement_timeout_ms=max(1, round(variables["migrate_statement_timeout_ms"])),
+            attempts=max(1, round(variables["migrate_attempts"])),
+            first_pause=variables["migrate_first_pause_ms"] / 1000,
+            longest_pause=variables["migrate_longest_pause_ms"] / 1000,
+            budget=variables["migrate_budget_seconds"],
+            build_lock_timeout_ms=max(1, round(variables["index_lock_timeout_seconds"] * 1000)),
+            build_timeout_ms=max(1, round(variables["index_timeout_seconds"] * 1000)),
+            client_check_ms=max(1, round(variables["index_client_check_seconds"] * 1000)),
+            build_workers=build_workers(variables),
+        )
+
+    @property
+    def of_strong_lock(self) -> dict[str, str]:
+        return {
+            "lock_timeout": f"{self.lock_timeout_ms}ms",
+            "statement_timeout": f"{self.statement_timeout_ms}ms",
+            # were we stopped between the statement and the commit, the server would not keep the lock for us
+            "idle_in_transaction_session_timeout": f"{self.statement_timeout_ms}ms",
+        }
+
+    @property
+    def of_build(self) -> dict[str, str]:
+        return {
+            "lock_timeout": f"{self.build_lock_timeout_ms}ms",
+            "statement_timeout": f"{self.build_timeout_ms}ms",
+            "max_parallel_maintenance_workers": str(self.build_workers),
+        }
+
+    def pause(self, attempt: int) -> float:
+        """Full jitter: anything up to a bound that doubles with every attempt."""
+        return random.uniform(0, min(self.longest_pause, self.first_pause * 2**attempt))
+
+
+class WaitedTooLong(Exception):
+    """One statement waited for several locks in turn, together for longer than for one."""
+
+
+class GentleSender:
+    """Sends statements that take strong locks: for an instant each time, and again. All share one budget.
+
+    Args:
+        guard: called with the connection in every transaction before anything is sent.
+        seal: called with the connection and the statements after they were sent, in the same transaction.
+
+    Attributes:
+        attempts: how often the last were sent.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        guard: Callable[[Connection], None],
+        seal: Callable[[Connection, Sequence[str]], None] = lambda connection, parts: None,
+    ) -> None:
+        self._workspace = workspace
+        self._guard = guard
+        self._seal = seal
+        self._limits = Limits.of(workspace.settings.variables)
+        self._seconds_left = self._limits.budget
+        self._blockers: list[Row] = []
+        self._watcher: Connection | None = None
+        self.attempts = 0
+
+    def send(self, parts: Sequence[str]) -> str | None:
+        """Send checked statements in one transaction. Gives the reason if their locks were not to be had.
+
+        Raises:
+            psycopg.Error: the server refused one of them.
+        """
+        with contextlib.closing(self._workspace.database.connect()) as self._watcher:
+            attempt = 0
+            self._blockers = []  # of the last attempt in which anybody was seen: a look may come too late
+            while True:
+                self.attempts = attempt = attempt + 1
+                started = time.monotonic()
+                try:
+                    with contextlib.closing(self._workspace.database.connect()) as connection:
+                        self._send_in_transaction(connection, parts)
+                except (*RETRIED, WaitedTooLong) as error:
+                    if not self._may_try_again(attempt, started):
+                        return self._held_up(error, attempt)
+                else:
+                    return None
+
+    def _may_try_again(self, attempt: int, started: float) -> bool:
+        """Pause before the next attempt, if there may be one."""
+        pause = self._limits.pause(attempt)
+        self._seconds_left -= time.monotonic() - started + pause
+        if attempt >= self._limits.attempts or self._seconds_left < 0:
+            return False
+        time.sleep(pause)
+        return True
+
+    def _send_in_transaction(self, connection: Connection, parts: Sequence[str]) -> None:
+        limit = self._limits.lock_timeout_ms / 1000
+        process_id = self._workspace.process_id_of(connection)
+        waited = 0.0
+        too_long = threading.Event()
+
+        def look() -> None:
+            nonlocal waited
+            if self._look_for_blockers(process_id):
+                waited += LOOK_SECONDS
+            # on a partitioned table one statement waits for many locks, each for up to the time-out
+            if waited > 2 * limit and not too_long.is_set():
+                too_long.set()
+                connection.cancel_safe()
+
+        def work() -> None:
+            with connection.transaction():
+                set_for(connection, self._limits.of_strong_lock, is_local=True)
+                self._guard(connection)
+                take_role(connection, self._workspace.settings.migrate_role)
+                for part in parts:
+                    fetch(connection, part)
+                self._seal(connection, parts)
+
+        try:
+            watch(connection, work, look)
+        except psycopg.errors.QueryCanceled:
+            if too_long.is_set():
+                raise WaitedTooLong("canceled while it waited for one lock after the other") from None
+            raise
+
+    def _look_for_blockers(self, process_id: int) -> bool:
+        assert self._watcher is not None
+        sql = self._workspace.project.sql("blockers")
+        blockers = fetch(self._watcher, sql, [process_id])
+        if blockers:
+            self._blockers = blockers
+        return bool(blockers)
+
+    def _held_up(self, error: Exception, attempts: int) -> str:
+        reason = reason_of(error) if isinstance(error, psycopg.Error) else str(error)
+        tried = f"{attempts} attempt{'s' if attempts > 1 else ''}"
+        if not self._blockers:
+            return f"{reason} ({tried})"
+        return f"{reason} ({tried}); it waits for {'; '.join(map(_describe, self._blockers[:3]))}"
+
+
+def watch(connection: Connection, work: Callable[[], Any], look: Callable[[], None]) -> None:
+    """Do the work in a thread and look at it meanwhile; stopped here, it is stopped in the server too."""
+    failure: list[BaseException] = []
+
+    def guarded() -> None:
+        try:
+            work()
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=guarded, name="rollcall statement", daemon=True)
+    thread.start()
+    try:
+        while True:
+            thread.join(LOOK_SECONDS)
+            if not thread.is_alive():
+                break
+            look()
+    except BaseException:
+        with contextlib.suppress(psycopg.Error):
+            connection.cancel_safe()
+        thread.join()
+        raise
+    if failure:
+        raise failure[0]
+
+
+def _describe(blocker: Row) -> str:
+    """Who holds us up, for a person to find; of what they run only the form, never a value."""
+    if not blocker["pid"]:
+        return "a prepared transaction (see pg_prepared_xacts)"
+    seconds = blocker["transaction_seconds"]
+    parts = [
+        f"user {blocker['user_name']}" if blocker["user_name"] else "",
+        blocker["application_name"] or "",
+        blocker["backend_type"] or "",
+        f"running {blocker['maintenance']}" if blocker["maintenance"] else "",
+        blocker["state"] or "",
+        f"in a transaction for {seconds:.0f} s" if seconds is not None else "",
+    ]
+    query = shown_query(blocker["query"] or "")
+    others = ", ".join(map(str, blocker["waits_for"]))
+    return (
+        f"server process {blocker['pid']} ({', '.join(part for part in parts if part)})"
+        f"{f', last query: {query}' if query else ''}"
+        f"{f', which waits itself for server process {others}' if others else ''}"
+    )
+
+
+def set_for(connection: Connection, settings: Mapping[str, str], *, is_local: bool) -> None:
+    for name, value in settings.items():
+        fetch(connection, "select set_config($1, $2, $3)", [name, value, is_local])

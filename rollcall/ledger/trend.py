@@ -1,0 +1,145 @@
+"""History: what each run found, and what of it is new, persisting or resolved since the one before.
+
+The ledger keeps, for every recorded judgement and rule, the exact count and the first keys of what
+fails, with the instant since when each of them fails. What is compared, and how where a list of
+keys is cut off, says `analyses/history/trend.sql`. A role that may not read the ledger sees no
+trend, and everything else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from rollcall.database.connections import Row, Snapshot
+from rollcall.dbt.project import Project
+from rollcall.rules.results import Assessment, Floor, OpenSession, PastResult, RuleResult, Trend
+from rollcall.workspace import Workspace
+
+__all__ = ["NO_HISTORY", "past_results", "read_floor", "rows_to_record", "with_failures", "with_trends"]
+
+# No ledger yet, one of an older version, or none that this role may read.
+NO_HISTORY = (
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.InvalidSchemaName,
+    psycopg.errors.InsufficientPrivilege,
+)
+
+
+def with_trends(
+    snapshot: Snapshot, project: Project, rules: Sequence[RuleResult], judged_at: datetime
+) -> tuple[RuleResult, ...]:
+    """The rules, each with how it compares with what was recorded of it last, if anything was."""
+    given = [
+        {
+            "suite": rule.suite,
+            "name": rule.name,
+            "failing": rule.failing,
+            "keys": list(rule.keys),
+            "waived_keys": list(rule.waived_keys),
+        }
+        for rule in rules
+    ]
+    rows = _history(snapshot, project.sql("trend"), [json.dumps(given), judged_at.isoformat()])
+    trends = {(row["suite"], row["rule"]): _trend(row) for row in rows}
+    return tuple(replace(rule, trend=trends.get((rule.suite, rule.name))) for rule in rules)
+
+
+def _trend(row: Row) -> Trend:
+    return Trend(
+        run_id=row["run_id"],
+        stage=row["stage"],
+        recorded_at=row["recorded_at"],
+        before=row["failing_before"],
+        new=len(row["new_keys"]),
+        persisting=row["persisting"],
+        resolved=len(row["resolved_keys"]),
+        is_exact=row["is_whole"],
+        failing_since=row["failing_since"],
+        new_keys=tuple(row["new_keys"]),
+        resolved_keys=tuple(row["resolved_keys"]),
+        keys_since=tuple(row["keys_since"]),
+    )
+
+
+def rows_to_record(assessment: Assessment) -> list[dict[str, Any]]:
+    """What the ledger keeps of a judgement, a row per rule."""
+    return [_row(rule, assessment.snapshot_at.isoformat()) for rule in assessment.rules]
+
+
+def _row(rule: RuleResult, now: str) -> dict[str, Any]:
+    trend = rule.trend
+    return {
+        "name": rule.name,
+        "suite": rule.suite,
+        "check": rule.check.value,
+        "severity": rule.severity.value,
+        "violations": rule.violations,
+        "waived": rule.waived,
+        "keys": list(rule.keys),
+        "keys_since": [_iso(since) for since in trend.keys_since] if trend else [now] * len(rule.keys),
+        "failing_since": _iso(trend.failing_since) if trend else now if rule.failing else None,
+        "new": trend.new if trend else None,
+        "persisting": trend.persisting if trend else None,
+        "resolved": trend.resolved if trend else None,
+        "resolved_keys": list(trend.resolved_keys) if trend else [],
+    }
+
+
+def past_results(snapshot: Snapshot, project: Project, rules: Iterable[RuleResult]) -> tuple[PastResult, ...]:
+    """How often each of the rules was violated in the last recorded judgements, oldest first."""
+    names = [{"suite": rule.suite, "name": rule.name} for rule in rules]
+    rows = _history(snapshot, project.sql("past_results"), [json.dumps(names)])
+    return tuple(
+        PastResult(row["rule"], row["recorded_at"], row["violations"], row["waived"]) for row in rows
+    )
+
+
+def read_floor(snapshot: Snapshot, project: Project) -> Floor:
+    """Who is really there: every open session counted by state, and of each state those seen last."""
+    rows = snapshot.rows(project.sql("floor"))
+    return Floor(
+        counts={row["state"]: row["of_this_state"] for row in rows},
+        sessions=tuple(
+            OpenSession(
+                session_id=row["session_id"],
+                agent_id=row["agent_id"] or "",
+                login_at=row["login_at"],
+                last_seen_at=row["last_seen_at"],
+                state=row["state"],
+            )
+            for row in rows
+        ),
+    )
+
+
+def with_failures(workspace: Workspace, runs: Sequence[Row]) -> list[Row]:
+    """Past runs, each with `rules`: those that failed at its last judgement, or that it resolved.
+
+    The rules that decide come first; an empty list is a run that found nothing, or judged nothing.
+    """
+    by_run: dict[str, list[Row]] = {}
+    if runs:
+        with workspace.database.snapshot() as snapshot:
+            query = workspace.project.sql("failures_of_runs")
+            for row in _history(snapshot, query, [[run["run_id"] for run in runs]]):
+                by_run.setdefault(row.pop("run_id"), []).append(row)
+    return [{**run, "rules": by_run.get(run["run_id"], [])} for run in runs]
+
+
+def _history(snapshot: Snapshot, query: str, parameters: Sequence[Any]) -> list[Row]:
+    try:
+        with snapshot.connection.transaction():
+            return snapshot.rows(query, parameters)
+    except NO_HISTORY:
+        return []
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return instant.isoformat() if instant else None

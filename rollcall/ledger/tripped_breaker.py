@@ -1,0 +1,24 @@
+"""The last run that the breaker stopped, as long as it needs attention."""
+
+from __future__ import annotations
+
+from rollcall.database.connections import Snapshot
+from rollcall.dbt.project import Project
+from rollcall.ledger.trend import NO_HISTORY
+from rollcall.rules.results import TrippedBreaker
+
+__all__ = ["tripped_breaker"]
+
+
+def tripped_breaker(snapshot: Snapshot, project: Project) -> TrippedBreaker | None:
+    """Return the run that the breaker stopped last, while it is not dealt with.
+
+    A later clean-up that ended without a failure deals with it. None where our role cannot read the
+    ledger.
+    """
+    try:
+        with snapshot.connection.transaction():
+            rows = snapshot.rows(project.sql("tripped_breaker"))
+    except NO_HISTORY:
+        return None
+    return next((TrippedBreaker(row["run_id"], row["started_at"], row["evidence"]) for row in rows), None)

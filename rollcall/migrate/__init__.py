@@ -1,0 +1,1 @@
+"""Migrate: execute the missing additive statements, and prove what they changed."""

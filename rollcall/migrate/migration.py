@@ -1,0 +1,284 @@
+"""Migrate: execute the statements that are still missing, each by itself, none for long.
+
+The catalogue is read first: what is there already gets no statement, so a second run takes no lock.
+A strong lock is asked for with a short time-out and asked for again, so that the application never
+queues behind us for longer than that; an index is built concurrently, on a connection of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from rollcall.database.connections import Connection, Snapshot, fetch, reason_of
+from rollcall.errors import Refused
+from rollcall.ledger.ownership import own_faults, seal
+from rollcall.ledger.runs import Run
+from rollcall.ledger.strong_locks import RETRIED, GentleSender, WaitedTooLong, set_for, watch
+from rollcall.migrate.catalog_state import CatalogueProof
+from rollcall.migrate.proof import record_catalogue
+from rollcall.schema.allow_list import check_migrating
+from rollcall.schema.declared import Statement, conflicts, declared_changes, pending_statements
+from rollcall.workspace import Workspace
+
+__all__ = ["MigrationResult", "migrate", "refuse_conflicts"]
+
+POLL_SECONDS = 0.5  # how often a build that is not ours to stop is looked at
+SHOW_SECONDS = 10.0  # how often the progress of a build is shown while its phase stays the same
+ATTACHED = " (attach)"  # how declared_index names the second half of a partition's index
+NOT_ATTEMPTED = "not attempted, because a statement before it failed"
+NOT_THE_OWNER = "connect as the table's owner, or name it in ROLLCALL_MIGRATE_ROLE"
+
+Show = Callable[[str], None]
+
+
+@dataclass
+class MigrationResult:
+    """What one migration did.
+
+    Attributes:
+        executed: object names, in order.
+        skipped: object name and reason of each statement that was not executed.
+        proof: that nothing but what is declared was added.
+    """
+
+    run_id: str
+    executed: list[str] = field(default_factory=list)
+    skipped: list[dict[str, str]] = field(default_factory=list)
+    proof: CatalogueProof | None = None
+
+    @property
+    def skipped_names(self) -> set[str]:
+        return {skip["object"] for skip in self.skipped}
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "run_id": self.run_id,
+            "executed": self.executed,
+            "skipped": self.skipped,
+            "proof": self.proof.to_json() if self.proof else None,
+        }
+
+
+def migrate(
+    workspace: Workspace,
+    run: Run,
+    statements: Sequence[Statement],
+    progress: Show = lambda text: None,
+) -> MigrationResult:
+    """Execute the planned statements that the catalogue still misses.
+
+    Args:
+        statements: the plan's; one that is no longer missing is not sent.
+        progress: told of each statement before it is sent, and how far a build of an index is.
+
+    Raises:
+        Refused: an existing object differs from its declaration, or a statement is not additive, or
+            another run took the lease; what was not executed until then is not sent.
+    """
+    with workspace.database.snapshot() as snapshot:
+        _refuse_conflicts(snapshot, workspace)
+        missing = {item.object_name for item in pending_statements(snapshot, workspace.project)}
+    sends = any(statement.object_name in missing for statement in statements)
+    before = record_catalogue(run, "before", rows=sends)
+    result = MigrationResult(run.id, [statement.object_name for statement in run.made])
+    executor = _Executor(workspace, run, progress)
+    failed = False
+    for position, statement in enumerate(statements, start=len(run.made) + 1):
+        if statement.object_name not in missing:
+            continue
+        # the part of a partitioned index that could not be built cannot be attached either
+        if failed or statement.object_name.removesuffix(ATTACHED) in result.skipped_names:
+            result.skipped.append({"object": statement.object_name, "reason": NOT_ATTEMPTED})
+            continue
+        reason = executor.execute(position, statement)
+        if reason is None:
+            result.executed.append(statement.object_name)
+        else:
+            result.skipped.append({"object": statement.object_name, "reason": reason})
+            # an index that has to wait holds up what needs it, and nothing else
+            failed = statement.in_transaction
+    result.proof = before.compare(record_catalogue(run, "after", before, rows=sends))
+    run.note(executed=len(result.executed))
+    return result
+
+
+def refuse_conflicts(workspace: Workspace) -> None:
+    """Make sure that nothing declared exists as something else.
+
+    Raises:
+        Refused: something does; says what.
+    """
+    with workspace.database.snapshot() as snapshot:
+        _refuse_conflicts(snapshot, workspace)
+
+
+def _refuse_conflicts(snapshot: Snapshot, workspace: Workspace) -> None:
+    found = [
+        *conflicts(snapshot, workspace.project),
+        *own_faults(snapshot.connection, workspace.project, workspace.settings),
+    ]
+    if found:
+        raise Refused(
+            "; ".join(f"{conflict.object_name}: {conflict.reason}" for conflict in found),
+            "nothing was migrated; compare `rollcall plan` with the object, and rename or change it yourself",
+        )
+
+
+class _Executor(GentleSender):
+    """Executes planned statements, each as gently as its lock needs, and records them."""
+
+    def __init__(self, workspace: Workspace, run: Run, show: Show) -> None:
+        project = workspace.project
+        super().__init__(
+            workspace, run.check_lease, lambda connection, parts: seal(connection, project, parts)
+        )
+        self._watcher = run.connection
+        self._run = run
+        self._show = show
+        self._shown: tuple[str, float] = ("", 0.0)
+
+    def execute(self, position: int, planned: Statement) -> str | None:
+        """Execute one statement, unless its object turns out to be there. Gives the reason of a failure."""
+        # an index may be building, or left unfinished, since the plan was made
+        statement = planned if planned.in_transaction else self._as_needed_now(planned)
+        if statement is None:
+            return None
+        self._show(statement.object_name)
+        self._run.note_statement(position, statement, 0, "started")
+        attempts, reason = self._try(statement)
+        outcome = "done"
+        if reason is not None:
+            outcome, reason = self._after_failure(statement, reason)
+        self._run.note_statement(position, statement, attempts, outcome)
+        return reason
+
+    def _try(self, statement: Statement) -> tuple[int, str | None]:
+        """Send it, again while a lock is not to be had. Gives the attempts, and why it failed."""
+        attempt = 0
+        self._blockers = []
+        while True:
+            attempt += 1
+            started = time.monotonic()
+            try:
+                self._send(statement)
+            except (*RETRIED, WaitedTooLong) as error:
+                if not self._may_try_again(attempt, started):
+                    return attempt, self._held_up(error, attempt)
+            except psycopg.errors.InsufficientPrivilege as error:
+                return attempt, f"{reason_of(error)}; {NOT_THE_OWNER}"
+            except psycopg.Error as error:
+                return attempt, reason_of(error)
+            else:
+                return attempt, None
+            if not statement.in_transaction:
+                needed = self._as_needed_now(statement)
+                if needed is None:
+                    return attempt, None
+                statement = needed
+
+    def _after_failure(self, statement: Statement, reason: str) -> tuple[str, str | None]:
+        """What a failed statement left: the outcome to record, and the reason to give."""
+        left = self._as_needed_now(statement, wait=False)
+        if left is None:
+            return "done", None  # somebody else has made it meanwhile
+        if self._is_unfinished(left) and not self._removed(left):
+            return (
+                f"unfinished: {reason}",
+                f"{reason}; the unfinished index is left, and the next run builds it again",
+            )
+        return f"failed: {reason}", reason
+
+    # --- one attempt ------------------------------------------------------------------------------
+
+    def _send(self, statement: Statement) -> None:
+        parts = check_migrating(
+            statement.sql, [statement.object_name] if self._is_unfinished(statement) else []
+        )
+        with contextlib.closing(self._workspace.database.connect()) as connection:
+            if statement.in_transaction:
+                self._send_in_transaction(connection, parts)
+            else:
+                self._build(connection, statement, parts)
+
+    def _build(self, connection: Connection, statement: Statement, parts: Sequence[str]) -> None:
+        # The connection is ours alone and closed afterwards, so what is set on it reaches nobody else.
+        with connection.transaction():
+            self._run.check_lease(connection)
+        set_for(connection, self._limits.of_build, is_local=False)
+        with contextlib.suppress(psycopg.Error):  # some systems cannot do this
+            interval = {"client_connection_check_interval": f"{self._limits.client_check_ms}ms"}
+            set_for(connection, interval, is_local=False)
+        role = self._workspace.settings.migrate_role
+        if role is not None:
+            set_for(connection, {"role": role}, is_local=False)
+
+        process_id = self._workspace.process_id_of(connection)
+
+        def look() -> None:
+            self._look_for_blockers(process_id)
+            self._show_progress(statement.object_name, process_id)
+
+        for part in parts:
+            watch(connection, functools.partial(fetch, connection, part), look)
+
+    # --- what the catalogue says meanwhile --------------------------------------------------------
+
+    def _as_needed_now(self, planned: Statement, *, wait: bool = True) -> Statement | None:
+        """The planned statement as the catalogue asks for it at this moment; none if its object is there.
+
+        A build that still goes on in the server, after the run that began it was killed, is waited for.
+        """
+        project = self._workspace.project
+        deadline = time.monotonic() + self._limits.build_timeout_ms / 1000
+        while True:
+            with self._workspace.database.snapshot() as snapshot:
+                _refuse_conflicts(snapshot, self._workspace)
+                states = {row["object_name"]: row["state"] for row in declared_changes(snapshot, project)}
+                pending = {item.object_name: item for item in pending_statements(snapshot, project)}
+            if not wait or states.get(planned.object_name) != "building" or time.monotonic() > deadline:
+                return pending.get(planned.object_name)
+            self._show_progress(planned.object_name, None)
+            time.sleep(POLL_SECONDS)
+
+    def _is_unfinished(self, statement: Statement) -> bool:
+        """Whether it is about an index that our ledger says we made and left unfinished (see schema.py)."""
+        return statement.sql.startswith("drop index concurrently ")
+
+    def _removed(self, left: Statement) -> bool:
+        """Remove the index that a failed build has left, if that can be had without waiting for long."""
+        drop = check_migrating(left.sql, [left.object_name])[0]
+        try:
+            with contextlib.closing(self._workspace.database.connect()) as connection:
+                set_for(connection, self._limits.of_strong_lock, is_local=False)
+                if self._workspace.settings.migrate_role is not None:
+                    set_for(connection, {"role": self._workspace.settings.migrate_role}, is_local=False)
+                fetch(connection, drop)
+        except psycopg.Error:
+            return False
+        return True
+
+    def _show_progress(self, object_name: str, pid: int | None) -> None:
+        """Show how far a build is, when its phase changes and every few seconds."""
+        schema, _, name = object_name.partition(".")
+        rows = fetch(self._run.connection, self._workspace.project.sql("build_progress"), [pid, schema, name])
+        if not rows or rows[0]["phase"] is None:
+            return
+        row = rows[0]
+        phase, now = f"{object_name}: {row['phase']}", time.monotonic()
+        if phase == self._shown[0] and now < self._shown[1] + SHOW_SECONDS:
+            return
+        self._shown = (phase, now)
+        percent = f", {row['percent_done']}%" if row["percent_done"] is not None else ""
+        waited_for = (
+            f", {row['lockers_done']} of {row['lockers_total']} transactions ended"
+            if row["lockers_total"]
+            else ""
+        )
+        self._show(f"{phase}{percent}{waited_for}")

@@ -1,0 +1,1 @@
+"""Plan: the pending work as data, and its stored form."""

@@ -1,0 +1,207 @@
+"""The pending work as data: what `migration_plan` and `cleanup_plan` still hold, bound by a hash.
+
+A plan is a header and a body of lines, one per statement and one per change. The header says which
+database it is for, of which instant, how long it holds, and the digest of the body; the plan's hash
+is the header's. Written to a file (`rollcall.plan.stored`) it is JSON Lines, header first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from rollcall.database.connections import Snapshot
+from rollcall.dbt.project import Project
+from rollcall.plan.format import FORMAT
+from rollcall.schema.declared import Statement, pending_statements
+from rollcall.workspace import Workspace
+
+__all__ = ["Body", "Plan", "identity_of", "line_of", "make_plan", "schema_fingerprint"]
+
+KEYS = re.compile(rb'\{"line": "change", "session_id": "([^"\\]+)", "agent_id": "([^"\\]+)", ')
+"""How the line of a change usually begins: to read all of it for two keys takes longer than to judge it."""
+
+
+class Body:
+    """The lines of a plan, in a file that is gone when nobody needs it any more: a million need no memory."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - lives as long as the plan
+        self._digest = hashlib.sha256()
+        self.statement_count = 0
+        self.change_count = 0
+        self.by_remedy: Counter[str] = Counter()
+        self.by_rule: Counter[str] = Counter()
+        self.statuses_after: set[str] = set()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of every byte of the lines."""
+        return self._digest.hexdigest()
+
+    def add(self, document: dict[str, Any]) -> None:
+        self.add_line(line_of(document), document)
+
+    def add_line(self, line: bytes, document: dict[str, Any]) -> None:
+        """A line as it is, and what it says."""
+        self._digest.update(line)
+        self._file.write(line)
+        if document["line"] == "statement":
+            self.statement_count += 1
+            return
+        self.change_count += 1
+        self.by_remedy[document["remedy"]] += 1
+        self.by_rule.update(document["rules"])
+        self.statuses_after.add(document["after"]["status"])
+
+    def lines(self) -> Iterator[bytes]:
+        """Every line, as it is."""
+        self._file.seek(0)
+        for line in self._file:  # noqa: UP028 - `yield from` closes the file when its reader stops early
+            yield line
+
+    def documents(self, kind: str) -> Iterator[dict[str, Any]]:
+        """What the lines of one kind say, without the word for the kind."""
+        for line in self.lines():
+            document = json.loads(line)
+            if document.pop("line") == kind:
+                yield document
+
+
+class Plan:
+    """Everything that is still to be done to one database, as of one instant.
+
+    Attributes:
+        header: what binds the plan to its database, instant and schema, and the digest of the body.
+        hash: SHA-256 of the header, and so of every statement and change.
+        statements: those of the plan that are still missing.
+        judged_at: the instant at which the sessions were judged, and at which they will be again.
+        made_at: when that was, by the server's clock; differs from judged_at only in tests.
+        change_count, by_remedy, by_rule: how many changes, by what is done and by the rule that chose.
+        statuses_after: every status that a change writes.
+    """
+
+    def __init__(self, header: dict[str, Any], body: Body, statements: tuple[Statement, ...]) -> None:
+        self.header = header
+        self.hash = hashlib.sha256(line_of(header)).hexdigest()
+        self.body = body
+        self.statements = statements
+        self.database: str = header["database"]
+        self.judged_at = datetime.fromisoformat(header["judged_at"])
+        self.made_at = datetime.fromisoformat(header["made_at"])
+        self.expires_at = datetime.fromisoformat(header["expires_at"])
+        self.change_count = body.change_count
+        self.by_remedy = body.by_remedy
+        self.by_rule = body.by_rule
+        self.statuses_after = frozenset(body.statuses_after)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.statements and not self.change_count
+
+    def changes(self) -> Iterator[dict[str, Any]]:
+        """Each change, in the order of agents and sessions; docs/json.md describes its fields."""
+        return self.body.documents("change")
+
+    def items(self) -> Iterator[dict[str, str]]:
+        """Each change for who executes it: `session_id`, `agent_id`, and all of it as `json`."""
+        for line in self.body.lines():
+            if keys := KEYS.match(line):
+                session_id, agent_id = keys[1].decode(), keys[2].decode()
+            else:
+                document = json.loads(line)
+                if document["line"] != "change":
+                    continue
+                session_id, agent_id = document["session_id"], document["agent_id"]
+            yield {"session_id": session_id, "agent_id": agent_id, "json": line.decode()}
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "hash": self.hash,
+            **self.header,
+            "statements": list(self.body.documents("statement")),
+            "changes": list(self.changes()),
+        }
+
+
+def make_plan(workspace: Workspace, judged_at: datetime | None = None) -> Plan:
+    """Read the pending work on one snapshot; changes nothing.
+
+    Args:
+        judged_at: the instant to judge at; by default the snapshot's own.
+    """
+    project = workspace.project
+    body = Body()
+    with workspace.database.snapshot(judged_at) as snapshot:
+        # a timestamptz reads the same in every plan, whoever made it
+        snapshot.rows("set local timezone = 'UTC'")
+        clock = snapshot.row(project.sql("clock"))
+        statements = pending_statements(snapshot, project)
+        for statement in statements:
+            body.add({"line": "statement", **statement.to_json()})
+        for row in snapshot.stream(project.sql("planned_changes")):
+            body.add(_change(row))
+        identity = identity_of(snapshot, project)
+        fingerprint = schema_fingerprint(snapshot, project)
+    made_at = clock["current_at"].astimezone(UTC)
+    lifetime = timedelta(hours=workspace.settings.variables["plan_expires_hours"])
+    header = {
+        "line": "plan",
+        "format": FORMAT,
+        **identity,
+        "made_at": made_at.isoformat(),
+        "judged_at": clock["judged_at"].astimezone(UTC).isoformat(),
+        "cutoff": clock["abandoned_before"].astimezone(UTC).isoformat(),
+        "expires_at": (made_at + lifetime).isoformat(),
+        "schema": fingerprint,
+        "statement_count": body.statement_count,
+        "change_count": body.change_count,
+        "remedies": dict(sorted(body.by_remedy.items())),
+        "body": body.digest,
+    }
+    return Plan(header, body, statements)
+
+
+def identity_of(snapshot: Snapshot, project: Project) -> dict[str, Any]:
+    """Which database this is: its name and number, and its cluster's number where we may read it."""
+    row = snapshot.row(project.sql("database_identity"))
+    system = snapshot.row(project.sql("system_identity")) if row["may_read_system"] else {}
+    return {
+        "database": row["database_name"],
+        "database_oid": row["database_oid"],
+        "system_identifier": system.get("system_identifier"),
+    }
+
+
+def schema_fingerprint(snapshot: Snapshot, project: Project) -> str:
+    """A digest of the application's tables in the catalogue, without what Rollcall declares.
+
+    The search path is empty for the rest of the snapshot's transaction.
+    """
+    query = project.sql("schema_fingerprint")
+    snapshot.rows("select set_config('search_path', '', true)")
+    return str(snapshot.row(query)["fingerprint"])
+
+
+def line_of(document: dict[str, Any]) -> bytes:
+    """A document as one line, always the same bytes."""
+    return (json.dumps(document, ensure_ascii=False, separators=(", ", ": ")) + "\n").encode()
+
+
+def _change(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "line": "change",
+        "session_id": row["session_id"],
+        "agent_id": row["agent_id"],
+        "rules": row["rules"],
+        "remedy": row["remedy"],
+        "before": row["before"],
+        "after": row["after"],
+        "evidence": row["evidence"],
+    }

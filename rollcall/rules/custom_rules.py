@@ -1,0 +1,96 @@
+"""Rules of a user's own, for tables of their own: a folder of suites, without changing Rollcall.
+
+Each suite is two files of one name: `crm.json`, a suite of counts as in `expectations/`, and
+`crm.sql`, one query that lists what violates it, a row per violation with the columns `rule` and
+`key`. The database counts them, in the same read-only snapshot in which everything else is judged.
+`docs/adding-rules.md` shows one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rollcall.errors import ConfigurationError
+from rollcall.rules.results import Check, Severity
+from rollcall.settings.configuration import Settings
+
+if TYPE_CHECKING:
+    from rollcall.rules.suites import Suite
+
+__all__ = ["own_suites", "with_own_query"]
+
+VAR = "own_rules_folder"
+PLACE = "the_users_own_violations"  # in analyses/waivers/own_judged.sql
+PERSONS = (Check.DATA_TRUSTWORTHY, Check.AGENTS_AVAILABLE)  # what only a person puts right
+
+
+def own_suites(settings: Settings, ours: Mapping[str, Suite]) -> dict[str, Suite]:
+    """The user's own suites by name; none if there is no such folder.
+
+    Args:
+        ours: Rollcall's own suites, whose names and rules are taken.
+
+    Raises:
+        ConfigurationError: a suite that cannot be judged, naming the file and what to write.
+    """
+    folder = settings.project_directory / settings.variables[VAR]
+    if not folder.is_dir():
+        if VAR in settings.overrides:
+            raise ConfigurationError(f"there is no folder {folder}", f"correct the var {VAR}")
+        return {}
+    from rollcall.rules.gx import load_suites
+
+    suites = load_suites(folder)
+    taken = {rule.name for suite in ours.values() for rule in suite.rules}
+    for suite in suites.values():
+        _check(suite, ours, taken)
+    return suites
+
+
+def with_own_query(judged: str, suite: Suite) -> str:
+    """The compiled `own_judged` over the suite's query."""
+    text = _query_of(suite.path).read_text(encoding="utf-8").strip().rstrip(";")
+    violations = (
+        f"(select own.rule::text as rule, 'own' as subject, own.key::text as key from (\n{text}\n) as own)"
+    )
+    return judged.replace(PLACE, f"{violations} as {PLACE}", 1)
+
+
+def _query_of(path: Path) -> Path:
+    return path.with_suffix(".sql")
+
+
+def _check(suite: Suite, ours: Mapping[str, Suite], taken: set[str]) -> None:
+    if suite.name in ours:
+        raise ConfigurationError(f"{suite.path}: Rollcall has a suite {suite.name}", "call it otherwise")
+    if not _query_of(suite.path).is_file():
+        raise ConfigurationError(
+            f"{suite.path} has no query beside it", f"write {_query_of(suite.path).name}: rule and key"
+        )
+    _check_types(suite)
+    for rule in suite.rules:
+        if rule.name in taken:
+            raise ConfigurationError(f"{suite.path}: Rollcall has a rule {rule.name}", "call it otherwise")
+        if rule.severity is Severity.CRITICAL:
+            raise ConfigurationError(
+                f"{suite.path}: {rule.name} is critical, which means that `clean` repairs it",
+                "write blocking, warning or info",
+            )
+        if rule.severity is Severity.BLOCKING and rule.check not in PERSONS:
+            raise ConfigurationError(
+                f"{suite.path}: {rule.name} is blocking and belongs to {rule.check.value}",
+                f"what only a person can put right belongs to {' or '.join(PERSONS)}",
+            )
+
+
+def _check_types(suite: Suite) -> None:
+    counts: Any = [
+        item["type"] == "expect_column_max_to_be_between" for item in suite.document["expectations"]
+    ]
+    if not all(counts):
+        raise ConfigurationError(
+            f"{suite.path} judges something else than counts",
+            "write expect_column_max_to_be_between for each rule, as expectations/readiness.json does",
+        )

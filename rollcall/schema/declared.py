@@ -1,0 +1,325 @@
+"""The schema that is declared, against the catalogue: the statements that are still missing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import psycopg
+
+from rollcall.database.connections import Row, Snapshot, fetch
+from rollcall.dbt.project import OwnRelation, Project
+from rollcall.schema.allow_list import LEDGER_SCHEMA, check_migrating
+from rollcall.schema.ledger_columns import missing_columns, why_not_ours
+from rollcall.schema.row_security import RowSecurity, bypassing_views, invoker_statement, read_row_security
+
+__all__ = [
+    "Conflict",
+    "Statement",
+    "build_workers",
+    "conflicts",
+    "declared_changes",
+    "ledger_tables",
+    "own_conflicts",
+    "pending_statements",
+]
+
+# the declared expressions do not fit the table that the index of that name is on
+INCOMPARABLE = (
+    psycopg.DataError,
+    psycopg.errors.CannotCoerce,
+    psycopg.errors.DatatypeMismatch,
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.UndefinedFunction,
+)
+READER_NEEDS = (
+    "a reader of the view needs USAGE on the schemas and SELECT on the tables that it reads, "
+    "rollcall_ops.flags included; until it has them, the view refuses it"
+)
+RELATION_KINDS = {"table": "rp", "view": "v"}
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One DDL statement that is still missing.
+
+    Attributes:
+        kind: schema, table, column, comment, index or view.
+        sql: one statement; or a view and its comment; or an unfinished index dropped and built again.
+        warning: what else it may mean for those who use the table.
+        in_transaction: whether PostgreSQL lets it run in one.
+    """
+
+    kind: str
+    object_name: str
+    sql: str
+    reason: str
+    lock: str
+    in_transaction: bool = True
+    warning: str | None = None
+
+    @property
+    def is_of_ledger(self) -> bool:
+        """Whether it makes our ledger, which every run that changes something needs first."""
+        return self.object_name.split(".")[0] == LEDGER_SCHEMA
+
+    @property
+    def is_of_application(self) -> bool:
+        """Whether it is about the application's tables, and not about what is ours alone."""
+        return self.kind in ("column", "comment", "index")
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "object": self.object_name,
+            "sql": self.sql,
+            "reason": self.reason,
+            "lock": self.lock,
+            "in_transaction": self.in_transaction,
+            "warning": self.warning,
+        }
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """An object that exists and is not what is declared: a person must act, nothing is migrated."""
+
+    object_name: str
+    reason: str
+
+
+def declared_changes(snapshot: Snapshot, project: Project) -> list[Row]:
+    """Every declared change of the application's schema with its state in the catalogue."""
+    _tell_index_states(snapshot, project)
+    return snapshot.rows(project.sql("declared_changes"))
+
+
+def pending_statements(snapshot: Snapshot, project: Project) -> tuple[Statement, ...]:
+    """The statements still missing, in the order of execution: schemas, ledger, changes, views.
+
+    Raises:
+        Refused: one of them is not on the list of additive statements.
+    """
+    _tell_index_states(snapshot, project)
+    rows = snapshot.rows(project.sql("migration_plan"))
+    planned = [
+        Statement(
+            kind=row["kind"],
+            object_name=row["object_name"],
+            sql=row["statement"],
+            reason=row["reason"],
+            lock=row["lock"],
+            in_transaction=row["in_transaction"],
+            warning=row["warning"],
+        )
+        for row in rows
+    ]
+    deployed = _deployed(snapshot, project)
+    security = read_row_security(snapshot.connection, project)
+    own = [
+        statement
+        for relation in project.own_relations
+        for statement in _own_statements(relation, deployed.get(_name(relation)), security)
+    ]
+    statements = (
+        *(statement for statement in planned if statement.kind == "schema"),
+        *(statement for statement in own if statement.kind == "table"),
+        *(statement for statement in planned if statement.kind != "schema"),
+        *(statement for statement in own if statement.kind == "view"),
+    )
+    unfinished = [row["object_name"] for row in rows if row["state"] == "invalid"]
+    for statement in statements:
+        check_migrating(statement.sql, unfinished)
+    return statements
+
+
+def conflicts(snapshot: Snapshot, project: Project) -> list[Conflict]:
+    """What exists and differs from its declaration, so that nothing can be migrated."""
+    changed = [
+        Conflict(change["object_name"], "it exists and differs from its declaration")
+        for change in declared_changes(snapshot, project)
+        if change["state"] == "conflicting"
+    ]
+    bypassing = [
+        Conflict(name, "PostgreSQL before 15 cannot apply the tables' row-level security for its reader")
+        for name in bypassing_views(snapshot.connection, project)
+    ]
+    return [*changed, *own_conflicts(snapshot, project), *bypassing]
+
+
+def own_conflicts(snapshot: Snapshot, project: Project) -> list[Conflict]:
+    """What is in the place of a relation of ours and is not ours, or cannot become what is declared."""
+    deployed = _deployed(snapshot, project)
+    found = []
+    for relation in project.own_relations:
+        row = deployed.get(_name(relation))
+        reason = _conflict(snapshot, project, relation, row) if row is not None else None
+        if reason is not None:
+            found.append(Conflict(".".join(_name(relation)), reason))
+    return found
+
+
+def ledger_tables(snapshot: Snapshot, project: Project) -> dict[str, bool]:
+    """By name, the tables of our ledger that are there, and whether each has every declared column.
+
+    One that an earlier version made may lack some.
+    """
+    deployed = _deployed(snapshot, project)
+    return {
+        ".".join(_name(own)): not missing_columns(own, deployed[_name(own)]["columns"])
+        for own in project.own_relations
+        if own.kind == "table" and _name(own) in deployed
+    }
+
+
+def build_workers(variables: Mapping[str, Any]) -> int:
+    """How many processes help the one that builds an index."""
+    return max(0, int(variables["index_build_processes"]) - 1)
+
+
+def _name(relation: OwnRelation) -> tuple[str, str]:
+    return relation.schema, relation.name
+
+
+def _deployed(snapshot: Snapshot, project: Project) -> dict[tuple[str, str], Row]:
+    rows = snapshot.rows(project.sql("deployed_relations"))
+    return {(row["schema_name"], row["relation_name"]): row for row in rows}
+
+
+def _own_statements(relation: OwnRelation, deployed: Row | None, security: RowSecurity) -> list[Statement]:
+    """What makes or completes a relation of ours; nothing where it is as declared."""
+    name = f"{relation.schema}.{relation.name}"
+    if relation.kind == "view":
+        return _view_statements(name, relation, deployed, security)
+    if deployed is None:
+        reason = "The ledger keeps every run and every change with its before- and after-image"
+        return [Statement("table", name, relation.statement, reason, "none on the application")]
+    reason = "An earlier version made the ledger, without this column"
+    return [
+        Statement("table", f"{name}.{column}", statement, reason, "none on the application")
+        for column, statement in missing_columns(relation, deployed["columns"]).items()
+    ]
+
+
+def _view_statements(
+    name: str, relation: OwnRelation, deployed: Row | None, security: RowSecurity
+) -> list[Statement]:
+    is_invoker = deployed is not None and deployed["is_invoker"]
+    needs_invoker = security.needs_invoker(relation)
+    warning = READER_NEEDS if needs_invoker and not is_invoker else None
+    if deployed is None or deployed["definition_digest"] != relation.digest:
+        reason = "People query the cleaned view; it is missing or its definition changed"
+        parts = [relation.statement]
+        # a view that is replaced loses its options, and a view only ever becomes stricter
+        if needs_invoker or is_invoker:
+            parts.append(invoker_statement(relation))
+        lock = "none on the application's rows"
+        return [Statement("view", name, ";\n".join(parts), reason, lock, warning=warning)]
+    if needs_invoker and not is_invoker:
+        reason = "The application's tables have row-level security, which the view must apply for its reader"
+        lock = "ACCESS EXCLUSIVE on the view, for an instant"
+        return [Statement("view", name, invoker_statement(relation), reason, lock, warning=warning)]
+    return []
+
+
+def _conflict(snapshot: Snapshot, project: Project, relation: OwnRelation, deployed: Row) -> str | None:
+    """Why what is deployed cannot become the declared relation; none if it is, or can."""
+    if deployed["relation_kind"] not in RELATION_KINDS[relation.kind]:
+        return f"a relation of that name exists and is no {relation.kind}"
+    if relation.kind == "table":
+        return why_not_ours(relation, deployed["columns"])
+    if deployed["definition_digest"] == relation.digest:
+        return None
+    if deployed["definition_digest"] is None:
+        return (
+            "a view of that name exists that Rollcall did not make: its comment names no definition of ours"
+        )
+    return _lost_column(snapshot, project, relation)
+
+
+# --- what the catalogue alone cannot tell of an index ---------------------------------------------
+
+
+def _tell_index_states(snapshot: Snapshot, project: Project) -> None:
+    """Tell the models, for the rest of this transaction, which indexes are not what their names say.
+
+    Whether two expressions are the same, the server says: it is asked to explain a query with both,
+    which it reads no row for. Whose an unfinished index is, our ledger says.
+    """
+    if snapshot.row("select current_setting('rollcall.index_states', true) as told")["told"]:
+        return
+    fetch(snapshot.connection, "select set_config('rollcall.index_states', '{}', true)")
+    made: set[str] | None = None
+    states: dict[str, str] = {}
+    for change in snapshot.rows(project.sql("declared_changes")):
+        if change["found_expressions"] is None or change["state"] == "conflicting":
+            continue
+        name = change["object_name"]
+        if not _is_as_declared(snapshot, change):
+            states[name] = "conflicting"
+        elif change["state"] == "invalid":
+            made = _made_objects(snapshot, project) if made is None else made
+            if name not in made:
+                states[name] = "conflicting"
+    if states:
+        fetch(
+            snapshot.connection,
+            "select set_config('rollcall.index_states', $1, true)",
+            [json.dumps(states)],
+        )
+
+
+def _is_as_declared(snapshot: Snapshot, change: Row) -> bool:
+    declared: Sequence[str] = change["declared_expressions"]
+    found: Sequence[str] = change["found_expressions"]
+    if len(declared) != len(found):
+        return False
+    columns = ", ".join(f"({expression})" for expression in (*declared, *found))
+    query = f"select {columns} from {change['table_sql']} where false"
+    try:
+        with snapshot.connection.transaction():
+            plan = next(iter(snapshot.row(f"explain (verbose, costs off, format json) {query}").values()))
+    except psycopg.errors.InsufficientPrivilege:
+        return True  # that no row can be read is a finding of its own
+    except INCOMPARABLE:
+        return False
+    shown: list[str] = plan[0]["Plan"]["Output"]
+    return len(shown) == 2 * len(declared) and shown[: len(declared)] == shown[len(declared) :]
+
+
+def _made_objects(snapshot: Snapshot, project: Project) -> set[str]:
+    """The names of what our runs began to make; none where there is no ledger that we may read."""
+    try:
+        with snapshot.connection.transaction():
+            return {row["object_name"] for row in snapshot.rows(project.sql("made_objects"))}
+    except (
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.UndefinedColumn,
+        psycopg.errors.InvalidSchemaName,
+        psycopg.errors.InsufficientPrivilege,
+    ):
+        return set()
+
+
+def _lost_column(snapshot: Snapshot, project: Project, relation: OwnRelation) -> str | None:
+    """Why the deployed view cannot become the declared one in place; none if it can."""
+    try:
+        with snapshot.connection.transaction():
+            declared = _columns(snapshot, f"select * from ({project.sql(relation.name)}) as declared limit 0")
+            deployed = _columns(snapshot, f'select * from "{relation.schema}"."{relation.name}" limit 0')
+    except psycopg.Error:
+        return None  # it reads what is not there yet, or what we may not read: the server has the last word
+    for position, column in enumerate(deployed):
+        if position >= len(declared) or declared[position] != column:
+            return (
+                f"its column {column[0]} would go or change its type, and what depends on it would break;"
+                " `rollcall detach` drops the view, after which it is made anew"
+            )
+    return None
+
+
+def _columns(snapshot: Snapshot, query: str) -> list[tuple[str, int]]:
+    description: Iterable[Any] = snapshot.connection.execute(cast(Any, query)).description or ()
+    return [(column.name, column.type_code) for column in description]

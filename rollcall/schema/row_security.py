@@ -1,0 +1,51 @@
+"""Row-level security of the application's tables, applied to the readers of Rollcall's views.
+
+A view reads with the rights of its owner, unless it is a `security_invoker` (PostgreSQL 15 and later).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rollcall.database.connections import Connection, fetch
+from rollcall.dbt.project import OwnRelation, Project
+from rollcall.schema.allow_list import reads_application
+
+__all__ = ["RowSecurity", "bypassing_views", "invoker_statement", "read_row_security"]
+
+
+@dataclass(frozen=True)
+class RowSecurity:
+    """Whether the tables have row-level security, and whether a view can apply it for its reader."""
+
+    is_enabled: bool
+    views_can_apply_it: bool
+
+    def needs_invoker(self, view: OwnRelation) -> bool:
+        """Whether the view must read with the rights of its reader."""
+        return self.is_enabled and self.views_can_apply_it and reads_application(view.statement)
+
+    def is_bypassed_by(self, view: OwnRelation) -> bool:
+        """Whether the view would show its reader rows that the policies hide."""
+        return self.is_enabled and not self.views_can_apply_it and reads_application(view.statement)
+
+
+def read_row_security(connection: Connection, project: Project) -> RowSecurity:
+    """Read it from the catalogue."""
+    row = fetch(connection, project.sql("row_security"))[0]
+    return RowSecurity(row["is_enabled"], row["views_can_apply_it"])
+
+
+def bypassing_views(connection: Connection, project: Project) -> list[str]:
+    """Views that row-level security cannot be applied to on this server."""
+    security = read_row_security(connection, project)
+    return [
+        f"{own.schema}.{own.name}"
+        for own in project.own_relations
+        if own.kind == "view" and security.is_bypassed_by(own)
+    ]
+
+
+def invoker_statement(view: OwnRelation) -> str:
+    """The statement that lets the view read with the rights of its reader."""
+    return f'alter view "{view.schema}"."{view.name}" set (security_invoker = true)'

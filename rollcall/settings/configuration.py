@@ -1,0 +1,189 @@
+"""What a run is configured with: the database, the roles, and the vars of `dbt_project.yml`.
+
+The defaults of the vars are in `dbt_project.yml` and nowhere else. What overrides them comes from
+``ROLLCALL_VARS`` and from ``--vars``, both YAML, the latter last.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import zoneinfo
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rollcall.errors import ConfigurationError, ConfigurationProblems
+from rollcall.settings.variables import first_line, problem_of_value, read_yaml
+
+__all__ = ["PROJECT_DIRECTORY", "VARS", "Settings", "load_settings"]
+
+PROJECT_DIRECTORY = Path(__file__).resolve().parents[2]
+DATABASE_URL = "ROLLCALL_DATABASE_URL"
+VARS = "ROLLCALL_VARS"
+MOST_AT_ONCE = 1024  # PostgreSQL takes no larger max_parallel_maintenance_workers
+LIBPQ_DATABASE = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")
+NO_DATABASE = (
+    f"set {DATABASE_URL}=postgresql://USER@HOST/DATABASE (the password is best kept in "
+    "~/.pgpass), or libpq's PGHOST or PGSERVICE; `rollcall demo` needs none"
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One configuration, checked.
+
+    Attributes:
+        conninfo: what libpq connects with; may hold a password, so it is never shown.
+        variables: every var, the defaults overridden.
+        overrides: only what the user set, to hand to dbt.
+        state_directory: where dbt's and Prefect's scratch files and the reports go.
+    """
+
+    conninfo: str = field(repr=False)
+    variables: dict[str, Any]
+    overrides: dict[str, Any]
+    state_directory: Path
+    project_directory: Path = PROJECT_DIRECTORY
+    migrate_role: str | None = None
+    clean_role: str | None = None
+
+    @property
+    def reports_directory(self) -> Path:
+        return self.state_directory / "reports"
+
+
+def load_settings(
+    variables: str | None = None,
+    environment: Mapping[str, str] = os.environ,
+    conninfo: str | None = None,
+) -> Settings:
+    """Read and check the configuration.
+
+    Args:
+        variables: YAML of ``--vars``, which wins over ``ROLLCALL_VARS``.
+        environment: where ``ROLLCALL_*`` and libpq's variables are read from.
+        conninfo: the database, when the caller knows it (the demo does).
+
+    Raises:
+        ConfigurationError: no database, or unreadable YAML.
+        ConfigurationProblems: unknown vars, or vars that cannot work, each in a line.
+    """
+    defaults = _defaults()
+    overrides = {
+        **read_yaml(environment.get(VARS, ""), VARS),
+        **read_yaml(variables or "", "--vars"),
+    }
+    problems = [line for item in overrides.items() for line in _unknown_or_unfit(*item, defaults)]
+    merged = {**defaults, **overrides}
+    if not problems:
+        problems = [*_contradictions(merged), *_values_out_of_range(merged)]
+    if problems:
+        raise ConfigurationProblems(problems)
+    return Settings(
+        conninfo=conninfo if conninfo is not None else _conninfo(environment),
+        variables=merged,
+        overrides=overrides,
+        state_directory=Path(environment.get("ROLLCALL_STATE_DIR") or PROJECT_DIRECTORY / ".rollcall"),
+        migrate_role=environment.get("ROLLCALL_MIGRATE_ROLE") or None,
+        clean_role=environment.get("ROLLCALL_CLEAN_ROLE") or None,
+    )
+
+
+def _conninfo(environment: Mapping[str, str]) -> str:
+    url = environment.get(DATABASE_URL, "").strip()
+    if url:
+        return url
+    if any(environment.get(name) for name in LIBPQ_DATABASE):
+        return ""
+    raise ConfigurationError("no database is configured", NO_DATABASE)
+
+
+def _defaults() -> dict[str, Any]:
+    path = PROJECT_DIRECTORY / "dbt_project.yml"
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return dict(document["vars"])
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise ConfigurationError(
+            f"dbt_project.yml cannot be read ({first_line(error)})",
+            f"restore {path} from the repository",
+        ) from error
+
+
+def _unknown_or_unfit(name: object, value: object, defaults: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with the name or the value of one var."""
+    if name in defaults:
+        problem = problem_of_value(str(name), value, defaults[str(name)])
+        if problem:
+            yield _problem(f"var {name} {problem}", "correct it; a value is data and written as it is")
+        return
+    text = name[:60] if isinstance(name, str) else ""
+    near = difflib.get_close_matches(text, defaults, n=1)
+    yield _problem(
+        f"unknown var {text}" if text.isprintable() and text else "unknown var: its name is no plain text",
+        f"did you mean {near[0]}?" if near else "the vars are listed in dbt_project.yml",
+    )
+
+
+def _contradictions(variables: Mapping[str, Any]) -> Iterator[str]:
+    """Where two vars cannot both be meant."""
+    working = [
+        variables["available_status"],
+        variables["on_call_status"],
+        variables["break_status"],
+        *variables["other_working_statuses"],
+    ]
+    for label, values, other in (
+        ("the working statuses", working, "not_working_statuses"),
+        ("live_call_statuses", variables["live_call_statuses"], "over_call_statuses"),
+        ("inbound_directions", variables["inbound_directions"], "outbound_directions"),
+    ):
+        both = sorted(set(values) & set(variables[other]))
+        if both:
+            yield _problem(
+                f"{', '.join(both)} is in {label} and in {other}", "a status can be in one list only"
+            )
+    if len(set(working)) < len(working):
+        yield _problem(
+            f"two working statuses are the same ({', '.join(working)})",
+            "available_status, on_call_status, break_status and other_working_statuses must differ",
+        )
+    for name, other in (
+        ("closed_status", "not_working_statuses"),
+        ("connected_call_status", "live_call_statuses"),
+    ):
+        if variables[name] not in variables[other]:
+            yield _problem(
+                f"var {name} is {variables[name]}, which {other} does not have",
+                f"add it to {other} or change {name}",
+            )
+
+
+def _values_out_of_range(variables: Mapping[str, Any]) -> Iterator[str]:
+    if variables["closed_logout_at"] not in ("last_seen", "now"):
+        yield _problem(
+            f"var closed_logout_at must be last_seen or now, not {variables['closed_logout_at']!r}",
+            "correct it",
+        )
+    for name in ("heartbeat_feed_min_share", "breaker_max_share", "breaker_cluster_share"):
+        if variables[name] > 1:
+            yield _problem(f"var {name} is a share, at most 1", "correct it")
+    for name in ("batch_connections", "index_build_processes"):
+        if variables[name] not in range(1, MOST_AT_ONCE + 1):
+            yield _problem(
+                f"var {name} must be a whole number from 1 to {MOST_AT_ONCE}, not {variables[name]!r}",
+                "correct it",
+            )
+    if variables["app_time_zone"] not in zoneinfo.available_timezones():
+        yield _problem(
+            f"var app_time_zone names no time zone: {variables['app_time_zone']}",
+            "use a name like UTC or Europe/Berlin",
+        )
+
+
+def _problem(message: str, hint: str) -> str:
+    return str(ConfigurationError(message, hint))
