@@ -26,14 +26,14 @@ def stopped(floor: Floor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fl
     fill(floor, outage(30), alive(10))
     with pytest.raises(BreakerTripped):
         unattended(floor)
-    monkeypatch.setattr(console, "_out", console._console(stderr=False))
+    console.use_stdout()
     monkeypatch.setenv("ROLLCALL_DATABASE_URL", floor.url)
     monkeypatch.setenv("ROLLCALL_STATE_DIR", str(floor.workspace.settings.state_directory))
     return floor
 
 
 def invoke(*arguments: str, code: int | None = None) -> str:
-    console._out = console._console(stderr=False)
+    console.use_stdout()
     done = CliRunner().invoke(app, list(arguments))
     assert code is None or done.exit_code == code, done.output
     return done.stdout

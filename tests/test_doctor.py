@@ -913,7 +913,7 @@ def test_the_command(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def print_on_stdout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Undo what an earlier command with --json did in this process."""
-    monkeypatch.setattr(console, "_out", console._console(stderr=False))
+    console.use_stdout()
 
 
 def test_every_finding_fits_into_80_columns(

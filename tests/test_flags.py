@@ -87,7 +87,7 @@ def test_a_dead_heartbeat_feed_cannot_be_routed_by(
     assert by_status
 
     def switch(*arguments: str) -> Result:
-        monkeypatch.setattr(console, "_out", console._console(stderr=False))
+        console.use_stdout()
         return CliRunner().invoke(app, ["flags", "route_by_heartbeat", *arguments])
 
     refused = switch("on")

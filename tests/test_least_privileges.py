@@ -51,7 +51,7 @@ class Desk:
             self.monkeypatch.delenv(name, raising=False)
         for name, value in self.environment(login).items():
             self.monkeypatch.setenv(name, value)
-        self.monkeypatch.setattr(console, "_out", console._console(stderr=False))
+        console.use_stdout()
         done = CliRunner().invoke(app, [*arguments, "--json"])
         exit_code = getattr(done.exception, "exit_code", done.exit_code)
         assert exit_code == code, f"{arguments}: {done.exception!r}\n{done.output}"

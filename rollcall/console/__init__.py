@@ -1,0 +1,50 @@
+"""What a person sees in a terminal: one function for each result of a step."""
+
+from rollcall.console.assessment import show_assessment, show_tripped_breaker, show_verification
+from rollcall.console.changes import (
+    show_clean_role,
+    show_cleaning,
+    show_detachment,
+    show_migration,
+    show_plan,
+    show_statement,
+    show_undo,
+)
+from rollcall.console.simulation import show_progress_of_simulation, show_simulation
+from rollcall.console.state import (
+    show_demo,
+    show_diagnosis,
+    show_flags,
+    show_grants,
+    show_history,
+    show_report,
+)
+from rollcall.console.terminal import confirm, progress, show_error, step, use_stderr, use_stdout, write
+
+__all__ = [
+    "confirm",
+    "progress",
+    "show_assessment",
+    "show_clean_role",
+    "show_cleaning",
+    "show_demo",
+    "show_detachment",
+    "show_diagnosis",
+    "show_error",
+    "show_flags",
+    "show_grants",
+    "show_history",
+    "show_migration",
+    "show_plan",
+    "show_progress_of_simulation",
+    "show_report",
+    "show_simulation",
+    "show_statement",
+    "show_tripped_breaker",
+    "show_undo",
+    "show_verification",
+    "step",
+    "use_stderr",
+    "use_stdout",
+    "write",
+]

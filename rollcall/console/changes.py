@@ -1,0 +1,150 @@
+"""What the steps that change something show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.padding import Padding
+
+from rollcall.console.terminal import (
+    SKIPS_SHOWN,
+    instant,
+    symbol,
+    write,
+)
+from rollcall.report.words import (
+    table_sentence,
+)
+
+if TYPE_CHECKING:
+    from rollcall.clean.cleaning import CleaningResult
+    from rollcall.detach import Detachment
+    from rollcall.migrate.catalog_state import CatalogueProof
+    from rollcall.migrate.migration import MigrationResult
+    from rollcall.plan.pending_work import Plan
+    from rollcall.undo import UndoResult
+
+
+__all__ = [
+    "show_clean_role",
+    "show_cleaning",
+    "show_detachment",
+    "show_migration",
+    "show_plan",
+    "show_statement",
+    "show_undo",
+]
+
+REMEDY_WORDS = {
+    "close": "abandoned sessions to close",
+    "reset_status": "statuses to reset",
+    "clear_reference": "call references to clear",
+}
+
+
+def show_plan(plan: Plan) -> None:
+    """What would be done: each statement with its lock, the changes by remedy."""
+    if plan.is_empty:
+        write("Nothing is left to be done.")
+        return
+    for lock in dict.fromkeys(statement.lock for statement in plan.statements):
+        names = [item.object_name for item in plan.statements if item.lock == lock]
+        write(f"{len(names):>8} statements; lock:")
+        write(Padding(escape(lock), (0, 0, 0, 9)))
+        write(Padding(f"[dim]{escape(', '.join(names))}", (0, 0, 0, 9)))
+    for warning in dict.fromkeys(item.warning for item in plan.statements if item.warning):
+        write(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
+    for remedy, words in REMEDY_WORDS.items():
+        if plan.by_remedy[remedy]:
+            write(f"{plan.by_remedy[remedy]:>8} {words}")
+    write(f"plan {plan.hash[:16]}, judged at {instant(plan.judged_at)}")
+
+
+def show_statement(object_name: str) -> None:
+    """A statement is about to be sent."""
+    write(f"  {symbol('·', '-')} {escape(object_name)}", soft_wrap=True)
+
+
+def show_migration(result: MigrationResult) -> None:
+    """What was executed, and what was not and why."""
+    if not result.executed and not result.skipped:
+        write("Nothing to migrate.")
+        return
+    write(f"{len(result.executed)} objects made.")
+    for skip in result.skipped:
+        write(
+            f"[yellow]not made:[/] {escape(skip['object'])}: {escape(skip['reason'])}",
+            soft_wrap=True,
+        )
+    if result.proof is not None:
+        show_catalogue(result.proof)
+
+
+def show_catalogue(proof: CatalogueProof) -> None:
+    mark = symbol("✓", "ok") if proof.holds else symbol("✗", "!!")
+    write(
+        f"{mark} proof: of the application's tables {len(proof.added)} declared objects were added,"
+        f" {proof.identical} are exactly as before",
+        soft_wrap=True,
+    )
+    for difference in proof.unexpected[:SKIPS_SHOWN]:
+        write(f"[red]not declared:[/] {escape(difference)}", soft_wrap=True)
+    if len(proof.unexpected) > SKIPS_SHOWN:
+        write(f"  and {len(proof.unexpected) - SKIPS_SHOWN} more; --json shows more")
+    for table in proof.tables:
+        write(f"  {escape(table_sentence(table))}.", soft_wrap=True)
+
+
+def show_detachment(result: Detachment) -> None:
+    """What was dropped, what stayed and why, and which grants went with it."""
+    if not result.dropped:
+        write("Nothing to detach.")
+    for name in result.dropped:
+        write(f"  {symbol('·', '-')} {escape(name)} dropped", soft_wrap=True)
+    for kept in result.kept:
+        write(f"kept: {escape(kept['object'])}: {escape(kept['reason'])}", soft_wrap=True)
+    if result.grants:
+        write("Others had these privileges; grant them again once the views are back:")
+        for grant in result.grants:
+            write(f"  {escape(grant)};", soft_wrap=True)
+
+
+def show_clean_role(role: str | None) -> None:
+    """Say so where nothing but Rollcall itself keeps a clean-up from doing more than it may."""
+    if role is None:
+        write(
+            "No ROLLCALL_CLEAN_ROLE is set: this works with all rights of the login role "
+            "(`rollcall doctor --grants` prints the statements that make one with just enough).",
+            soft_wrap=True,
+        )
+
+
+def show_cleaning(result: CleaningResult) -> None:
+    """How many sessions were repaired, and which were left alone and why."""
+    if not result.planned:
+        write("Nothing to clean.")
+        return
+    write(f"{result.changed} of {result.planned} planned sessions repaired (run {result.run_id}).")
+    for skip in result.skipped[:SKIPS_SHOWN]:
+        write(
+            f"[yellow]left alone:[/] {escape(skip['session_id'])}: {escape(skip['reason'])}",
+            soft_wrap=True,
+        )
+    if len(result.skipped) > SKIPS_SHOWN:
+        write(f"  and {len(result.skipped) - SKIPS_SHOWN} more, see `rollcall verify --run {result.run_id}`")
+
+
+def show_undo(result: UndoResult) -> None:
+    """How many sessions were restored, and which were not and why."""
+    done = "would be restored" if result.dry_run else f"restored (run {result.run_id})"
+    write(f"{result.changed} of {result.planned} sessions of run {escape(result.undoes)} {done}.")
+    for column, count in result.not_restored.items():
+        write(f"[yellow]not restored:[/] {escape(column)} in {count}: the application writes it itself")
+    for conflict in result.conflicts[:SKIPS_SHOWN]:
+        write(
+            f"[yellow]left alone:[/] {escape(conflict['session_id'])}: {escape(conflict['reason'])}",
+            soft_wrap=True,
+        )
+    if len(result.conflicts) > SKIPS_SHOWN:
+        write(f"  and {len(result.conflicts) - SKIPS_SHOWN} more; --json lists them all")

@@ -1,0 +1,110 @@
+"""What doctor, history, flags, the demo and a report show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+from rich.padding import Padding
+
+from rollcall.console.assessment import COLOURS
+from rollcall.console.terminal import (
+    OCCURRENCES_SHOWN,
+    labelled,
+    print_plain,
+    rest,
+    symbol,
+    table_of,
+    write,
+)
+from rollcall.report.text import printable
+
+if TYPE_CHECKING:
+    from rollcall.doctor.diagnosis import Diagnosis
+    from rollcall.doctor.grants import Grant
+    from rollcall.flags import Flag
+
+
+__all__ = ["show_demo", "show_diagnosis", "show_flags", "show_grants", "show_history", "show_report"]
+
+
+def show_demo(agents: int, sessions: int, calls: int, url: str) -> None:
+    """What was loaded, and how to look at it."""
+    write(f"{agents:,} agents, {sessions:,} sessions and {calls:,} calls loaded, damaged in known ways.")
+    write(f"look at it: psql '{escape(url)}'", soft_wrap=True)
+
+
+def show_report(path: Path) -> None:
+    """Where the report is."""
+    write(f"report: {escape(str(path))}", soft_wrap=True)
+
+
+def show_history(runs: Sequence[dict[str, Any]]) -> None:
+    """Past runs, newest first."""
+    if not runs:
+        write("No run is recorded yet.")
+        return
+    table = table_of("run", "command", "verdict", "changed", "new", "resolved", "ended")
+    for run in runs:
+        ended = _ended(run)
+        moved = [sum(rule[name] or 0 for rule in run["rules"]) for name in ("new", "resolved")]
+        cells = (run["run_id"], run["command"], run["verdict"] or "", run["changed"] or 0, *moved, ended)
+        table.add_row(*(escape(str(cell)) for cell in cells))
+    write(table)
+    for run in runs:
+        if run["command"] == "flags":
+            write(f"{run['run_id']}  {escape(printable(run['approved_by'] or ''))}", soft_wrap=True)
+
+
+def _ended(run: dict[str, Any]) -> str:
+    """How a recorded run ended, in a word."""
+    if run["failure"]:
+        return "breaker" if run["failure"].startswith("BreakerTripped:") else "failed"
+    return "yes" if run["finished_at"] else "killed"
+
+
+def show_flags(flags: Sequence[Flag]) -> None:
+    """Each flag, whether it is on, and what it means."""
+    table = table_of("flag", "", "meaning")
+    for flag in flags:
+        table.add_row(flag.name, "on" if flag.is_on else "off", flag.meaning)
+    write(table)
+
+
+def show_diagnosis(diagnosis: Diagnosis) -> None:
+    """Each finding: what was found, what would go wrong, what to do."""
+    for finding in diagnosis.findings:
+        kind = finding.kind
+        mark = symbol("✗", "!!") if finding.is_blocking else symbol("•", "-")
+        write(f"[{COLOURS[kind.severity]}]{mark} {kind.severity.value}[/]  [bold]{finding.name}[/]")
+        for label, lines in (
+            ("found", finding.found[:OCCURRENCES_SHOWN]),
+            ("", rest(finding.found)),
+            ("risk", [kind.consequence]),
+            ("do", [kind.remedy]),
+        ):
+            for line in lines:
+                write(Padding(labelled(label, line), (0, 0, 0, 4)))
+        for statement in finding.statements:
+            write(Padding(escape(f"{statement};"), (0, 0, 0, 11)), soft_wrap=True)
+        write()
+    version = diagnosis.server_version.split(" ")[0]
+    where = escape(f"({diagnosis.database}, PostgreSQL {version})")
+    if diagnosis.is_blocked:
+        write(f"[bold red]A run must not go on here as long as something blocks it[/]  {where}")
+    elif diagnosis.findings:
+        write(f"[bold]Nothing blocks a run[/]  {where}")
+    else:
+        write(f"[bold green]Nothing stands in the way[/]  {where}")
+
+
+def show_grants(grants: Sequence[Grant]) -> None:
+    """The statements, ready to be piped into psql."""
+    section = None
+    for grant in grants:
+        if grant.section != section:
+            section = grant.section
+            print_plain(f"-- {section}")
+        print_plain(f"{grant.statement};")

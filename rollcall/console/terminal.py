@@ -1,0 +1,163 @@
+"""The terminal: 80 columns suffice, and colours and symbols degrade.
+
+One console for the process: standard output, or standard error when the output is for a program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from rollcall.batches import Watcher
+
+__all__ = [
+    "OCCURRENCES_SHOWN",
+    "SKIPS_SHOWN",
+    "confirm",
+    "instant",
+    "keys_of",
+    "labelled",
+    "out",
+    "print_plain",
+    "progress",
+    "rest",
+    "show_error",
+    "step",
+    "symbol",
+    "table_of",
+    "use_stderr",
+    "use_stdout",
+    "write",
+]
+
+WIDTH_WITHOUT_TERMINAL = 80
+OCCURRENCES_SHOWN = 10
+SKIPS_SHOWN = 5
+
+
+def _console(*, stderr: bool) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else WIDTH_WITHOUT_TERMINAL
+    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+
+
+out = _console(stderr=False)
+
+
+def use_stderr() -> None:
+    """Show everything on standard error: standard output is for a program."""
+    global out
+    out = _console(stderr=True)
+
+
+def use_stdout() -> None:
+    """Show everything on standard output, as at the start."""
+    global out
+    out = _console(stderr=False)
+
+
+def write(*texts: Any, **options: Any) -> None:
+    """Print with rich's markup, on the stream that is in use."""
+    out.print(*texts, **options)
+
+
+def symbol(good: str, plain: str) -> str:
+    """A symbol, or its plain form where the output cannot show it."""
+    encoding = out.encoding or "ascii"
+    try:
+        good.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return plain
+    return good
+
+
+def step(name: str) -> None:
+    """Announce a step."""
+    out.print()
+    out.rule(f"[bold]{name}", align="left", characters=symbol("─", "-"))
+
+
+def confirm(question: str) -> bool:
+    """Ask the person at the terminal; anything but yes is no."""
+    return out.input(f"[bold]{question}[/] \\[y/N] ").strip().lower() in ("y", "yes")
+
+
+def show_error(text: str) -> None:
+    """One line on standard error."""
+    print(f"rollcall: {text}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def progress(unit: str) -> Iterator[Watcher]:
+    """A bar with rate and time left; says beside it why the work waits, when it does."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=out, transient=True) as bar:
+        yield _BarWatcher(bar, unit)
+
+
+class _BarWatcher(Watcher):
+    def __init__(self, bar: Progress, unit: str) -> None:
+        self._bar = bar
+        self._unit = unit
+        self._task = bar.add_task(unit, total=None, rate="")
+        self._reason: str | None = None
+
+    def advanced(self, done: int, total: int) -> None:
+        speed = self._bar.tasks[self._task].speed
+        rate = f"{speed:,.0f}/s" if speed else ""
+        self._bar.update(self._task, completed=done, total=total, rate=rate)
+
+    def held(self, reason: str | None) -> None:
+        if reason == self._reason:
+            return
+        self._reason = reason
+        text = f"waiting: {reason}" if reason else "going on"
+        self._bar.console.print(f"[yellow]{escape(text)}", soft_wrap=True)
+
+
+def labelled(label: str, text: str) -> Table:
+    """A label of fixed width beside a text that wraps."""
+    row = Table.grid(padding=(0, 2, 0, 0))
+    row.add_column(width=5, style="dim")
+    row.add_column(overflow="fold")
+    row.add_row(label, escape(text))
+    return row
+
+
+def rest(lines: Sequence[str]) -> list[str]:
+    left = len(lines) - OCCURRENCES_SHOWN
+    return [f"and {left} more, see --json"] if left > 0 else []
+
+
+def print_plain(line: str) -> None:
+    """Nothing added and no line broken: the output is for a program."""
+    out.print(line, markup=False, soft_wrap=True)
+
+
+def table_of(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", show_header=bool(headings))
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def keys_of(keys: Sequence[str]) -> str:
+    return escape(", ".join(keys))
+
+
+def instant(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
