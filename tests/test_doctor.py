@@ -27,7 +27,8 @@ from rollcall.assess.assessment import assess
 from rollcall.cli import app
 from rollcall.database.connections import Database
 from rollcall.demo import DefectCounts, Scale, Variant
-from rollcall.doctor.diagnosis import Diagnosis, Finding, kinds
+from rollcall.doctor import kinds
+from rollcall.doctor.diagnosis import Diagnosis, Finding
 from rollcall.doctor.examination import examine
 from rollcall.doctor.grants import grants
 from rollcall.doctor.kinds import KINDS

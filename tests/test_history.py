@@ -12,7 +12,7 @@ import pytest
 
 from rollcall.assess import assessment as assessment_module
 from rollcall.assess.assessment import UNREADABLE_FLAGS, assess
-from rollcall.database.connections import connections as database_module
+from rollcall.database import connections as database_module
 from rollcall.database.connections import fetch
 from rollcall.demo import Scale
 from rollcall.ledger.runs import open_run

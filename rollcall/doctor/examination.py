@@ -19,7 +19,8 @@ from typing import Any
 import psycopg
 
 from rollcall.database.connections import Connection, Row, Snapshot, fetch, reason_of
-from rollcall.doctor.diagnosis import Diagnosis, Finding, kinds
+from rollcall.doctor import kinds
+from rollcall.doctor.diagnosis import Diagnosis, Finding
 from rollcall.doctor.kinds import KINDS
 from rollcall.ledger.ownership import acting_roles
 from rollcall.ledger.pooler import find_pooler
