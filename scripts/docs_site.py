@@ -64,7 +64,7 @@ def on_page_markdown(markdown: str, page: Page, files: Files, **_: Any) -> str:
     blocks = re.split(r"(^```.*?^```)", markdown, flags=re.DOTALL | re.MULTILINE)
     for number in range(0, len(blocks), 2):  # the others are code
         blocks[number] = LINK.sub(lambda link: _led(link, source, here, files), blocks[number])
-    return "".join(blocks)
+    return "".join(blocks).replace("<!-- layers -->", reference_pages.layers_table())
 
 
 def decisions_page() -> str:

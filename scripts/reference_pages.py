@@ -6,7 +6,9 @@ so they are never stale, and no copy has to be maintained.
 
 from __future__ import annotations
 
+import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -177,6 +179,27 @@ def glossary() -> dict[str, str]:
 def _described(text: str) -> str:
     terms = glossary()
     return re.sub(r"{{ doc\('(\w+)'\) }}", lambda match: terms[match[1]], " ".join(text.split()))
+
+
+# --- layers: the import contract --------------------------------------------------------------------
+
+
+def layers_table() -> str:
+    """The layers of the import contract, each package with the first line of its docstring."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (contract,) = (c for c in project["tool"]["importlinter"]["contracts"] if c["type"] == "layers")
+    rows = []
+    for layer in contract["layers"]:
+        names = [name.strip() for name in layer.split("|")]
+        rows.append(("<br>".join(f"`{name}`" for name in names), "<br>".join(map(_purpose, names))))
+    return _table(("layer", "purpose"), rows)
+
+
+def _purpose(name: str) -> str:
+    path = ROOT.joinpath(*name.split("."))
+    source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    text = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
+    return text.split("\n\n")[0].replace("\n", " ")
 
 
 # --- Markdown -------------------------------------------------------------------------------------

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import html
+import importlib
 import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -125,6 +127,52 @@ def test_every_environment_variable_is_documented() -> None:
     page = (ROOT / "docs/environment.md").read_text("utf-8")
     documented = set(re.findall(r"^\| `(ROLLCALL_[A-Z_]+)`", page, re.MULTILINE))
     assert documented == read
+
+
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`((?:rollcall|flows)(?:\.\w+)+)`", ARCHITECTURE))))
+def test_every_part_of_the_package_that_the_architecture_names_exists(name: str) -> None:
+    if f"'{name}'" in sql_of_the_project():  # a setting of the transaction
+        return
+    module, _, attribute = name.rpartition(".")
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError:
+        assert hasattr(importlib.import_module(module), attribute)
+
+
+def test_every_parameter_of_the_sql_is_documented_and_no_other() -> None:
+    read = set(re.findall(r"'(rollcall\.[a-z_]+)'", sql_of_the_project()))
+    table = ARCHITECTURE.split("### Parameters of the SQL")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`.+?) \|", table, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`([^`]+)`", row)} == read
+
+
+def test_every_file_that_the_architecture_names_exists() -> None:
+    for name in re.findall(r"`((?:models|macros|analyses)/[\w./]+)`", ARCHITECTURE):
+        assert (ROOT / name).exists(), name
+
+
+def test_every_layer_is_on_the_page_of_the_architecture(site: Path) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    (contract,) = (c for c in project["tool"]["importlinter"]["contracts"] if c["type"] == "layers")
+    page = text_of(site / "architecture.html")
+    assert all(name.strip() in page for layer in contract["layers"] for name in layer.split("|"))
+
+
+def sql_of_the_project() -> str:
+    folders = ("models", "macros", "analyses")
+    return "\n".join(path.read_text("utf-8") for name in folders for path in (ROOT / name).rglob("*.sql"))
+
+
+def test_the_subject_of_a_sentence_is_a_thing() -> None:
+    """As CONTRIBUTING.md asks: these words begin the sentences that do not name it."""
+    words = re.compile(r"\b(whoever|whomever|nobody|somebody|anybody)\b", re.IGNORECASE)
+    pages = [*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md"), ROOT / "models/glossary.md"]
+    found = [(page.name, word) for page in pages for word in words.findall(page.read_text("utf-8"))]
+    assert not found
 
 
 def test_the_built_site_is_not_committed() -> None:
