@@ -233,6 +233,54 @@ SITUATIONS: dict[str, tuple[list[tuple[str, str]], dict[str, str]]] = {
         ],
         {"session_update_trigger": '"Tell %s!" on public.agent_sessions: after update, for each statement'},
     ),
+    "trigger that finds a table by the search path": (
+        [
+            (
+                'create function public."Stamp"() returns trigger language plpgsql as'
+                " 'begin perform 1 from Agents limit 1; return new; end'",
+                'drop function public."Stamp"',
+            ),
+            (
+                f"create trigger stamp before update on {SESSIONS} for each row"
+                ' execute function public."Stamp"()',
+                f"drop trigger stamp on {SESSIONS}",
+            ),
+        ],
+        {
+            "session_update_trigger": "stamp on public.agent_sessions: before update, for each row, calls",
+            "trigger_without_search_path": 'public."Stamp"() names agents without a schema',
+        },
+    ),
+    "trigger with a search path of its own": (
+        [
+            (
+                "create function public.stamp() returns trigger language plpgsql set search_path = public"
+                " as 'begin perform 1 from agents limit 1; return new; end'",
+                "drop function public.stamp",
+            ),
+            (
+                f"create trigger stamp before update on {SESSIONS} for each row"
+                " execute function public.stamp()",
+                f"drop trigger stamp on {SESSIONS}",
+            ),
+        ],
+        {"session_update_trigger": "stamp on public.agent_sessions"},
+    ),
+    "trigger whose function names the schema": (
+        [
+            (
+                "create function public.stamp() returns trigger language plpgsql"
+                " as 'begin perform 1 from public.agents limit 1; return new; end'",
+                "drop function public.stamp",
+            ),
+            (
+                f"create trigger stamp before update on {SESSIONS} for each row"
+                " execute function public.stamp()",
+                f"drop trigger stamp on {SESSIONS}",
+            ),
+        ],
+        {"session_update_trigger": "stamp on public.agent_sessions"},
+    ),
     "trigger on update of another column": (
         [
             FUNCTION,

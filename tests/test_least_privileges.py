@@ -58,6 +58,10 @@ class Desk:
         self.ran.add(arguments[0])
         return json.loads(done.stdout) if code in (0, 10, 11, 12) else None
 
+    def query(self, login: str, query: str) -> list[Any]:
+        with psycopg.connect(self.environment(login)["ROLLCALL_DATABASE_URL"]) as connection:
+            return connection.execute(query.encode()).fetchall()
+
     def run_process(self, login: str, *arguments: str) -> None:
         environment = {**os.environ, **self.environment(login)}
         command = [sys.executable, "-m", "rollcall", *arguments]
@@ -133,6 +137,37 @@ def test_every_command_works_with_exactly_the_printed_grants(desk: Desk) -> None
     desk.run_process(OPERATOR, "run", "--yes")
     assert desk.run(READER, "assess")["verdict"] == "READY"
     assert desk.ran == documented_commands()
+
+
+def test_a_reader_of_the_views_needs_the_printed_grants_where_policies_exist(desk: Desk) -> None:
+    sessions = desk.centre.table("sessions_table")
+    desk.centre.rows(f"alter table {sessions} enable row level security")
+    desk.centre.rows(f"create policy own_team on {sessions} for select using (agent_id <= 3)")
+    desk.centre.rows("create role viewer login")
+    for _ in ("before the migration", "after it"):
+        for grant in desk.run(OPERATOR, "doctor", "--grants"):
+            desk.centre.rows(grant["statement"])
+        desk.run(OPERATOR, "migrate")
+    desk.centre.rows("grant rollcall_views to viewer")
+
+    counted = "select count(*), count(*) filter (where agent_id > 3) from {}"
+    [(visible, hidden)] = desk.query("viewer", counted.format("rollcall.agent_sessions"))
+    assert visible > 0 == hidden
+    assert desk.query("viewer", counted.format("rollcall.routable_agents"))[0][1] == 0
+    desk.query("viewer", "select * from rollcall.readiness_history")
+
+    for refused in (
+        "table rollcall_ops.changes",
+        f"delete from {sessions}",
+        "delete from rollcall_ops.flags",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            desk.query("viewer", refused)
+    for needed in ("rollcall_ops.flags", sessions):
+        desk.centre.rows(f"revoke select on {needed} from rollcall_views")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            desk.query("viewer", "table rollcall.routable_agents")
+        desk.centre.rows(f"grant select on {needed} to rollcall_views")
 
 
 def documented_commands() -> set[str]:

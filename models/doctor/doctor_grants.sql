@@ -1,10 +1,12 @@
--- One row per statement that makes the three roles and gives each what its steps need, no more, in order.
--- $1: read-only role. $2: migrate role. $3: clean-up role. They need not exist yet.
+-- One row per statement that makes the four roles and gives each what it needs, no more, in order.
+-- $1: read-only role. $2: migrate role. $3: clean-up role. $4: role that queries the views alone. They need not exist
+-- yet. Where the tables have policies, a view reads with the rights of its reader, who so needs those on the tables.
 with names as (
     select
         format('%I', $1::text) as reader,
         format('%I', $2::text) as migrator,
         format('%I', $3::text) as cleaner,
+        format('%I', $4::text) as viewer,
         {{ literal(quoted(var('app_schema'))) }} as app_schema
 ),
 
@@ -33,6 +35,17 @@ own_schemas as (
         n.oid is not null as is_there
     from (values (0, 'rollcall'), (1, 'rollcall_ops')) as s (position, schema_name)
     left join pg_catalog.pg_namespace as n on n.nspname = s.schema_name
+),
+
+views as (
+    select
+        s.is_enabled and s.views_can_apply_it as apply_policies,
+        case
+            when s.is_enabled and s.views_can_apply_it
+                then 'query the views, which apply policies; print these again after the first migration'
+            else 'query the views'
+        end as section
+    from {{ ref('row_security') }} as s
 ),
 
 statements as (
@@ -163,6 +176,72 @@ statements as (
     from names
     cross join own_schemas as s
     where s.is_there
+    union all
+    select
+        60 as position,
+        v.section,
+        'create role ' || names.viewer || ' nologin' as statement
+    from names
+    cross join views as v
+    where not exists (
+            select 1
+            from pg_catalog.pg_roles
+                    as r
+            where r.rolname = $4
+        )
+    union all
+    select
+        61 as position,
+        v.section,
+        'grant usage on schema rollcall to ' || names.viewer as statement
+    from names
+    cross join views as v
+    union all
+    select
+        62 as position,
+        v.section,
+        'alter default privileges for role ' || names.migrator || ' in schema rollcall grant select on tables to '
+        || names.viewer as statement
+    from names
+    cross join views as v
+    union all
+    select
+        63 as position,
+        v.section,
+        'grant select on all tables in schema rollcall to ' || names.viewer as statement
+    from names
+    cross join views as v
+    cross join own_schemas as s
+    where s.schema_name = 'rollcall'
+        and s.is_there
+    union all
+    select
+        64 as position,
+        v.section,
+        'grant usage on schema ' || names.app_schema || ', rollcall_ops to ' || names.viewer as statement
+    from names
+    cross join views as v
+    where v.apply_policies
+    union all
+    select
+        65 as position,
+        v.section,
+        'grant select on ' || tables.all_tables || ' to ' || names.viewer as statement
+    from names
+    cross join tables
+    cross join views as v
+    where v.apply_policies
+    union all
+    select
+        66 as position,
+        v.section,
+        'grant select on rollcall_ops.flags to ' || names.viewer as statement
+    from names
+    cross join views as v
+    join {{ ref('deployed_relations') }} as d
+        on d.schema_name = 'rollcall_ops'
+            and d.relation_name = 'flags'
+    where v.apply_policies
     union all
     select
         50 as position,

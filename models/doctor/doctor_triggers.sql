@@ -1,10 +1,12 @@
--- One row per trigger on the application's tables that fires, and per event trigger that our DDL fires.
+-- One row per trigger on the application's tables that fires, per function of one that finds a name by the search path
+-- alone, and per event trigger that our DDL fires.
 with fired as (
     select
         t.part,
         t.root_oid,
         t.table_name,
         g.tgname as trigger_name,
+        g.tgfoid as function_oid,
         g.tgattr::smallint[] as update_columns,
         format(
             '%s %s, for each %s, calls %s',
@@ -31,6 +33,7 @@ judged as (
     select
         f.table_name,
         f.trigger_name,
+        f.function_oid,
         f.description,
         bool_or(
             f.part = 'sessions'
@@ -51,7 +54,61 @@ judged as (
             )
         ) as fires_on_cleaning
     from fired as f
-    group by f.table_name, f.trigger_name, f.description
+    group by f.table_name, f.trigger_name, f.function_oid, f.description
+),
+
+-- functions that clean fires, and that set no search path of their own
+relying as (
+    select distinct
+        p.oid as function_oid,
+        p.prosrc as body,
+        p.oid::regprocedure::text as described
+    from judged as j
+    join pg_catalog.pg_proc as p on p.oid = j.function_oid
+    join pg_catalog.pg_language as l on l.oid = p.prolang
+    where j.fires_on_cleaning
+        and l.lanname not in ('c', 'internal')
+        and not exists (
+            select 1
+            from unnest(p.proconfig) as setting (text)
+            where setting.text like 'search_path=%'
+        )
+),
+
+named_objects as (
+    select
+        c.relnamespace as schema_oid,
+        c.relname::text as object_name
+    from pg_catalog.pg_class as c
+    where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+    union
+    select
+        p.pronamespace as schema_oid,
+        p.proname::text as object_name
+    from pg_catalog.pg_proc as p
+    union
+    select
+        t.typnamespace as schema_oid,
+        t.typname::text as object_name
+    from pg_catalog.pg_type as t
+    where t.typtype in ('e', 'd')
+),
+
+-- what their bodies name without a schema, as far as their text shows
+unqualified as (
+    select
+        r.described,
+        string_agg(distinct o.object_name, ', ' order by o.object_name) as names,
+        string_agg(distinct quote_ident(n.nspname), ', ' order by quote_ident(n.nspname)) as schemas
+    from relying as r
+    join named_objects as o on position(lower(o.object_name) in lower(r.body)) > 0
+    join pg_catalog.pg_namespace as n on n.oid = o.schema_oid
+    where n.nspname not in ('pg_catalog', 'information_schema', 'rollcall', 'rollcall_ops')
+        and n.nspname not like 'pg\_%'
+        and r.body ~* (
+            '(^|[^.\w"])"?' || regexp_replace(o.object_name, '(\W)', '\\\1', 'g') || '"?([^.\w"]|$)'
+        )
+    group by r.described
 )
 
 select
@@ -59,6 +116,12 @@ select
     format('%I on %s: %s', j.trigger_name, j.table_name, j.description) as found,
     null as statement
 from judged as j
+union all
+select
+    'trigger_without_search_path' as finding,
+    format('%s names %s without a schema, and sets no search_path', u.described, u.names) as found,
+    format('alter function %s set search_path = %s', u.described, u.schemas) as statement
+from unqualified as u
 union all
 select
     'event_trigger' as finding,

@@ -8,7 +8,12 @@ from rollcall.workspace import Workspace
 
 __all__ = ["DEFAULT_ROLES", "Grant", "grants"]
 
-DEFAULT_ROLES = {"read": "rollcall_read", "migrate": "rollcall_migrate", "clean": "rollcall_clean"}
+DEFAULT_ROLES = {
+    "read": "rollcall_read",
+    "migrate": "rollcall_migrate",
+    "clean": "rollcall_clean",
+    "views": "rollcall_views",
+}
 
 
 @dataclass(frozen=True)
@@ -23,12 +28,13 @@ class Grant:
 
 
 def grants(workspace: Workspace) -> tuple[Grant, ...]:
-    """The statements that make a read-only, a migrate and a clean-up role, in order."""
+    """The statements that make a read-only, a migrate and a clean-up role and one for the views, in order."""
     settings = workspace.settings
     names = [
         DEFAULT_ROLES["read"],
         settings.migrate_role or DEFAULT_ROLES["migrate"],
         settings.clean_role or DEFAULT_ROLES["clean"],
+        DEFAULT_ROLES["views"],
     ]
     with workspace.database.snapshot() as snapshot:
         rows = snapshot.rows(workspace.project.sql("doctor_grants"), names)

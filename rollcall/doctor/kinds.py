@@ -175,6 +175,11 @@ KINDS: dict[str, Kind] = {
         "than was planned (verify shows that), or tell other systems.",
         "Read its function; a run reports the rows that it refuses.",
     ),
+    "trigger_without_search_path": warning(
+        "Rollcall's search_path is empty. Where the function does not find a name under it, the row cannot "
+        "be changed: clean skips such a row and reports it.",
+        "Give the function a search_path of its own, as the owner of the function; check the schemas first.",
+    ),
     "other_trigger": info(
         "It fires for what the application does, not for what clean changes.",
         "Nothing.",
