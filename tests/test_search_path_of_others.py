@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rollcall.errors import ConfigurationError
+from rollcall.errors import ConfigurationError, ConfigurationProblems
 from rollcall.workspace import Workspace
 from tests.call_centre import call_centre
 from tests.every_step import everything
@@ -58,3 +58,21 @@ def test_a_key_that_only_an_extension_compares_is_refused(database: str, tmp_pat
         _ = Workspace(centre.workspace.settings).database
     assert raised.value.exit_code == 2
     assert "calls_agent_id_column" in str(raised.value)
+
+
+def test_every_key_that_only_an_extension_compares_is_in_the_list_of_problems(
+    database: str, tmp_path: Path
+) -> None:
+    centre = call_centre(database, tmp_path)
+    centre.rows("create extension citext")
+    centre.rows("alter table call_sessions drop constraint if exists call_sessions_agent_id_fkey")
+    for table, column in (("call_sessions", "agent_id"), ("agent_sessions", "current_call_session_id")):
+        centre.rows(f"alter table {table} alter {column} type citext")
+    centre.rows("alter table agents drop column is_active")
+    with pytest.raises(ConfigurationProblems) as raised:
+        _ = Workspace(centre.workspace.settings).database
+    problems = raised.value.problems
+    assert problems[0].startswith("column is_active does not exist")
+    foreign = [problem for problem in problems if "is defined outside pg_catalog" in problem]
+    for name, problem in zip(("current_call_session_id", "call_sessions.agent_id"), foreign, strict=True):
+        assert name in problem

@@ -51,6 +51,8 @@ REFERENCES = {
     "sessions_call_id_column": "calls_id_column",
     "calls_agent_id_column": "agents_id_column",
 }
+# what is compared with another key
+KEYS = (*REFERENCES, "agents_id_column", "sessions_id_column", "calls_id_column")
 # types that PostgreSQL compares with each other
 INTEGERS = ("smallint", "integer", "bigint")
 FAMILIES = {
@@ -72,6 +74,8 @@ class _Column:
     place: str
     type: str
     labels: tuple[str, ...]
+    foreign_type: str | None
+    """With its schema, where its values are equal by an operator outside pg_catalog; else none."""
 
     @property
     def family(self) -> str | None:
@@ -142,6 +146,7 @@ def problems_of_columns(columns: Sequence[Row], variables: Mapping[str, Any]) ->
                 )
     yield from _unfit_types(found)
     yield from _unfit_statuses(found, variables)
+    yield from _compared_elsewhere(found)
     yield from _incomparable(found)
 
 
@@ -157,7 +162,9 @@ def _column(var: str, place: str, row: Row) -> _Column:
     """The column; its type without precision and length, and citext without its schema."""
     kind = re.sub(r"\(\d+(,-?\d+)?\)", "", row["column_type"])
     labels = json.loads(row["enum_labels"]) if row["enum_labels"] else ()
-    return _Column(var, place, "citext" if kind.endswith(".citext") else kind, tuple(labels))
+    plain = "citext" if kind.endswith(".citext") else kind
+    foreign_type = row["column_type"] if row["has_foreign_equality"] else None
+    return _Column(var, place, plain, tuple(labels), foreign_type)
 
 
 def _unfit_types(found: Mapping[str, _Column]) -> Iterator[str]:
@@ -200,6 +207,17 @@ def _unfit_statuses(found: Mapping[str, _Column], variables: Mapping[str, Any]) 
 
 def _as_list(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
+
+
+def _compared_elsewhere(found: Mapping[str, _Column]) -> Iterator[str]:
+    """A key that would be compared as text: calls of a living agent might be missed."""
+    for var in KEYS:
+        if var in found and found[var].foreign_type:
+            yield (
+                f"key column {found[var].place} cannot be compared: the equality of its type"
+                f" {found[var].foreign_type} is defined outside pg_catalog, and Rollcall uses no such"
+                f" operator; change the column's type to text, or set the var {var}"
+            )
 
 
 def _incomparable(found: Mapping[str, _Column]) -> Iterator[str]:

@@ -9,19 +9,10 @@ from __future__ import annotations
 import jinja2
 
 from rollcall.database.connections import Database, Row
-from rollcall.errors import ConfigurationError
 from rollcall.settings.configuration import Settings
 
 __all__ = ["read_application_columns"]
 
-KEYS = {
-    "agents_id_column": "agents_table",
-    "sessions_id_column": "sessions_table",
-    "sessions_agent_id_column": "sessions_table",
-    "sessions_call_id_column": "sessions_table",
-    "calls_id_column": "calls_table",
-    "calls_agent_id_column": "calls_table",
-}
 MACROS = ("literal", "literals", "base_type", "columns_of_tables")
 
 
@@ -33,32 +24,9 @@ def read_application_columns(database: Database, settings: Settings) -> list[Row
         ``enum_labels`` (a JSON array as text; none for other types), ``is_domain`` and
         ``has_foreign_equality``; of a domain the type and the labels are those of its base type. A table
         that does not exist has none.
-
-    Raises:
-        ConfigurationError: a key is of a type that only its own operator compares as the application does.
     """
     with database.snapshot() as snapshot:
-        columns = snapshot.rows(_statement(settings))
-    _refuse_keys_compared_elsewhere(columns, settings)
-    return columns
-
-
-def _refuse_keys_compared_elsewhere(columns: list[Row], settings: Settings) -> None:
-    """Refuse a key that would be compared as text: calls of a living agent might be missed."""
-    types = {
-        (row["table_name"], row["column_name"]): row["column_type"]
-        for row in columns
-        if row["has_foreign_equality"]
-    }
-    names = settings.variables
-    for var, table in KEYS.items():
-        place = (names[table], names[var])
-        if place in types:
-            raise ConfigurationError(
-                f"key column {'.'.join(place)} cannot be compared: the equality of its type {types[place]} "
-                "is defined outside pg_catalog",
-                f"Rollcall uses no such operator; change the column's type to text, or set the var {var}",
-            )
+        return snapshot.rows(_statement(settings))
 
 
 def _statement(settings: Settings) -> str:
