@@ -271,6 +271,30 @@ def test_another_declared_column_index_or_table_is_one_new_file(plain: Original,
         assert live.rows("select distinct skill from agent_sessions") == [("none",)]
 
 
+def test_an_index_that_was_built_on_something_foreign_is_named(plain: Original, tmp_path: Path) -> None:
+    """A concurrent build cannot be rolled back, so the error says how to remove the index."""
+
+    def add(root: Path) -> None:
+        (root / "models/migrations/sessions_by_label.sql").write_text(
+            """
+            {{ declared_index(
+                table='agent_sessions', name='rollcall_by_label', keys=['("status"::public.label)'],
+                predicate=none, reason='A test'
+            ) }}
+            """
+        )
+
+    with plain.live() as live:
+        live.migrate()
+        live.rows("create domain public.label as text")
+        with pytest.raises(Refused, match="index public.rollcall_by_label uses type public.label") as raised:
+            _with_project(live, tmp_path, add).migrate()
+        remedy = 'drop index concurrently "public"."rollcall_by_label"'
+        assert f"`{remedy}`" in str(raised.value)
+        live.rows(remedy)
+        live.assert_complete()
+
+
 def test_the_script_for_psql_does_what_migrate_does(
     plain: Original, tmp_path: Path, server: PostgresServer
 ) -> None:

@@ -69,6 +69,7 @@ objects as (
         w.oid as object_oid,
         null::integer as sub_id,
         t.table_id,
+        t.nspname || '.' || t.relname as created_name,
         format('view %I.%I', t.nspname, t.relname) as object_name
     from tables as t
     join pg_catalog.pg_rewrite as w on w.ev_class = t.table_id
@@ -81,6 +82,7 @@ objects as (
         i.indexrelid as object_oid,
         null as sub_id,
         t.table_id,
+        n.nspname || '.' || c.relname as created_name,
         format('index %I.%I', n.nspname, c.relname) as object_name
     from tables as t
     join pg_catalog.pg_index as i on i.indrelid = t.table_id
@@ -96,6 +98,7 @@ objects as (
         f.oid as object_oid,
         null as sub_id,
         d.table_id,
+        d.nspname || '.' || d.relname as created_name,
         format('default of %I.%I.%I', d.nspname, d.relname, d.attname) as object_name
     from declared_columns as d
     join pg_catalog.pg_attrdef as f
@@ -109,6 +112,7 @@ objects as (
         d.table_id as object_oid,
         d.attnum as sub_id,
         d.table_id,
+        d.nspname || '.' || d.relname as created_name,
         format('column %I.%I.%I', d.nspname, d.relname, d.attname) as object_name
     from declared_columns as d
     join tables as t on t.table_id = d.table_id
@@ -122,6 +126,7 @@ objects as (
         k.oid as object_oid,
         null as sub_id,
         t.table_id,
+        t.nspname || '.' || t.relname as created_name,
         format('constraint %I of %I.%I', k.conname, t.nspname, t.relname) as object_name
     from tables as t
     join pg_catalog.pg_constraint as k on k.conrelid = t.table_id
@@ -130,6 +135,7 @@ objects as (
 
 select distinct
     o.table_id,
+    o.created_name,
     t.nspname || '.' || t.relname as relation_name,
     o.object_name || ' uses ' || r.described as found
 from objects as o

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from psycopg import sql
+
 from rollcall.database.connections import Connection, fetch
 from rollcall.dbt.project import Project
 from rollcall.errors import Refused
@@ -22,6 +24,7 @@ __all__ = [
     "findings_on_own_objects",
     "lock_ledger",
     "own_faults",
+    "refuse_foreign_index",
     "refuse_foreign_ledger",
     "seal",
 ]
@@ -100,6 +103,27 @@ def seal(connection: Connection, project: Project, parts: Iterable[str]) -> None
         raise Refused(
             f"what was created refers to objects of another role: {'; '.join(foreign)}",
             "It was rolled back. Have a superuser look at them",
+        )
+
+
+def refuse_foreign_index(connection: Connection, workspace: Workspace, name: str) -> None:
+    """Make sure that an index refers to nothing of another role; a concurrent build cannot be rolled back.
+
+    Args:
+        name: ``schema.name`` of an index that was built.
+
+    Raises:
+        Refused: it refers to a function, an operator or a type of another role.
+    """
+    acting = acting_roles(workspace.settings)
+    dependencies = fetch(connection, workspace.project.sql("foreign_dependencies"), [acting])
+    foreign = [row["found"] for row in dependencies if row["created_name"] == name]
+    if foreign:
+        index = sql.Identifier(*name.split(".", 1)).as_string(None)
+        raise Refused(
+            f"an index that was built refers to objects of another role: {'; '.join(foreign)}",
+            "A write to its table may run the code of that role. Have a superuser look at the objects, and "
+            f"remove the index with `drop index concurrently {index}`",
         )
 
 

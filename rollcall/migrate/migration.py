@@ -18,7 +18,7 @@ import psycopg
 
 from rollcall.database.connections import Connection, Snapshot, fetch, reason_of
 from rollcall.errors import Refused
-from rollcall.ledger.ownership import own_faults, seal
+from rollcall.ledger.ownership import own_faults, refuse_foreign_index, seal
 from rollcall.ledger.runs import Run
 from rollcall.ledger.strong_locks import RETRIED, GentleSender, WaitedTooLong, set_for, watch
 from rollcall.migrate.catalog_state import CatalogueProof
@@ -157,6 +157,8 @@ class _Executor(GentleSender):
         if reason is not None:
             outcome, reason = self._after_failure(statement, reason)
         self._run.note_statement(position, statement, attempts, outcome)
+        if reason is None and statement.kind == "index":
+            refuse_foreign_index(self._run.connection, self._workspace, statement.object_name)
         return reason
 
     def _try(self, statement: Statement) -> tuple[int, str | None]:
