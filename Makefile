@@ -6,7 +6,7 @@
 $(foreach name,$(filter PG%,$(.VARIABLES)),$(eval unexport $(name)))
 
 bin := .venv/bin
-sql := $(wildcard models macros analyses tests/dbt)
+sql := $(wildcard models macros analyses tests/dbt examples)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
