@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-all lint lint-python lint-types lint-imports lint-sql format docs bench lock clean-env
 
-# Nobody shall hit production by accident: libpq's variables do not reach any target.
+# libpq's variables reach no target, so that no production database is used by accident.
 $(foreach name,$(filter PG%,$(.VARIABLES)),$(eval unexport $(name)))
 
 bin := .venv/bin
@@ -11,10 +11,10 @@ sql := $(wildcard models macros analyses tests/dbt examples)
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
-setup: ## make .venv from the lock (PYTHON=… chooses a Python); instant when nothing changed
+setup: ## make .venv from the lock (PYTHON=… chooses a Python)
 	@PYTHON='$(PYTHON)' sh scripts/setup.sh
 
-run: setup ## do the main job: on ROLLCALL_DATABASE_URL if set, else on a demo call centre
+run: setup ## assess, plan, migrate, clean, verify: on ROLLCALL_DATABASE_URL, or on a demo call centre
 	@if [ -n "$$ROLLCALL_DATABASE_URL" ]; then exec $(bin)/rollcall run --history; else exec $(bin)/rollcall demo; fi
 
 test: setup ## check style and types and run the tests, but for the slow ones
@@ -38,7 +38,7 @@ lint-imports:
 lint-sql:
 	@$(bin)/sqlfluff lint $(sql)
 
-format: setup ## put Python and SQL into the agreed style
+format: setup ## format Python and SQL
 	@$(bin)/ruff check --fix
 	@$(bin)/ruff format
 	@$(bin)/sqlfluff fix $(sql)
@@ -50,7 +50,7 @@ docs: setup ## build the documentation site into site/; a broken link fails
 bench: setup ## measure speed, as ratios
 	@$(bin)/python -m benchmarks
 
-lock: setup ## resolve requirements.txt anew from pyproject.toml
+lock: setup ## resolve requirements.txt from pyproject.toml
 	@$(bin)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--python-version 3.11 --extra dev pyproject.toml -o requirements.txt
 	@sh scripts/setup.sh

@@ -79,7 +79,7 @@ def make_environment():
         write(UNFINISHED, "")
         say("Making .venv with Python %d.%d" % sys.version_info[:2])
         run([sys.executable, "-m", "venv", VENV])
-    # from here on an interruption may leave a package half installed, which nobody would notice
+    # from here on an interruption may leave a package half installed, without a trace
     write(UNFINISHED, "")
     install_uv()
     say("Installing %d locked packages" % len(re.findall(r"(?m)^[\w.-]+==", read(LOCK))))
