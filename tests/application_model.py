@@ -57,10 +57,10 @@ class Call:
         return self.status not in OVER and (self.status not in LIVE or self.dated() is None)
 
     def may_be_live(self, now: datetime) -> bool:
-        """Careful: a status or a start that is unknown may be a conversation."""
+        """Careful: a status, a start or an end that is unknown may be a conversation."""
         dated = self.dated()
         is_young = dated is None or now - dated < LIVE_CALL_MAX
-        return self.status not in OVER and self.ended is None and is_young
+        return self.status not in OVER and (self.ended is None or self.ended in EXTREME) and is_young
 
 
 @dataclass(frozen=True)
@@ -152,8 +152,8 @@ def _repair(
     if any(call.may_be_live(now) for call in agents_calls + of_siblings):
         return None
 
-    # careful: the call that the session refers to counts, whosever it is
-    moved = [moment for call in agents_calls for moment in call.moments()]
+    # careful: the call that the session refers to counts, whosever it is; an extreme time is not recent
+    moved = [moment for call in agents_calls for moment in call.moments() if moment not in EXTREME]
     moved += referred.moments() if referred is not None else []
     quiet = all(now - moment > SETTLE for moment in moved) and _is_inactive(now, session)
     is_inside = now - last_seen <= ABANDONED_AFTER

@@ -317,6 +317,73 @@ def test_a_live_call_with_extreme_times_alone_is_unknown(floor: Floor, extreme: 
     assert assess(floor.workspace, floor.now).verdict.value == "NOT_READY"
 
 
+@pytest.mark.parametrize(
+    ("status", "extreme"), zip(["connected", "ringing", "strange", None], EXTREMES, strict=True)
+)
+def test_an_extreme_end_does_not_end_a_live_call(floor: Floor, status: str | None, extreme: str) -> None:
+    """No session refers to the call: every session of its agent is held, and the newest one is named."""
+    agent = floor.agent()
+    call = floor.call(agent, 160, status, "inbound", connected=151)  # type: ignore[arg-type]
+    newest, older = (floor.session(agent, seen=seen, status="on_call") for seen in (180, 400))
+    floor.rows("update call_sessions set ended_at = %s where id = %s", extreme, call)
+    assert planned(floor) == {}
+    assessment = assess(floor.workspace, floor.now)
+    assert {rule.name: rule.sample_keys for rule in assessment.rules}["extreme_time"] == (newest,)
+    assert assessment.verdict.value == "NOT_READY"
+    before = floor.images()
+    assert floor.clean(floor.plan(floor.now)).changed == 0
+    assert floor.images() == before
+
+    floor.rows("update call_sessions set started_at = started_at - interval '81 minutes'")
+    if extreme.startswith(("-", "4714")):
+        assert set(planned(floor)) == {newest, older}, "it started over live_call_max_hours ago"
+    assert "extreme_time" not in violations(floor)
+
+
+@pytest.mark.parametrize("extreme", ["-infinity", "infinity"])
+def test_an_extreme_end_of_the_call_of_another_agent_protects_every_session(
+    floor: Floor, extreme: str
+) -> None:
+    """A transfer: the older session refers to a colleague's call, and the newer one is not to be closed."""
+    agent = floor.agent()
+    call = floor.call(floor.agent(), 160, "connected", "inbound", connected=151)
+    older = floor.session(agent, seen=400, status="on_call", call=call)
+    floor.session(agent, seen=180)
+    floor.rows("update call_sessions set ended_at = %s where id = %s", extreme, call)
+    assert planned(floor) == {}
+    rules = {rule.name: rule.sample_keys for rule in assess(floor.workspace, floor.now).rules}
+    assert rules["extreme_time"] == (older,)
+
+
+@pytest.mark.parametrize("extreme", EXTREMES)
+def test_a_call_of_extreme_times_alone_is_not_over(floor: Floor, extreme: str) -> None:
+    agent = floor.agent()
+    floor.insert("call_sessions", agent_id=agent, status="connected", started_at=extreme, ended_at=extreme)
+    floor.session(agent, seen=180, status="on_call")
+    assert planned(floor) == {}
+    assert {"extreme_time", "unknown_call_status"} <= violations(floor).keys()
+    assert routable(floor, by_heartbeat=False) == {}
+    floor.rows("update agent_sessions set status = 'available', last_activity = %s", floor.at(1))
+    assert routable(floor, by_heartbeat=False) == {agent: 0}, "the call uses the agent's slot"
+
+
+@pytest.mark.parametrize(
+    ("column", "extreme"), [("started_at", "infinity"), ("ended_at", "infinity"), ("ended_at", "294276-12-31")]
+)
+def test_an_extreme_time_of_a_call_that_is_over_is_no_recent_change(
+    floor: Floor, column: str, extreme: str
+) -> None:
+    """Or an agent who is stuck `on_call` would never be quiet."""
+    agent = floor.agent()
+    call = floor.call(agent, 300, "missed_call", "inbound", ended=299)
+    session = floor.session(agent, seen=60, status="on_call")
+    floor.rows(f"update call_sessions set {column} = %s where id = %s", extreme, call)
+    assert planned(floor) == {session: ("reset_status", None)}
+    floor.call(agent, 9, "missed_call", "inbound")
+    floor.rows("update call_sessions set ended_at = %s where ended_at is null", extreme)
+    assert planned(floor) == {}, "a call began 9 minutes ago"
+
+
 @pytest.mark.parametrize("extreme", EXTREMES)
 @pytest.mark.parametrize("column", ["login_at", "last_activity", "last_heartbeat"])
 def test_an_extreme_time_of_an_available_agent_is_null_in_the_routing(

@@ -47,8 +47,11 @@
         filter (where {{ call_is_live(calls, s ~ '.live_since') }})
     )[1] as live_call_id,
     coalesce(bool_or({{ call_may_be_live(calls, s ~ '.live_since') }}), false) as has_live_call,
+    coalesce(
+        bool_or({{ calls }}.has_extreme_end and {{ call_may_be_live(calls, s ~ '.live_since') }}), false
+    ) as has_extreme_end,
     count(*) filter (where {{ call_may_be_live(calls, s ~ '.live_since') }}) as live_calls,
     max({{ calls }}.sign_of_life_at) as sign_of_life_at,
     max({{ calls }}.latest_possible_at) as latest_possible_at,
-    max({{ calls }}.moved_at) as moved_at
+    max({{ calls }}.last_changed_at) as moved_at
 {%- endmacro %}

@@ -15,9 +15,11 @@ from (
         null::timestamptz as connected_at,
         null::timestamptz as ended_at,
         timestamptz '2026-03-01 11:30Z' as moved_at,
+        timestamptz '2026-03-01 11:30Z' as last_changed_at,
         null::timestamptz as sign_of_life_at,
         null::timestamptz as latest_possible_at,
         false as has_ended,
+        false as has_extreme_end,
         true as has_live_status,
         true as has_known_status,
         true as is_unfinished
@@ -32,9 +34,11 @@ cross join lateral (
         connected_at,
         ended_at,
         moved_at,
+        last_changed_at,
         sign_of_life_at,
         latest_possible_at,
         has_ended,
+        has_extreme_end,
         has_live_status,
         has_known_status,
         is_unfinished

@@ -25,6 +25,11 @@ select
         instant(ended_at, ended_type)
     ) }} as dated_at,
     {{ call_moved_at(columns) }} as moved_at,
+    greatest(
+        {{ ordinary_time(instant(started_at, started_type)) }},
+        {{ ordinary_time(instant(connected_at, connected_type)) }},
+        {{ ordinary_time(instant(ended_at, ended_type)) }}
+    ) as last_changed_at,
     {{ sign_of_life_of_call(
         instant(started_at, started_type),
         instant(connected_at, connected_type),
@@ -38,6 +43,7 @@ select
         direction ~ '::text'
     ) }} as latest_possible_at,
     {{ ended_at }} is not null as has_ended,
+    {{ is_extreme_time(instant(ended_at, ended_type)) }} as has_extreme_end,
     coalesce(
         {{ status_in(status, var('live_call_statuses'), columns.get(var('calls_status_column'), {})) }},
         false
