@@ -182,6 +182,8 @@ judged as (
             or coalesce(e.last_activity <= e.last_heartbeat + interval '1 second', false)
         )
         and not (e.last_seen >= k.abandoned and e.last_seen_otherwise < k.abandoned) as is_quiet,
+        coalesce(e.calls_moved < k.settled, true) as calls_are_quiet,
+        e.last_seen_otherwise >= k.abandoned as is_seen_otherwise,
         coalesce(e.last_heartbeat >= k.present, false) as is_fresh
     from evidence as e
     cross join clock as k
@@ -242,6 +244,13 @@ sessions as (
             )
         ) as extreme_time,
         count(*) filter (where login_at is null and last_activity is null and last_heartbeat is null) as no_sign_of_life,
+        count(*) filter (
+            where may_change
+                and last_activity is null
+                and (status = 'on_call' or call_id is not null)
+                and calls_are_quiet
+                and is_seen_otherwise
+        ) as unknown_activity,
         count(*) filter (where not agent_exists) as unknown_agent
     from flagged
 ),
@@ -301,6 +310,7 @@ select
     sessions.activity_in_future,
     sessions.extreme_time,
     sessions.no_sign_of_life,
+    sessions.unknown_activity,
     feed.is_silent::integer as silent_feed,
     sessions.unknown_agent,
     staff.nobody::integer as no_active_agents,

@@ -163,6 +163,55 @@ def test_a_session_without_any_sign_of_life_is_named_and_held(floor: Floor) -> N
     assert planned(floor)[session][0] == "close"
 
 
+@pytest.mark.parametrize("stuck", ["on_call", "a missing call", "a call that is over"])
+@pytest.mark.parametrize("heartbeat", [0, None])
+def test_a_stuck_session_without_an_activity_is_named_until_it_is_abandoned(
+    floor: Floor, stuck: str, heartbeat: float | None
+) -> None:
+    """Whether it is quiet is unknown, so it is not repaired, and never READY."""
+    floor.rows(NULLABLE)
+    agent = floor.agent()
+    calls = {"a missing call": str(uuid.uuid4()), "a call that is over": floor.call(agent, 30, ended=11)}
+    session = floor.insert(
+        "agent_sessions",
+        agent_id=agent,
+        status="on_call" if stuck == "on_call" else "break",
+        current_call_session_id=calls.get(stuck),
+        login_at=floor.at(60),
+        last_activity=None,
+        last_heartbeat=floor.at(heartbeat),
+    )
+    assessment = assess(floor.workspace, floor.now)
+    rules = {rule.name: rule.sample_keys for rule in assessment.rules if rule.violations}
+    assert rules["unknown_activity"] == (session,)
+    assert assessment.verdict.value == "NOT_READY"
+    assert "unknown_activity" in {row["session_id"]: row for row in cleaned(floor)}[session]["defects"]
+    before = floor.images()
+    assert floor.clean(floor.plan(floor.now)).changed == 0
+    assert floor.images() == before
+
+    floor.call(agent, 3, "connected", "inbound", connected=2)
+    assert "unknown_activity" not in violations(floor), "the agent talks"
+    floor.rows("update call_sessions set status = 'completed', ended_at = started_at")
+    assert "unknown_activity" not in violations(floor), "a call ended just now"
+    let_pass(floor, 200)
+    assert planned(floor)[session][0] == "close"
+    assert "unknown_activity" not in violations(floor)
+
+
+def test_a_session_without_an_activity_and_without_a_call_is_sound(floor: Floor) -> None:
+    floor.rows(NULLABLE)
+    floor.insert(
+        "agent_sessions",
+        agent_id=floor.agent(),
+        status="available",
+        login_at=floor.at(60),
+        last_activity=None,
+    )
+    assert violations(floor).keys() <= {"heartbeat_feed"}
+    assert planned(floor) == {}
+
+
 def test_a_session_without_a_login_is_not_the_newest(floor: Floor) -> None:
     floor.rows(NULLABLE)
     agent = floor.agent()
@@ -368,7 +417,8 @@ def test_a_call_of_extreme_times_alone_is_not_over(floor: Floor, extreme: str) -
 
 
 @pytest.mark.parametrize(
-    ("column", "extreme"), [("started_at", "infinity"), ("ended_at", "infinity"), ("ended_at", "294276-12-31")]
+    ("column", "extreme"),
+    [("started_at", "infinity"), ("ended_at", "infinity"), ("ended_at", "294276-12-31")],
 )
 def test_an_extreme_time_of_a_call_that_is_over_is_no_recent_change(
     floor: Floor, column: str, extreme: str

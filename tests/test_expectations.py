@@ -33,6 +33,7 @@ CATALOGUE = {
         "activity_in_future",
         "extreme_time",
         "no_sign_of_life",
+        "unknown_activity",
         "silent_feed",
         "unknown_agent",
         "no_active_agents",

@@ -42,6 +42,7 @@ from (
         false as activity_in_future,
         false as extreme_time,
         false as no_sign_of_life,
+        false as unknown_activity,
         false as unknown_agent
 ) as sound
 cross join lateral (
@@ -82,6 +83,7 @@ cross join lateral (
         activity_in_future,
         extreme_time,
         no_sign_of_life,
+        unknown_activity,
         unknown_agent
     from {{ rows }}
 ) as found

@@ -39,6 +39,7 @@ with_heartbeats as (
         s.activity_in_future,
         s.extreme_time,
         s.no_sign_of_life,
+        s.unknown_activity,
         s.unknown_agent,
         coalesce(calls_in_use.sessions_on_call, 0) as sessions_on_call,
         s.status in ({{ literals(working_statuses()) }}) as is_working,
@@ -79,6 +80,7 @@ floor as (
         activity_in_future,
         extreme_time,
         no_sign_of_life,
+        unknown_activity,
         unknown_agent,
         sessions_on_call,
         is_working,
@@ -127,5 +129,6 @@ select
     s.activity_in_future,
     s.extreme_time,
     s.no_sign_of_life,
+    s.unknown_activity,
     s.unknown_agent
 from floor as s

@@ -22,6 +22,7 @@ with sessions as (
         count(*) filter (where activity_in_future) as activity_in_future,
         count(*) filter (where extreme_time) as extreme_time,
         count(*) filter (where no_sign_of_life) as no_sign_of_life,
+        count(*) filter (where unknown_activity) as unknown_activity,
         count(*) filter (where unknown_agent) as unknown_agent
     from {{ ref('assessed_sessions') }}
 ),
@@ -66,6 +67,7 @@ select
     sessions.activity_in_future,
     sessions.extreme_time,
     sessions.no_sign_of_life,
+    sessions.unknown_activity,
     {{ silent_feed('feed') }}::integer as silent_feed,
     sessions.unknown_agent,
     agents.no_active_agents,

@@ -85,6 +85,7 @@ select
     s.activity_in_future,
     s.extreme_time,
     s.no_sign_of_life,
+    {{ unknown_activity('s', 'clock') }} as unknown_activity,
     s.unknown_agent
 from judged as s
 cross join {{ ref('clock') }} as clock

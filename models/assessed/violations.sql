@@ -24,6 +24,7 @@ cross join lateral (
         ('activity_in_future', s.activity_in_future),
         ('extreme_time', s.extreme_time),
         ('no_sign_of_life', s.no_sign_of_life),
+        ('unknown_activity', s.unknown_activity),
         ('unknown_agent', s.unknown_agent)
 ) as rules (rule, is_violated)
 where rules.is_violated

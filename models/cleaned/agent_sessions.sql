@@ -34,6 +34,7 @@ with open_sessions as (
                 case when s.activity_in_future then 'activity_in_future' end,
                 case when s.extreme_time then 'extreme_time' end,
                 case when s.no_sign_of_life then 'no_sign_of_life' end,
+                case when s.unknown_activity then 'unknown_activity' end,
                 case when s.unknown_agent then 'unknown_agent' end
             ],
             null
