@@ -20,5 +20,6 @@
     {{ in_transaction }} as in_transaction,
     {{ comparison.table if comparison else 'null::text' }} as table_sql,
     {{ comparison.declared if comparison else 'null::text[]' }} as declared_expressions,
+    {{ comparison.former if comparison else 'null::text[]' }} as former_expressions,
     {{ comparison.found if comparison else 'null::text[]' }} as found_expressions
 {%- endmacro %}

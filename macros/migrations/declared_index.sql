@@ -4,10 +4,12 @@
     One that exists is compared by what it is, not by its name: the table, the method, the order and the number of its
     keys here, the expressions by the server itself (rollcall/schema/declared.py), which tells us what it found through the
     setting rollcall.index_states: whether two expressions are the same no query on the catalogue can tell.
-    table: a table of the dbt source; keys: a list of SQL texts; predicate: SQL text, or none.
+    table: a table of the dbt source; keys: a list of SQL texts; predicate: SQL text, or none; former_keys: keys that an
+    earlier version declared, whose index is kept, or none.
 #}
-{% macro declared_index(table, name, keys, predicate, reason) %}
+{% macro declared_index(table, name, keys, predicate, reason, former_keys=none) %}
 {% set expressions = [predicate or 'true'] + keys %}
+{% set former_expressions = [predicate or 'true'] + (former_keys or keys) %}
 {% set definition = ' (' ~ keys | join(', ') ~ ')' ~ (' where ' ~ predicate if predicate is not none else '') %}
 {% set index_sql = "quote_ident(d.schema_name) || '.' || quote_ident(d.index_name)" %}
 {% set named = "quote_ident(d.index_name) || ' on '" %}
@@ -70,6 +72,7 @@ select
         comparison={
             'table': 'd.table_sql',
             'declared': 'array[' ~ literals(expressions) ~ ']',
+            'former': 'array[' ~ literals(former_expressions) ~ ']',
             'found': 'case when not d.is_attached then d.expressions end',
         },
     ) }}

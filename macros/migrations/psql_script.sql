@@ -116,16 +116,21 @@ begin
     for item in execute 'execute rollcall_changes(null)' loop
         is_other := item.state = 'conflicting';
         if item.found_expressions is not null and not is_other then
-            -- whether two expressions are the same, the server says where it explains a query with both
+            -- whether two expressions are the same, the server says where it explains a query with both; an index that
+            -- an earlier version declared is kept
             keys := cardinality(item.declared_expressions);
             begin
                 execute format(
                     'explain (verbose, costs off, format json) select (%s) from %s where false',
-                    array_to_string(item.declared_expressions || item.found_expressions, '), ('),
+                    array_to_string(
+                        item.declared_expressions || item.found_expressions || item.former_expressions, '), ('
+                    ),
                     item.table_sql
                 ) into shown;
                 columns := array(select json_array_elements_text(shown -> 0 -> 'Plan' -> 'Output'));
-                is_other := cardinality(columns) <> 2 * keys or columns[:keys] <> columns[keys + 1:];
+                is_other := cardinality(columns) <> 3 * keys
+                    or columns[keys + 1:2 * keys] <> columns[:keys]
+                    and columns[keys + 1:2 * keys] <> columns[2 * keys + 1:];
             exception
                 when data_exception or cannot_coerce or datatype_mismatch or undefined_column
                     or undefined_function then

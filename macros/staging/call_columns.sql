@@ -1,8 +1,23 @@
 {#
-    The latest instant at which anything happened to a call. The index rollcall_calls_of_agent has this expression, so it
-    stays as plain as it is.
+    The latest instant at which anything happened to a call. The index rollcall_calls_of_agent has this expression, so an
+    error here would fail the application's own insert: an extreme time is read without the zone.
 #}
 {% macro call_moved_at(columns) -%}
+    {{ latest_time_of_call(columns, instant) }}
+{%- endmacro %}
+
+
+{#
+    The same without a guard for extreme times, as version 0.1.0 had it. An index with this expression is kept: it serves
+    the look-up by agent.
+#}
+{% macro unguarded_call_moved_at(columns) -%}
+    {{ latest_time_of_call(columns, plain_instant) }}
+{%- endmacro %}
+
+
+{# columns: those of the calls; to_instant: the macro that reads one time, or the greatest of them, as an instant. #}
+{% macro latest_time_of_call(columns, to_instant) -%}
     {%- set times = ['calls_started_at_column', 'calls_connected_at_column', 'calls_ended_at_column'] -%}
     {%- set kinds = [] -%}
     {%- set instants = [] -%}
@@ -10,14 +25,14 @@
     {%- for time in times -%}
         {%- set type = app_column_type(columns, time) -%}
         {%- do kinds.append('with time zone' in type) -%}
-        {%- do instants.append(plain_instant(app_value(columns, time), type)) -%}
+        {%- do instants.append(to_instant(app_value(columns, time), type)) -%}
         {%- do values.append(app_value(columns, time)) -%}
     {%- endfor -%}
     {%- if kinds | unique | list | length > 1 -%}
         {#- compared as they are, PostgreSQL would read the naive ones in the time zone of the session -#}
         greatest({{ instants | join(', ') }})
     {%- else -%}
-        {{ plain_instant("greatest(" ~ values | join(', ') ~ ")", app_column_type(columns, times[0])) }}
+        {{ to_instant("greatest(" ~ values | join(', ') ~ ")", app_column_type(columns, times[0])) }}
     {%- endif -%}
 {%- endmacro %}
 

@@ -23,6 +23,7 @@ with declared as (
             c.in_transaction,
             c.table_sql,
             c.declared_expressions,
+            c.former_expressions,
             c.found_expressions
         from {{ change }} as c
         {{ "union all" if not loop.last }}
@@ -40,6 +41,7 @@ select
     in_transaction,
     table_sql,
     declared_expressions,
+    former_expressions,
     found_expressions,
     row_number() over (
         order by array_position(array['schema', 'column', 'comment', 'index'], kind), file, step, object_name

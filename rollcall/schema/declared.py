@@ -257,7 +257,9 @@ def _tell_index_states(snapshot: Snapshot, project: Project) -> None:
         if change["found_expressions"] is None or change["state"] == "conflicting":
             continue
         name = change["object_name"]
-        if not _is_as_declared(snapshot, change):
+        if not any(
+            _is_same(snapshot, change, change[kind]) for kind in ("declared_expressions", "former_expressions")
+        ):
             states[name] = "conflicting"
         elif change["state"] == "invalid":
             made = _made_objects(snapshot, project) if made is None else made
@@ -271,8 +273,7 @@ def _tell_index_states(snapshot: Snapshot, project: Project) -> None:
         )
 
 
-def _is_as_declared(snapshot: Snapshot, change: Row) -> bool:
-    declared: Sequence[str] = change["declared_expressions"]
+def _is_same(snapshot: Snapshot, change: Row, declared: Sequence[str]) -> bool:
     found: Sequence[str] = change["found_expressions"]
     if len(declared) != len(found):
         return False
