@@ -257,9 +257,8 @@ def _tell_index_states(snapshot: Snapshot, project: Project) -> None:
         if change["found_expressions"] is None or change["state"] == "conflicting":
             continue
         name = change["object_name"]
-        if not any(
-            _is_same(snapshot, change, change[kind]) for kind in ("declared_expressions", "former_expressions")
-        ):
+        expected = (change["declared_expressions"], change["former_expressions"])
+        if not any(_is_same(snapshot, change, expressions) for expressions in expected):
             states[name] = "conflicting"
         elif change["state"] == "invalid":
             made = _made_objects(snapshot, project) if made is None else made
