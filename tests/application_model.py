@@ -68,7 +68,7 @@ class Session:
     """One row of the sessions. Instants are aware."""
 
     key: str
-    agent: int
+    agent: int | None
     status: str | None
     login: datetime | None
     activity: datetime | None
@@ -114,7 +114,7 @@ def feed_is_silent(now: datetime, opened: Sequence[Session], calls: Sequence[Cal
     own = [moment for moment in times if moment is not None and moment not in EXTREME]
     if not opened or any(moment >= window for moment in own):
         return False
-    present = {session.agent for session in opened}
+    present = {session.agent for session in opened} - {None}
     connected = [c for c in calls if c.agent in present and c.connected is not None and c.connected >= window]
     return len(connected) >= SILENT_FEED_CALLS
 

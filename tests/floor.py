@@ -56,15 +56,49 @@ NOW = "timezone('utc', now())"
 Ago = float | None
 """Minutes before now, or none for null."""
 
-_made: dict[int, tuple[str, Workspace]] = {}
+DOMAINS_OVER_TIMESTAMP = """
+    create domain naive as timestamp(3) check (value is null or value <> '2001-01-01');
+    create domain instant as naive;
+    create domain mark as text check (value <> 'never');
+"""
+DOMAINS_OVER_TIMESTAMPTZ = """
+    create domain aware as timestamptz check (value is null or value <> '2001-01-01Z');
+    create domain instant as aware;
+    create type label as enum (
+        'available', 'on_call', 'break', 'offline', 'ended', 'lunch', 'initiated', 'connecting', 'ringing',
+        'connected', 'queued', 'completed', 'failed', 'no_answer', 'missed_call', 'hung_up', 'busy',
+        'canceled', 'strange'
+    );
+    create domain mark as label;
+"""
+INTO_DOMAINS = """
+    alter table agent_sessions alter status drop default, alter status type mark using status::mark,
+        alter login_at type instant, alter logout_at type instant, alter last_activity type instant,
+        alter last_heartbeat type instant;
+    alter table call_sessions alter status drop default, alter status type mark using status::mark,
+        alter started_at type instant, alter connected_at type instant, alter ended_at type instant;
+"""
+KINDS = {
+    "plain": "",
+    "domains over timestamp and text": DOMAINS_OVER_TIMESTAMP + INTO_DOMAINS,
+    "domains over timestamptz and an enum": DOMAINS_OVER_TIMESTAMPTZ + INTO_DOMAINS,
+}
+"""Kinds of columns: what the application's tables are made of."""
+
+_made: dict[tuple[int, str], tuple[str, Workspace]] = {}
 
 
 class Floor:
-    """Agents, sessions and calls, with times in minutes ago; and what cleaning makes of them."""
+    """Agents, sessions and calls, with times in minutes ago; and what cleaning makes of them.
 
-    def __init__(self, url: str, workspace: Workspace) -> None:
+    Attributes:
+        has_instants: whether the application's times are instants, and not wall-clock times.
+    """
+
+    def __init__(self, url: str, workspace: Workspace, *, has_instants: bool = False) -> None:
         self.url = url
         self.workspace = workspace
+        self.has_instants = has_instants
         self.now = datetime.now(UTC)
 
     # --- rows -----------------------------------------------------------------------------------
@@ -210,11 +244,26 @@ class Floor:
 @pytest.fixture
 def floor(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Floor]:
     """An empty floor; one database and one compilation serve every test of the session."""
-    key = id(server)
+    yield from _floor(server, tmp_path_factory, "plain")
+
+
+@pytest.fixture(params=[kind for kind in KINDS if kind != "plain"])
+def floor_of_domains(
+    server: PostgresServer, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Floor]:
+    """The same, of tables whose times and statuses are domains, in a database with another time zone."""
+    for floor in _floor(server, tmp_path_factory, request.param):
+        (name,) = floor.rows("select current_database()")[0]
+        floor.rows(f"alter database {name} set timezone = 'Asia/Kolkata'")
+        yield floor
+
+
+def _floor(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory, kind: str) -> Iterator[Floor]:
+    key = (id(server), kind)
     if key not in _made:
-        _made[key] = _make(server, tmp_path_factory.mktemp("floor"))
+        _made[key] = _make(server, tmp_path_factory.mktemp("floor"), KINDS[kind])
     url, workspace = _made[key]
-    floor = Floor(url, workspace)
+    floor = Floor(url, workspace, has_instants="timestamptz" in kind)
     empty(floor)
     yield floor
     floor.rows(
@@ -223,13 +272,13 @@ def floor(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> I
     )
 
 
-def _make(server: PostgresServer, state: Path) -> tuple[str, Workspace]:
+def _make(server: PostgresServer, state: Path, columns: str) -> tuple[str, Workspace]:
     name = f"floor_{uuid.uuid4().hex[:8]}"
     with psycopg.connect(server.conninfo(), autocommit=True) as connection:
         connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
     url = server.conninfo(name)
     with psycopg.connect(url) as connection:
-        connection.execute(TABLES)
+        connection.execute(TABLES + columns)
     settings = load_settings(environment={"ROLLCALL_DATABASE_URL": url, "ROLLCALL_STATE_DIR": str(state)})
     settings.variables.update(QUICK)
     workspace = Workspace(settings)
@@ -278,4 +327,4 @@ class Between:
         monkeypatch.setattr(cleaning._Repair, step, watched)
 
 
-__all__ = ["NOW", "Between", "Floor", "drop_trigger", "empty", "floor", "make_trigger"]
+__all__ = ["NOW", "Between", "Floor", "drop_trigger", "empty", "floor", "floor_of_domains", "make_trigger"]

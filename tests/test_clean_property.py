@@ -27,9 +27,9 @@ from tests.application_model import (
     Session,
     repairs,
 )
-from tests.floor import Floor, floor
+from tests.floor import Floor, floor, floor_of_domains
 
-__all__ = ["floor"]
+__all__ = ["floor", "floor_of_domains"]
 
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
 BOUNDARIES = [
@@ -77,7 +77,9 @@ def floors(draw: st.DrawFn) -> Example:
         activity = draw(ago | null | near.map(lambda after, beat=heartbeat: (beat or 0) - after))
         sessions.append(
             {
-                "agent": draw(agents),
+                "agent": draw(agents | null),
+                "device": draw(st.booleans() | null),
+                "capacity": draw(st.sampled_from([1, 0, 3]) | null),
                 "status": draw(st.sampled_from([*SESSION_STATUSES, "on_call", "on_call", "lunch"]) | null),
                 "login": draw(ago | null),
                 "activity": activity,
@@ -95,6 +97,8 @@ class World:
     def __init__(self, floor: Floor, example: Example, now: datetime) -> None:
         self.floor, self.now = floor, now
         sessions, calls = example
+        # what no repair depends on, whatever it is
+        self.beside = [(session.get("device", False), session.get("capacity", 1)) for session in sessions]
         self.calls = [
             Call(key=str(uuid.uuid4()), **self._instants(call, "started", "connected", "ended"))
             for call in calls
@@ -103,7 +107,7 @@ class World:
             Session(
                 key=str(uuid.uuid4()),
                 **{
-                    **self._instants(session, "login", "activity", "heartbeat", "logout"),
+                    **self._instants(_columns(session), "login", "activity", "heartbeat", "logout"),
                     "call": self._reference(session["call"]),
                 },
             )
@@ -124,19 +128,24 @@ class World:
 
     def load(self, zone: str = "UTC") -> None:
         extreme = {PAST: "-infinity", FUTURE_WITHOUT_END: "infinity"}
+        has_instants = self.floor.has_instants
 
         def local(moment: datetime | None) -> datetime | str | None:
             if moment in extreme:
                 return extreme[moment]
-            return moment and moment.astimezone(zoneinfo.ZoneInfo(zone)).replace(tzinfo=None)
+            if moment is None or has_instants:
+                return moment
+            return moment.astimezone(zoneinfo.ZoneInfo(zone)).replace(tzinfo=None)
 
         with self.floor.connect() as connection, connection.pipeline():
             connection.execute("set session_replication_role = replica")  # no foreign keys
             connection.execute("truncate agents, agent_sessions, call_sessions")
             for statement in NULLABLE:
                 connection.execute(statement)
-            for agent in (1, 2, 3):
-                connection.execute("insert into agents (id) values (%s)", [agent])
+            connection.execute(
+                "insert into agents (id, role, is_active, is_ai_agent)"
+                " values (1, 'agent', true, false), (2, null, null, null), (3, 'agent', false, true)"
+            )
             for c in self.calls:
                 connection.execute(
                     "insert into call_sessions (id, agent_id, status, direction, started_at, connected_at,"
@@ -146,18 +155,25 @@ class World:
                         *(local(c.started), local(c.connected), local(c.ended)),
                     ],
                 )
-            for s in self.sessions:
+            for s, beside in zip(self.sessions, self.beside, strict=True):
                 connection.execute(
                     "insert into agent_sessions (id, agent_id, status, current_call_session_id, login_at,"
-                    " last_activity, last_heartbeat, logout_at) values (%s, %s, %s, %s, %s, %s, %s, %s)",
+                    " last_activity, last_heartbeat, logout_at, device_connected, max_concurrent_calls)"
+                    " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                     [
                         *(s.key, s.agent, s.status, s.call),
                         *(local(s.login), local(s.activity), local(s.heartbeat), local(s.logout)),
+                        *beside,
                     ],
                 )
 
     def expected(self) -> dict[str, Repair]:
         return repairs(self.now, (1, 2, 3), self.sessions, self.calls)
+
+
+def _columns(session: dict[str, Any]) -> dict[str, Any]:
+    """Those that the model knows."""
+    return {name: value for name, value in session.items() if name not in ("device", "capacity")}
 
 
 def now_in_milliseconds() -> datetime:
@@ -202,7 +218,11 @@ def agrees(floor: Floor, example: Example) -> None:
 
 
 def utc(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
+    """A time of the database as JSON, of either type; a naive one is in UTC."""
+    if text is None:
+        return None
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 COMMON = settings(
@@ -216,6 +236,19 @@ COMMON = settings(
 @settings(COMMON, max_examples=25)
 def test_plan_and_result_agree_with_the_model(floor: Floor, example: Example) -> None:
     agrees(floor, example)
+
+
+@given(example=floors())
+@settings(COMMON, max_examples=12)
+def test_domains_agree_with_the_model_as_well(floor_of_domains: Floor, example: Example) -> None:
+    agrees(floor_of_domains, example)
+
+
+@pytest.mark.slow
+@given(example=floors())
+@settings(COMMON, max_examples=150, derandomize=False)
+def test_domains_agree_with_the_model_many_times(floor_of_domains: Floor, example: Example) -> None:
+    agrees(floor_of_domains, example)
 
 
 @pytest.mark.slow
