@@ -1,3 +1,5 @@
 """Rollcall makes a call centre's PostgreSQL database ready for live agent-status control."""
 
-__version__ = "0.1.0"
+from importlib.metadata import version
+
+__version__ = version("rollcall")

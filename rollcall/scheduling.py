@@ -27,7 +27,8 @@ from rollcall.servers.prefect import (
     prefect_directory,
     serving,
 )
-from rollcall.settings.configuration import PROJECT_DIRECTORY, VARS, Settings, load_settings
+from rollcall.settings.configuration import PROJECT_DIRECTORY, STATE, VARS, Settings, load_settings
+from rollcall.settings.user_file import CONFIG
 
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
@@ -271,7 +272,10 @@ def serve(path: Path = DEPLOYMENTS) -> None:
     prepare_prefect(settings.state_directory)
     from prefect.runner import Runner
 
-    os.chdir(PROJECT_DIRECTORY)  # entry points are relative to it
+    # the flow runs are processes below the project, to which the entry points are relative
+    os.environ[STATE] = str(settings.state_directory.resolve())
+    os.environ[CONFIG] = str(settings.user_file.path or settings.user_file.folder)
+    os.chdir(PROJECT_DIRECTORY)
     deployments = read_deployments(path)
     with _lasting_api(settings.state_directory) as address:
         print(f"serving {'; '.join(map(_described, deployments))}. Watch them: {address}", flush=True)

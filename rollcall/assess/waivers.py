@@ -83,7 +83,7 @@ class Waived:
         """
         settings = workspace.settings
         own = own_suites(settings, workspace.suites)
-        path = settings.project_directory / settings.variables["waivers_file"]
+        path = settings.path_of("waivers_file")
         if "waivers_file" in settings.overrides and not path.is_file():
             raise ConfigurationError(f"there is no file {path}", "correct the var waivers_file")
         return cls(read_waivers(path, {**workspace.suites, **own}), own)

@@ -1,4 +1,4 @@
-"""Commands that only look: history and doctor."""
+"""Commands that only look: config, history and doctor."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rollcall.cli.options import (
 from rollcall.cli.output import (
     BLOCKED,
     print_json,
+    quieten,
 )
 from rollcall.cli.steps import open_workspace
 
@@ -33,6 +34,19 @@ def history(
         print_json(runs)
     else:
         console.show_history(runs)
+
+
+def config(as_json: Json = False, variables: Vars = None) -> None:
+    """Show each var, its value, and where the value comes from. Needs no database."""
+    from rollcall import console
+    from rollcall.settings.configuration import load_settings
+
+    quieten(as_json)
+    settings = load_settings(variables, conninfo="")
+    if as_json:
+        print_json(settings.to_json())
+    else:
+        console.show_configuration(settings)
 
 
 def doctor(

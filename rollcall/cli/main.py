@@ -30,6 +30,7 @@ COMMANDS = (  # in the order of `rollcall --help`
     look.history,
     change.flags,
     look.doctor,
+    look.config,
     demo.simulate,
     serve.serve,
 )

@@ -12,6 +12,7 @@ from rollcall.console.changes import (
 )
 from rollcall.console.simulation import show_progress_of_simulation, show_simulation
 from rollcall.console.state import (
+    show_configuration,
     show_demo,
     show_diagnosis,
     show_flags,
@@ -27,6 +28,7 @@ __all__ = [
     "show_assessment",
     "show_clean_role",
     "show_cleaning",
+    "show_configuration",
     "show_demo",
     "show_detachment",
     "show_diagnosis",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,9 +26,18 @@ if TYPE_CHECKING:
     from rollcall.doctor.diagnosis import Diagnosis
     from rollcall.doctor.grants import Grant
     from rollcall.flags import Flag
+    from rollcall.settings.configuration import Settings
 
 
-__all__ = ["show_demo", "show_diagnosis", "show_flags", "show_grants", "show_history", "show_report"]
+__all__ = [
+    "show_configuration",
+    "show_demo",
+    "show_diagnosis",
+    "show_flags",
+    "show_grants",
+    "show_history",
+    "show_report",
+]
 
 
 def show_demo(agents: int, sessions: int, calls: int, url: str) -> None:
@@ -108,3 +118,12 @@ def show_grants(grants: Sequence[Grant]) -> None:
             section = grant.section
             print_plain(f"-- {section}")
         print_plain(f"{grant.statement};")
+
+
+def show_configuration(settings: Settings) -> None:
+    """Each var as YAML, and its origin where it is no default."""
+    print_plain(f"# {settings.user_file.path or 'no rollcall.yml'}; state in {settings.state_directory}")
+    for name, value in settings.variables.items():
+        origin = settings.origin_of(name)
+        shown = json.dumps(value, ensure_ascii=False)
+        print_plain(f"{name}: {shown}" + (f"  # {origin}" if name in settings.origins else ""))

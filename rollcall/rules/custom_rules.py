@@ -35,7 +35,7 @@ def own_suites(settings: Settings, ours: Mapping[str, Suite]) -> dict[str, Suite
     Raises:
         ConfigurationError: a suite that cannot be judged, naming the file and what to write.
     """
-    folder = settings.project_directory / settings.variables[VAR]
+    folder = settings.path_of(VAR)
     if not folder.is_dir():
         if VAR in settings.overrides:
             raise ConfigurationError(f"there is no folder {folder}", f"correct the var {VAR}")

@@ -1,7 +1,7 @@
 """What a run is configured with: the database, the roles, and the vars of `dbt_project.yml`.
 
-The defaults of the vars are in `dbt_project.yml` and nowhere else. What overrides them comes from
-``ROLLCALL_VARS`` and from ``--vars``, both YAML, the latter last.
+The defaults of the vars are in `dbt_project.yml` and nowhere else. `rollcall.yml` overrides them,
+``ROLLCALL_VARS`` overrides the file, and ``--vars`` overrides both.
 """
 
 from __future__ import annotations
@@ -17,13 +17,17 @@ from typing import Any
 import yaml
 
 from rollcall.errors import ConfigurationError, ConfigurationProblems
+from rollcall.settings.user_file import UserFile, find_user_file
 from rollcall.settings.variables import first_line, problem_of_value, read_yaml
 
-__all__ = ["PROJECT_DIRECTORY", "VARS", "Settings", "load_settings"]
+__all__ = ["PROJECT_DIRECTORY", "STATE", "VARS", "Settings", "load_settings"]
 
-PROJECT_DIRECTORY = Path(__file__).resolve().parents[2]
+PACKAGE = Path(__file__).resolve().parents[1]
+INSTALLED = PACKAGE / "files"  # where setup.py puts the dbt project and the suites in a wheel
+PROJECT_DIRECTORY = INSTALLED if INSTALLED.is_dir() else PACKAGE.parent
 DATABASE_URL = "ROLLCALL_DATABASE_URL"
 VARS = "ROLLCALL_VARS"
+STATE = "ROLLCALL_STATE_DIR"
 MOST_AT_ONCE = 1024  # PostgreSQL takes no larger max_parallel_maintenance_workers
 LIBPQ_DATABASE = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")
 NO_DATABASE = (
@@ -41,6 +45,9 @@ class Settings:
         variables: every var, the defaults overridden.
         overrides: only what the user set, to hand to dbt.
         state_directory: where dbt's and Prefect's scratch files and the reports go.
+        project_directory: the dbt project, the suites and the deployments.
+        user_file: `rollcall.yml`, as far as there is one.
+        origins: by name of a var that the user set, where its value comes from.
     """
 
     conninfo: str = field(repr=False)
@@ -50,6 +57,34 @@ class Settings:
     project_directory: Path = PROJECT_DIRECTORY
     migrate_role: str | None = None
     clean_role: str | None = None
+    user_file: UserFile = field(default_factory=lambda: find_user_file({}))
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    def path_of(self, name: str) -> Path:
+        """The path that a var names: relative to `rollcall.yml`, or to the current folder without one.
+
+        A default that does not exist there is Rollcall's own.
+        """
+        path = self.user_file.folder / str(self.variables[name])
+        if name in self.overrides or path.exists():
+            return path
+        return self.project_directory / str(self.variables[name])
+
+    def to_json(self) -> dict[str, Any]:
+        """The vars with their origins, and the folders; nothing of the connection."""
+        return {
+            "config_file": str(self.user_file.path) if self.user_file.path else None,
+            "state_directory": str(self.state_directory),
+            "project_directory": str(self.project_directory),
+            "vars": {
+                name: {"value": value, "origin": self.origin_of(name)}
+                for name, value in self.variables.items()
+            },
+        }
+
+    def origin_of(self, name: str) -> str:
+        """Where the value of a var comes from: a file, a variable of the environment, or ``--vars``."""
+        return self.origins.get(name, "default")
 
     @property
     def reports_directory(self) -> Path:
@@ -65,7 +100,7 @@ def load_settings(
 
     Args:
         variables: YAML of ``--vars``, which wins over ``ROLLCALL_VARS``.
-        environment: where ``ROLLCALL_*`` and libpq's variables are read from.
+        environment: where ``ROLLCALL_*`` and libpq's variables are read from; names `rollcall.yml` too.
         conninfo: the database, when the caller knows it (the demo does).
 
     Raises:
@@ -73,10 +108,13 @@ def load_settings(
         ConfigurationProblems: unknown vars, or vars that cannot work, each in a line.
     """
     defaults = _defaults()
-    overrides = {
-        **read_yaml(environment.get(VARS, ""), VARS),
-        **read_yaml(variables or "", "--vars"),
+    user_file = find_user_file(environment)
+    sources = {  # a later one wins
+        str(user_file.path): user_file.variables,
+        VARS: read_yaml(environment.get(VARS, ""), VARS),
+        "--vars": read_yaml(variables or "", "--vars"),
     }
+    overrides = {name: value for given in sources.values() for name, value in given.items()}
     problems = [line for item in overrides.items() for line in _unknown_or_unfit(*item, defaults)]
     merged = {**defaults, **overrides}
     if not problems:
@@ -87,9 +125,11 @@ def load_settings(
         conninfo=conninfo if conninfo is not None else _conninfo(environment),
         variables=merged,
         overrides=overrides,
-        state_directory=Path(environment.get("ROLLCALL_STATE_DIR") or PROJECT_DIRECTORY / ".rollcall"),
+        state_directory=Path(environment.get(STATE) or user_file.folder / ".rollcall"),
         migrate_role=environment.get("ROLLCALL_MIGRATE_ROLE") or None,
         clean_role=environment.get("ROLLCALL_CLEAN_ROLE") or None,
+        user_file=user_file,
+        origins={name: source for source, given in sources.items() for name in given},
     )
 
 

@@ -1,0 +1,87 @@
+"""The user's configuration file, `rollcall.yml`, found upwards from the current folder."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rollcall.errors import ConfigurationError
+from rollcall.settings.variables import read_yaml
+
+__all__ = ["CONFIG", "FILE_NAME", "UserFile", "find_user_file"]
+
+CONFIG = "ROLLCALL_CONFIG"
+FILE_NAME = "rollcall.yml"
+
+
+@dataclass(frozen=True)
+class UserFile:
+    """The vars of `rollcall.yml`, and the folder that relative paths start from.
+
+    Attributes:
+        folder: the file's folder; without a file the current folder.
+        path: the file; None where there is none.
+        variables: the vars in it, unchecked.
+    """
+
+    folder: Path
+    path: Path | None
+    variables: Mapping[str, Any]
+
+
+def find_user_file(environment: Mapping[str, str], start: Path | None = None) -> UserFile:
+    """Read `rollcall.yml`: the one that ``ROLLCALL_CONFIG`` names, or the nearest one upwards.
+
+    Args:
+        environment: ``ROLLCALL_CONFIG`` is a file, or a folder that may hold `rollcall.yml`.
+        start: where the search begins; by default the current folder.
+
+    Raises:
+        ConfigurationError: the named file does not exist, a file cannot be read or is not a mapping, or
+            another user may have written the file that the search found.
+    """
+    named = environment.get(CONFIG)
+    if named:
+        path = Path(named).expanduser().resolve()
+        if path.is_dir():
+            inside = path / FILE_NAME
+            return _read(inside) if inside.is_file() else UserFile(path, None, {})
+        if not path.is_file():
+            raise ConfigurationError(f"there is no file {path}", f"correct {CONFIG}")
+        return _read(path)
+    current = (start or Path.cwd()).resolve()
+    for folder in (current, *current.parents):
+        path = folder / FILE_NAME
+        if path.is_file():
+            _refuse_strangers(path)
+            return _read(path)
+    return UserFile(current, None, {})
+
+
+def _read(path: Path) -> UserFile:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigurationError(f"{path} cannot be read: {reason}", "correct the file") from None
+    return UserFile(path.parent, path, read_yaml(text, str(path)))
+
+
+def _refuse_strangers(path: Path) -> None:
+    """Refuse a file of another user: in /tmp a stranger could set the thresholds of a clean-up."""
+    for place in (path, path.parent):
+        found = place.stat()
+        if found.st_uid not in (0, os.geteuid()):
+            reason = "it belongs to another user"
+        elif found.st_mode & stat.S_IWOTH and not (place.is_dir() and found.st_mode & stat.S_ISVTX):
+            reason = "every user may write it"
+        else:
+            continue
+        raise ConfigurationError(
+            f"{path} is not used: {place}: {reason}",
+            f"change its owner or mode, or name the file with {CONFIG} if you trust it",
+        )
