@@ -2,7 +2,7 @@
 
 A view on a table makes the application's own ``ALTER TYPE`` and ``DROP COLUMN`` fail. Only views do
 that, so only views go by default: the ledger reads none of the application's tables, and holds the
-before-images that `undo` needs. Nothing of the application is touched, and nothing of anybody else
+before-images that `undo` needs. Nothing of the application is touched, and nothing of another owner
 that depends on a view of ours: it is named, and detaching is refused.
 """
 
@@ -55,7 +55,7 @@ def detach(workspace: Workspace, approved_by: str | None = None, *, ledger: bool
 
     Raises:
         LeaseHeld: another run is at work.
-        Refused: something of somebody else depends on what is to be dropped; all is as before.
+        Refused: a foreign object depends on what is to be dropped; all is as before.
     """
     result = Detachment()
     views, schemas = _deployed(workspace, [])
@@ -109,7 +109,7 @@ def _drop(
         statements.append(sql.SQL("drop schema {}").format(sql.Identifier(schema)).as_string(None))
     elif schema in schemas:
         others = ", ".join(schemas[schema]["foreign_objects"])
-        result.kept.append({"object": schema, "reason": f"somebody else's objects are in it: {others}"})
+        result.kept.append({"object": schema, "reason": f"other objects are in it: {others}"})
     parts = [check_detaching(statement) for statement in statements]
     if not parts:
         return
@@ -122,7 +122,7 @@ def _drop(
         _note(run, parts, sender.attempts, f"failed: {detail}")
         raise Refused(
             f"something else depends on what is ours: {detail}",
-            "nothing was dropped; have it dropped, or changed, by whoever made it",
+            "Nothing was dropped. Let its owner drop or change it",
         ) from error
     except psycopg.Error as error:
         _note(run, parts, sender.attempts, f"failed: {reason_of(error)}")

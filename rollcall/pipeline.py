@@ -37,8 +37,8 @@ class Approval(StrEnum):
     """Who says that the plan may be executed."""
 
     ASK = "ask"  # the person at the terminal
-    YES = "yes"  # whoever gave --yes
-    SCHEDULE = "schedule"  # whoever deployed the schedule
+    YES = "yes"  # --yes was given
+    SCHEDULE = "schedule"  # the schedule was deployed
 
 
 class Pipeline:
@@ -147,7 +147,7 @@ class Pipeline:
                 see `read_plan`.
         """
         console.step("Plan")
-        refuse_pooler(self.workspace)  # before anybody reads a plan that could not be executed
+        refuse_pooler(self.workspace)  # before a plan is shown that could not be executed
         self.pending = (
             make_plan(self.workspace) if self.source is None else read_plan(self.workspace, self.source)
         )
@@ -158,7 +158,7 @@ class Pipeline:
         """Ask, where a person is to be asked, and take the lease; without a person, ask the breaker.
 
         Raises:
-            ConfigurationError: nobody can be asked, or the person says no; nothing was changed.
+            ConfigurationError: there is no terminal to ask, or the answer is no; nothing was changed.
             LeaseHeld: another run is at work.
             BreakerTripped: nothing was changed; the run has ended, and is recorded as refused.
         """

@@ -1,4 +1,4 @@
-"""Undo: restore what one run changed, where nobody has touched it since.
+"""Undo: restore what one run changed, where it is still as the run left it.
 
 A row is restored when it still is what the run left, column by column; the planned columns get
 their values from before the run. The others are conflicts: they are listed with what changed, and

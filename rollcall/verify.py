@@ -30,7 +30,7 @@ class Proof:
         other_columns_changed: values beside the planned columns that differ between the images, where the
             application itself cannot have written them: no trigger, no generated column.
         rows_missing: planned rows, changed or left alone, that are no longer in the table.
-        changed_since: rows that somebody has changed after us; the first keys beside.
+        changed_since: rows that were changed after the run; the first keys beside.
         finished: the run ended by itself; one that was killed leaves planned sessions that it never reached.
         written_otherwise: changed rows whose planned columns hold something else: a trigger wrote it.
         other_columns: by name, how often another column than the planned ones differs between the images.

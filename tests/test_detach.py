@@ -109,7 +109,7 @@ def test_what_somebody_else_put_into_our_schema_stays_and_grants_are_told(live: 
         assert result.grants == ["grant select on rollcall.routable_agents to reporting with grant option"]
         assert result.kept[0] == {
             "object": "rollcall",
-            "reason": "somebody else's objects are in it: table rollcall.theirs",
+            "reason": "other objects are in it: table rollcall.theirs",
         }
         assert live.rows("select n from rollcall.theirs") == [(1,)]
         live.migrate()

@@ -513,7 +513,7 @@ SITUATIONS: dict[str, tuple[list[tuple[str, str]], dict[str, str]]] = {
                 "select pg_drop_replication_slot('left_over')",
             )
         ],
-        {"idle_replication_slot": "physical slot left_over is used by nobody and keeps"},
+        {"idle_replication_slot": "physical slot left_over is not in use and keeps"},
     ),
 }
 

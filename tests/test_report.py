@@ -495,7 +495,7 @@ def test_what_somebody_else_changed_while_we_migrated_is_said_and_named() -> Non
     run = replace(run, verification=replace(run.verification, migration=proof))
     text = Page(render(run)).text
     assert "The proof of the migration does not hold" in text
-    assert "Not declared, so somebody else's: 2 differences" in text
+    assert "Undeclared differences: 2 differences" in text
     assert "index public.theirs added" in text
     assert text.index("names what") < text.index("The five checks")
     assert "2 differences, like column public.agents.theirs added" in html.unescape(markdown_summary(run))

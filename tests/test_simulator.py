@@ -86,7 +86,7 @@ def test_nobody_who_is_there_is_touched_and_no_ghost_is_left(
     assert report.failures == []
     assert report.clean_ups.errors == {}
     assert report.judgement.closed_dead >= 5
-    assert report.floor["rings of nobody"] > 0
+    assert report.floor["rings without an answer"] > 0
 
 
 # --- the judge can fail ---------------------------------------------------------------------------
@@ -121,7 +121,7 @@ def test_ghosts_that_nobody_closes_are_named(database: str, tmp_path: Path) -> N
     assert not report.holds
     assert not report.wronged
     assert report.left_open
-    assert {finding.what for finding in report.left_open} == {"left open: nobody cleaned"}
+    assert {finding.what for finding in report.left_open} == {"left open: not cleaned"}
 
 
 @pytest.mark.slow
@@ -333,7 +333,7 @@ def test_a_clean_up_while_its_agent_returns(story: Story) -> None:
 def test_nobody_cleaned(story: Story) -> None:
     story.at(101).truth.left("s", "crash")
     story.at(112)
-    assert words(story.verdict(swept=False)) == ["left open: nobody cleaned"]
+    assert words(story.verdict(swept=False)) == ["left open: not cleaned"]
 
 
 # --- decisions --------------------------------------------------------------------------------------

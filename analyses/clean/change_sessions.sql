@@ -1,7 +1,7 @@
 -- Statement 2 of a batch: judge the locked sessions again, as they and their agents' calls are now; change those for
 -- which the judgement is still the planned one; keep both images.
 -- $1: run_id. $2: planned rows as a JSON array of {session_id, agent_id, rules, remedy, before, after, evidence}, all
--- of them locked. $3: their keys, as text. $4: their agents, as text. $5: when the plan was made. $6: whether nobody
+-- of them locked. $3: their keys, as text. $4: their agents, as text. $5: when the plan was made. $6: whether no person
 -- watches this run. $7: the plan's hash.
 -- One row per session that was left alone, and why; the others are changed.
 {%- set columns = app_columns('agent_sessions') -%}

@@ -1,4 +1,4 @@
--- Statement 1 of a batch: lock the planned sessions that nobody else holds.
+-- Statement 1 of a batch: lock the planned sessions that no other transaction holds.
 -- $1: keys of the sessions, as text. One row: the keys of those that are ours now.
 {%- set columns = app_columns('agent_sessions') -%}
 {%- set session_id = app_column(columns, 'sessions_id_column') %}

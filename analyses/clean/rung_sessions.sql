@@ -1,4 +1,4 @@
--- Which of these sessions would be closed, did not a live call of the agent keep them open? Nobody has shown life in
+-- Which of these sessions would be closed, did not a live call of the agent keep them open? No agent has shown life in
 -- them: a ghost that is rung, and whose call will soon be over.
 -- $1: keys of the sessions, as text. $2: their agents, as text. One row per session.
 {%- set columns = app_columns('agent_sessions') %}

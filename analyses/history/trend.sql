@@ -133,7 +133,7 @@ select
     coalesce(array_agg(k.key order by k.key) filter (
         where k.is_comparable and not k.is_now and not k.is_waived
     ), '{}') as resolved_keys,
-    -- parallel to the keys given; null where nobody knows
+    -- parallel to the keys given; null where it is not known
     coalesce(array_agg(
         case
             when k.was_before then k.since

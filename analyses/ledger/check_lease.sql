@@ -1,5 +1,5 @@
 -- Is the token still ours? Locks the row in a mode that conflicts with taking the lease (`for key share` does not), so
--- that nobody takes it while this batch commits. $1: token.
+-- that no other run takes it while this batch commits. $1: token.
 select l.token = $1::bigint as is_ours
 from {{ ref('lease') }} as l
 where l.name = 'pipeline'

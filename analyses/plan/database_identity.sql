@@ -1,4 +1,4 @@
--- One row: which database this is, whatever it is called by whoever connects, and what its clock says.
+-- One row: which database this is, whatever name a connection uses for it, and what its clock says.
 select
     d.datname::text as database_name,
     d.oid::bigint as database_oid,

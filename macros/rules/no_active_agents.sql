@@ -1,4 +1,4 @@
-{# Nobody can take a call: no active human has an agent's role. a: the agents, aggregated over. #}
+{# No agent can take a call: no active human has an agent's role. a: the agents, aggregated over. #}
 {% macro no_active_agents(a) -%}
     coalesce(
         not bool_or(

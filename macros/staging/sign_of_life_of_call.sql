@@ -1,6 +1,6 @@
 {#
     When a call last proved that its agent was there, or null. A connected call proves it at its connection and
-    its end, an outbound call at its start; an inbound call that nobody answered proves nothing.
+    its end, an outbound call at its start; an unanswered inbound call proves nothing.
     Arguments: SQL of the three instants, and of the direction as text.
 #}
 {% macro sign_of_life_of_call(started_at, connected_at, ended_at, direction) -%}

@@ -1,6 +1,6 @@
 -- One row: is the activity feed silent? The calls of the agents of open sessions are counted only when no open
 -- session shows life of its own. A batch of the clean-up reads this before it locks a row and hands the answer over in
--- the setting rollcall.contradicting_calls: nobody shall wait while the whole floor is read.
+-- the setting rollcall.contradicting_calls: no lock may be held while all open sessions are read.
 with feed as (
     select
         exists(

@@ -98,7 +98,7 @@ union all
 select
     'idle_replication_slot' as finding,
     format(
-        '%s slot %I is used by nobody and keeps %s of WAL',
+        '%s slot %I is not in use and keeps %s of WAL',
         s.slot_type,
         s.slot_name,
         coalesce(pg_catalog.pg_size_pretty(pg_catalog.pg_wal_lsn_diff(position.lsn, s.restart_lsn)), 'none')

@@ -14,7 +14,7 @@ with bound as (
     group by t.table_name, a.role_name
 ),
 
--- columns without a time zone that the server itself fills, in the time zone of whoever is connected
+-- columns without a time zone that the server itself fills, in the time zone of the connection
 self_filled as (
     select
         t.table_name,

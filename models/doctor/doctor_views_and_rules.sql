@@ -1,4 +1,4 @@
--- One row per view of somebody else on the application's tables, and per rewrite rule of such a table that
+-- One row per foreign view on the application's tables, and per rewrite rule of such a table that
 -- does not rewrite what we write.
 select distinct
     'dependent_view' as finding,

@@ -1,4 +1,4 @@
--- Whether the agent's browser has a device connected. Nobody is declared connected: the first heartbeat says so.
+-- Whether the agent's browser has a device connected. No device is declared connected: the first heartbeat says so.
 {{ declared_column(
     table='agent_sessions',
     column=var('sessions_device_connected_column'),

@@ -201,7 +201,7 @@ def _judge_own(workspace: Workspace, snapshot: Snapshot, suite: Suite, waived: W
 def _judge(
     workspace: Workspace, suite: Suite, counts: Mapping[str, int], keys: Mapping[str, Keys]
 ) -> Judgement:
-    """GX judges what nobody waived; the results say how many there are in all."""
+    """GX judges what is not waived; the results say how many there are in all."""
     from rollcall.rules.judging import judge_counts
 
     shown = int(workspace.settings.variables["sample_keys_per_rule"])

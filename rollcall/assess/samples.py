@@ -1,7 +1,7 @@
-"""What the application's tables say of some of the rows that fail: only where somebody asks for it.
+"""What the application's tables say of some of the rows that fail: only on request.
 
 Keys and counts are all that Rollcall shows as a rule. `--samples` adds the columns that its rules
-look at, of the first few keys of each rule that fails. They are handed to whoever asked, and are
+look at, of the first few keys of each rule that fails. They are handed to the caller, and are
 kept nowhere: not in the ledger, a plan, the data docs, JUnit or Markdown.
 """
 

@@ -193,7 +193,7 @@ def _waiver(
         raise ConfigurationError(f"{where}: {name} cannot be waived: {why_not}", "remove the line")
     for column in ("reason", "owner"):
         if not cells[column]:
-            raise ConfigurationError(f"{where}: the {column} is missing", "somebody has to answer for it")
+            raise ConfigurationError(f"{where}: the {column} is missing", "each waiver needs one")
     if bool(cells["key"]) == bool(cells["condition"]):
         raise ConfigurationError(f"{where}: give either a key or a condition", f"for a condition {_EXAMPLE}")
     condition, value = _condition(where, cells["condition"]) if cells["condition"] else (None, None)

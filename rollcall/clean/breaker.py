@@ -1,6 +1,6 @@
 """The breaker: an unattended run never logs a whole floor out because a feed has stopped.
 
-When a heartbeat feed breaks, every agent looks gone at once. Nobody is there to wonder about that
+When a heartbeat feed breaks, every agent looks gone at once. No person is there to notice that
 in a scheduled run, so it stops where most working sessions would be closed, most were last seen
 within minutes of each other, and calls go on as before; and where the feed contradicts itself.
 Agents who leave in the evening stop calling, too: that trips nothing.

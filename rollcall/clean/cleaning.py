@@ -1,8 +1,8 @@
 """Clean: execute the clean-up plan in small batches, each judged again under its locks.
 
-A batch is one transaction: the lease is checked, the planned rows that nobody else holds are
-locked, judged again in a statement of its own, changed, and recorded with both images. Whoever came
-back in between is left alone and reported. How batches are made, see `rollcall.batches`.
+A batch is one transaction: the lease is checked, the planned rows that no other transaction holds are
+locked, judged again in a statement of its own, changed, and recorded with both images. A
+session whose agent came back in between is left alone and reported. `rollcall.batches` makes the batches.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def clean(
     Args:
         plan: judged at its own instant; every row is judged again at that instant.
         watcher: told how it goes on.
-        unattended: nobody watches, so what a person undid is left alone. The breaker is asked beforehand:
+        unattended: no person watches, so what a person undid is left alone. The breaker is asked beforehand:
             see `rollcall.clean.breaker`.
 
     Raises:
@@ -137,7 +137,7 @@ class _Repair:
         self._looking = threading.Lock()
 
     def look_around(self, connection: Connection) -> None:
-        """Whether the feed is silent: that reads the whole floor, and nobody shall wait for it."""
+        """Whether the feed is silent. Scans all open sessions; runs before any lock is taken."""
         with self._looking:
             if time.monotonic() - self._feed_read_at < FEED_SECONDS:
                 return

@@ -48,7 +48,7 @@ def clean(
     plan: PlanSource = None,
     unattended: Annotated[
         bool,
-        typer.Option("--unattended", help="Nobody watches: arm the breaker, leave alone what was undone."),
+        typer.Option("--unattended", help="No person watches: arm the breaker, leave alone what was undone."),
     ] = False,
     as_json: Json = False,
     variables: Vars = None,
@@ -83,7 +83,7 @@ def undo(
     as_json: Json = False,
     variables: Vars = None,
 ) -> None:
-    """Restore what one clean-up changed, where nobody has touched it since."""
+    """Restore what one clean-up changed, where it is still as the clean-up left it."""
     from rollcall import console
     from rollcall.undo import undo as restore
 

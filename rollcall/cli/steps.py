@@ -27,7 +27,7 @@ def approved_plan(workspace: Workspace, source: str | None) -> Plan:
     from rollcall.plan.pending_work import make_plan
     from rollcall.plan.stored import read_plan
 
-    refuse_pooler(workspace)  # before anybody waits for a plan that could not be executed
+    refuse_pooler(workspace)  # before a plan is made that could not be executed
     return make_plan(workspace) if source is None else read_plan(workspace, source)
 
 

@@ -112,7 +112,7 @@ def _arguments(settings: Settings, columns: Sequence[Mapping[str, Any]], target:
     variables = {**settings.overrides, COLUMNS: list(columns), DEPLOYED: True}
     return [
         *("--quiet", "--no-use-colors", "--log-level", "none", "--log-level-file", "none"),
-        "--no-write-json",  # nobody reads the artifacts; writing them takes as long as parsing
+        "--no-write-json",  # the artifacts are not read; writing them takes as long as parsing
         "compile",
         *("--select", "resource_type:model", "resource_type:analysis"),
         *("--no-populate-cache", "--no-introspect"),

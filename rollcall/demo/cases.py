@@ -102,7 +102,7 @@ def crashed_and_call_purged(floor: Floor) -> Rows:
 
 @case(usual=3, fresh=False)
 def crashed_on_a_zombie_call(floor: Floor) -> Rows:
-    """Crashed on a call that nobody ended."""
+    """Crashed on a call that was never ended."""
     agent, started = floor.agent(), floor.ago(260, 900)
     call = floor.zombie_call(agent, started)
     yield call
@@ -141,7 +141,7 @@ def left_during_a_break(floor: Floor) -> Rows:
 
 @case(usual=4, fresh=False)
 def tab_closed(floor: Floor) -> Rows:
-    """The beacon set `offline`, and nobody logged out."""
+    """The beacon set `offline`, and the agent did not log out."""
     agent, seen = floor.agent(), floor.ago(*IDLE)
     yield floor.session(
         agent,
@@ -598,7 +598,7 @@ def alive_by_inbound_call(floor: Floor) -> Rows:
 
 @case(usual=3, fresh=False)
 def alive_by_outbound_attempt(floor: Floor) -> Rows:
-    """Its own columns are hours old; it dialled, though nobody answered."""
+    """Its own columns are hours old; it dialled without an answer."""
     agent = floor.agent()
     yield floor.unanswered(agent, floor.ago(*INSIDE), outbound=True)
     yield floor.session(agent, floor.words.on_break, floor.ago(200, 400))

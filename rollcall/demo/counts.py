@@ -50,7 +50,7 @@ class DefectCounts:
 
     counts: Mapping[str, int] = field(default_factory=dict)
     no_active_agents: bool = False
-    """Nobody has the agent role."""
+    """No agent has the agent role."""
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.counts) - {*CASES, *SESSION_DEFECTS, *CALL_DEFECTS})
@@ -83,8 +83,8 @@ class DefectCounts:
 
     def plus(self, *, no_active_agents: bool | None = None, **counts: int) -> DefectCounts:
         """The same with these numbers instead, by name of the case or defect."""
-        nobody = self.no_active_agents if no_active_agents is None else no_active_agents
-        return DefectCounts({**self.counts, **counts}, nobody)
+        no_agents = self.no_active_agents if no_active_agents is None else no_active_agents
+        return DefectCounts({**self.counts, **counts}, no_agents)
 
     def of(self, kinds: Mapping[str, object]) -> dict[str, int]:
         """The counts above zero of some kinds."""

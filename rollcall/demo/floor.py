@@ -94,7 +94,7 @@ class Floor:
     ) -> Session:
         """An open session whose own columns show life last at `seen`.
 
-        `calls` are those whose evidence counts for it. Where there are heartbeats, whoever is
+        `calls` are those whose evidence counts for it. Where there are heartbeats, an agent who is
         alive sends them (unless `beats` is false), so that the last activity is seconds old; of
         the others the last one was heard at `seen`.
         """
@@ -164,7 +164,7 @@ class Floor:
         )
 
     def unanswered(self, agent: int, started: datetime, *, outbound: bool = False) -> Call:
-        """A call that nobody answered, over after half a minute."""
+        """An unanswered call, over after half a minute."""
         return Call(
             key=self._keys.new(),
             agent=agent,

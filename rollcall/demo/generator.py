@@ -186,7 +186,7 @@ class _Plan:
         return history.rows(sessions, calls, session_defects, call_defects)
 
     def _workforce(self, rng: random.Random) -> Workforce:
-        """Whoever has an open session has no past after its log-in."""
+        """An agent with an open session has no history after its login."""
         until: dict[int, datetime] = {}
         for session in self._sessions:
             until[session.agent] = min(session.login_at, until.get(session.agent, self._history_end))

@@ -120,7 +120,7 @@ KINDS: dict[str, Kind] = {
     ),
     # --- the tables --------------------------------------------------------------------------------
     "hidden_rows": blocking(
-        "Rows that a policy hides are neither judged nor cleaned, and nobody would notice: the verdict "
+        "Rows that a policy hides are neither judged nor cleaned, and no count shows it: the verdict "
         "is NOT_READY.",
         "Use a role that row-level security does not bind.",
     ),
@@ -162,7 +162,7 @@ KINDS: dict[str, Kind] = {
         "Let the application set the zone of its connections, or the database.",
     ),
     "implausible_time_zone": warning(
-        "Idle times are wrong by hours: everybody looks abandoned, or nobody.",
+        "Idle times are wrong by hours: all sessions look abandoned, or none.",
         "Set the var app_time_zone to the zone in which the application writes, or mend its clock.",
     ),
     "clock_difference": warning(
@@ -222,7 +222,7 @@ KINDS: dict[str, Kind] = {
         "Run Rollcall on the publisher.",
     ),
     "replica_lag": warning(
-        "A clean-up adds to what the replica has to catch up with; whoever reads there sees old rows.",
+        "A clean-up adds to what the replica has to catch up with; a reader there sees old rows.",
         "Wait until it has caught up.",
     ),
     "replica_snapshot": warning(
@@ -235,7 +235,7 @@ KINDS: dict[str, Kind] = {
         "Nothing, unless the replica is slow.",
     ),
     "idle_replication_slot": warning(
-        "The slot keeps WAL, and maybe dead rows, for somebody who does not fetch them: building "
+        "The slot keeps WAL, and maybe dead rows, for a client that does not fetch them: building "
         "indexes and cleaning fill the disk faster.",
         "Start what uses the slot, or drop the slot if nothing does.",
     ),
@@ -246,7 +246,7 @@ KINDS: dict[str, Kind] = {
         "Let it end; end it with pg_terminate_backend only if you know whose it is.",
     ),
     "prepared_transaction": warning(
-        "Nobody is connected who would end it: its locks and its snapshot hold migrate and vacuum "
+        "No connection is left that would end it: its locks and its snapshot hold migrate and vacuum "
         "back for ever.",
         "Ask whose it is, then commit prepared or rollback prepared.",
     ),

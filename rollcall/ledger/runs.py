@@ -58,7 +58,7 @@ class Run:
     _compiled: dict[str, str] = field(default_factory=dict, repr=False)
 
     def check_lease(self, connection: Connection) -> None:
-        """Make sure, in the caller's transaction, that nobody took the lease.
+        """Make sure, in the caller's transaction, that the lease is still held.
 
         Raises:
             Refused: another run holds the lease now.
@@ -251,7 +251,7 @@ def _make_ledger(workspace: Workspace) -> list[Statement]:
         if foreign:
             raise Refused(
                 f"something else is in the place of our ledger: {'; '.join(foreign)}",
-                "nothing was changed; have it moved by whoever made it",
+                "Nothing was changed. Let its owner move it",
             )
         is_new = not ledger_tables(snapshot, workspace.project)
         missing = [

@@ -1,4 +1,4 @@
-"""Send a statement that takes a strong lock so that nobody queues behind it for long.
+"""Send a statement that takes a strong lock, with a short lock timeout and retries.
 
 A lock is asked for with a short time-out, and asked for again after a pause. Who holds us up is looked at
 meanwhile, and named when the patience ends.
@@ -117,7 +117,7 @@ class GentleSender:
         """
         with contextlib.closing(self._workspace.database.connect()) as self._watcher:
             attempt = 0
-            self._blockers = []  # of the last attempt in which anybody was seen: a look may come too late
+            self._blockers = []  # of the last attempt in which one was seen: a look may come too late
             while True:
                 self.attempts = attempt = attempt + 1
                 started = time.monotonic()

@@ -22,7 +22,7 @@ class CatalogueProof:
 
     Attributes:
         added: the declared objects that are there now and were not before.
-        unexpected: every other difference: what was added, changed or removed meanwhile, by whomever.
+        unexpected: undeclared differences: what was added, changed or removed meanwhile.
         identical: how many objects are exactly as before.
         tables: how the rows of each table compare; none where they were not looked at.
     """
@@ -34,7 +34,7 @@ class CatalogueProof:
 
     @property
     def holds(self) -> bool:
-        """Only declared objects were added, all else is identical, and so is every row that nobody wrote."""
+        """Only declared objects were added, and all else is identical but for rows that were written."""
         return not self.unexpected and all(table.holds for table in self.tables)
 
     def to_json(self) -> dict[str, Any]:

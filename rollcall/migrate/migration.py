@@ -189,7 +189,7 @@ class _Executor(GentleSender):
         """What a failed statement left: the outcome to record, and the reason to give."""
         left = self._as_needed_now(statement, wait=False)
         if left is None:
-            return "done", None  # somebody else has made it meanwhile
+            return "done", None  # it was made meanwhile
         if self._is_unfinished(left) and not self._removed(left):
             return (
                 f"unfinished: {reason}",
@@ -210,7 +210,7 @@ class _Executor(GentleSender):
                 self._build(connection, statement, parts)
 
     def _build(self, connection: Connection, statement: Statement, parts: Sequence[str]) -> None:
-        # The connection is ours alone and closed afterwards, so what is set on it reaches nobody else.
+        # The connection is ours alone and closed afterwards, so what is set on it reaches no other client.
         with connection.transaction():
             self._run.check_lease(connection)
         set_for(connection, self._limits.of_build, is_local=False)

@@ -31,7 +31,7 @@ class MigrationProof:
         executed: the objects whose statements were executed, in order.
         catalogue: what differs between before and after; where the run was cut off, between before and now.
         is_complete: the run ended by itself, so that the catalogue after it is recorded.
-        changed_since: what differs between after and now: later changes, by whomever.
+        changed_since: what differs between after and now: later changes.
         before_at, after_at: when the catalogue was read; none where it was not.
     """
 

@@ -1,6 +1,6 @@
 """What the application's tables hold: how many rows, and a digest of them, before a migration and after it.
 
-A migration changes no row. Where nobody else does either, the digests before and after are equal; where
+A migration changes no row. Where the application changes none, the digests before and after are equal; where
 the application goes on, they are not, and the rows that it wrote meanwhile are counted.
 """
 
@@ -55,7 +55,7 @@ class TableProof:
 
     @property
     def holds(self) -> bool:
-        """Every difference has an explanation: somebody wrote rows, or deleted some."""
+        """Every difference has an explanation: rows were written or deleted."""
         return self.is_same is not False or self.rows_before != self.rows_after or bool(self.written)
 
     def to_json(self) -> dict[str, Any]:

@@ -29,7 +29,7 @@ KEYS = re.compile(rb'\{"line": "change", "session_id": "([^"\\]+)", "agent_id": 
 
 
 class Body:
-    """The lines of a plan, in a file that is gone when nobody needs it any more: a million need no memory."""
+    """The lines of a plan, in a file that is gone when it is no longer needed: a million need no memory."""
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - lives as long as the plan
@@ -139,7 +139,7 @@ def make_plan(workspace: Workspace, judged_at: datetime | None = None) -> Plan:
     project = workspace.project
     body = Body()
     with workspace.database.snapshot(judged_at) as snapshot:
-        # a timestamptz reads the same in every plan, whoever made it
+        # a timestamptz reads the same in every plan, on every connection
         snapshot.rows("set local timezone = 'UTC'")
         clock = snapshot.row(project.sql("clock"))
         statements = pending_statements(snapshot, project)

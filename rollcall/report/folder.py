@@ -115,7 +115,7 @@ def _name_it(unfinished: Path, directory: Path, outcome: RunOutcome) -> Path:
             try:
                 return unfinished.rename(folder)
             except OSError:
-                # somebody else took the name in between
+                # another process took the name in between
                 if not folder.exists():
                     raise
         copy += 1

@@ -1,6 +1,6 @@
 """A run's outcome in plain English: what every rendering says, so that they all say the same.
 
-Texts returned here are prose in which `backticks` mark code; whoever renders them escapes them.
+Texts returned here are prose in which `backticks` mark code; each renderer escapes them.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def breaker_sentences(breaker: TrippedBreaker) -> list[str]:
 def verdict_sentence(outcome: RunOutcome) -> str:
     """What the verdict means, in a sentence or two."""
     if outcome.latest is None:
-        return "Nothing was judged, so nobody can say how ready the database is."
+        return "Nothing was judged, so it is not known how ready the database is."
     if outcome.changed and outcome.verification is None:
         return "This was judged before the run changed anything, and has not been verified since."
     if outcome.breaker is not None:
@@ -397,9 +397,9 @@ def proof_sentences(proof: Proof) -> list[str]:
         "Every changed session is still in the table."
         if not proof.rows_missing
         else f"No longer in the table: {count_of(proof.rows_missing, 'changed sessions')}.",
-        "Nobody has changed any of them since."
+        "None of them was changed since."
         if not proof.changed_since
-        else f"Changed again since, by somebody else: {count_of(proof.changed_since, 'sessions')}.",
+        else f"Changed again since, outside Rollcall: {count_of(proof.changed_since, 'sessions')}.",
         *([images_sentence(proof.images)] if proof.images is not None else []),
     ]
 
@@ -428,7 +428,7 @@ def migration_sentences(proof: MigrationProof) -> list[str]:
     ]
     if catalogue.unexpected:
         sentences.append(
-            f"Not declared, so somebody else's: {count_of(len(catalogue.unexpected), 'differences')}, like"
+            f"Undeclared differences: {count_of(len(catalogue.unexpected), 'differences')}, like"
             f" {_named(catalogue.unexpected[0])}."
         )
     if not proof.is_complete:
@@ -436,7 +436,7 @@ def migration_sentences(proof: MigrationProof) -> list[str]:
     sentences += [f"Rows: {_named(table_sentence(table))}." for table in catalogue.tables]
     if proof.changed_since:
         sentences.append(
-            f"Changed since, by whomever: {count_of(len(proof.changed_since), 'differences')}, like"
+            f"Changed since: {count_of(len(proof.changed_since), 'differences')}, like"
             f" {_named(proof.changed_since[0])}."
         )
     return sentences
@@ -450,7 +450,7 @@ def table_sentence(table: TableProof) -> str:
     if table.is_same:
         return f"{table.table} {counts}, and their digests are equal"
     if not table.holds:
-        return f"{table.table} {counts}, nobody wrote any of them, and yet their digests differ"
+        return f"{table.table} {counts}, none of them was written, and yet their digests differ"
     written = f"{number(table.written or 0)} of them written meanwhile"
     return f"{table.table} {counts}, {written}" + (" (no digest)" if table.is_same is None else "")
 

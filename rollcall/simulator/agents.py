@@ -14,7 +14,7 @@ from rollcall.simulator.truth import Truth
 __all__ = ["Agent"]
 
 RESTLESS_SHARE = 0.35
-"""Without heartbeats whoever is there does something after this share of the window."""
+"""Without heartbeats a present agent acts after this share of the window."""
 
 
 class Agent:
@@ -37,7 +37,7 @@ class Agent:
     ) -> None:
         self.key = key
         self.session: str | None = None
-        """What the browser knows; none while nobody is there."""
+        """What the browser knows; none while the agent is absent."""
         self.busy = False
         self.line_cut = asyncio.Event()
         self.line_cut.set()
@@ -61,7 +61,7 @@ class Agent:
             await self._act(step)
 
     async def show_life(self, intervals: Iterator[float], finished: asyncio.Event) -> None:
-        """Heartbeats, or restlessness where there are none, whenever somebody is there."""
+        """Heartbeats, or restlessness where there are none, while the agent is present."""
         beats = self._application.has_heartbeats
         for interval in intervals:
             pause = interval if beats else min(interval, self._window / 10)
@@ -154,7 +154,7 @@ class Agent:
         self._truth.wrote(self.key, write, "heartbeat", is_sign=True)
         if any(row.key == session for row in write.rows):
             self._arrive(session, write)
-        else:  # somebody closed it meanwhile: the page shows the log-in
+        else:  # it was closed meanwhile: the page shows the login
             await self._log_in(reuse=False)
 
     def _arrive(self, session: str, write: Write) -> None:

@@ -21,7 +21,7 @@ from rollcall.simulator.gateway import Gateway, Reply
 
 __all__ = ["Application", "Write", "Written"]
 
-NOBODY = "nobody"
+UNSET = "unset"
 
 
 @dataclass(frozen=True)
@@ -120,11 +120,11 @@ class Application:
         values: dict[str, Any] = {
             "sessions_agent_id_column": agent,
             "sessions_status_column": self.words.available,
-            "sessions_login_at_column": NOBODY,
-            "sessions_last_activity_column": NOBODY,
+            "sessions_login_at_column": UNSET,
+            "sessions_last_activity_column": UNSET,
         }
         if self.has_heartbeats:
-            values |= {"sessions_last_heartbeat_column": NOBODY, "sessions_device_connected_column": "true"}
+            values |= {"sessions_last_heartbeat_column": UNSET, "sessions_device_connected_column": "true"}
         query, parameters = self._insert("sessions_table", "sessions_id_column", None, values)
         return _write(await self._gateway.execute("log in", query, parameters))
 
@@ -163,7 +163,7 @@ class Application:
             "calls_agent_id_column": agent,
             "calls_status_column": words.ringing if inbound else words.initiated,
             "calls_direction_column": words.inbound if inbound else words.outbound,
-            "calls_started_at_column": NOBODY,
+            "calls_started_at_column": UNSET,
         }
         query, parameters = self._insert("calls_table", "calls_id_column", None, values)
         kind = "ring" if inbound else "dial"
@@ -179,7 +179,7 @@ class Application:
         return await self._write("end call", "end_call", call, status)
 
     async def free_session(self, call: str) -> Write:
-        """Of whichever session refers to the call, whether or not anybody is there."""
+        """Of each session that refers to the call, whether or not its agent is present."""
         return await self._write("free session", "free_session", call, self.words.available)
 
     async def longest_idle(self, busy: Sequence[str]) -> tuple[str, str] | None:
@@ -273,7 +273,7 @@ class Application:
             column = name(self._names, label) if label.endswith("_column") else label
             if column not in known:
                 continue
-            if value == NOBODY:
+            if value == UNSET:
                 given[column] = self._now_of(known[column])
             else:
                 parameters.append(value)

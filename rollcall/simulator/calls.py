@@ -68,7 +68,7 @@ class Calls:
 
         Args:
             key: of the agent who is rung.
-            agent: none when nobody of the simulation is behind it.
+            agent: none when no agent of the simulation is behind it.
         """
         started = await self._application.start_call(key, inbound=True)
         call = self._truth.call_started(key, started, is_outbound=False)

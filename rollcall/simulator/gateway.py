@@ -17,7 +17,7 @@ from psycopg.conninfo import make_conninfo
 __all__ = ["Clock", "Failure", "Gateway", "Reply", "Timings", "quantile"]
 
 LOST_CLASSES = ("08", "57P")
-"""Of SQLSTATE: the connection, and a server that stops or starts. Anybody tries again after these."""
+"""Of SQLSTATE: the connection, and a server that stops or starts. Each caller tries again after these."""
 RETRY_SECONDS = 0.1
 GIVE_UP_SECONDS = 120.0
 CONNECT_SECONDS = 10

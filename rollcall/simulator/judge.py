@@ -1,13 +1,13 @@
 """Was every change right, and was nothing left undone? Pure functions of the ground truth.
 
 The judge knows docs/domain.md and the truth, and none of Rollcall's SQL. Where the order of two
-things cannot be known it decides in favour of whoever changed: what it finds is certain.
+things cannot be known it decides in favour of the change: what it finds is certain.
 
 - A write was visible to a change if it was known to be committed before the change's transaction
   began; a write to the session's own row also if it was known to be committed before the change
   was recorded, because the row was locked.
 - A living agent always shows life: by heartbeats, or by doing something well within the window. So
-  a session may never be closed while somebody is there. Should the simulator itself have been too
+  a session may never be closed while its agent is present. Should the simulator itself have been too
   slow to write, that is counted apart, as unproven.
 """
 
@@ -180,7 +180,7 @@ class _Court:
         return "closed with a sign of life inside the window", sign
 
     def _made_routable(self, change: Change, session: SessionTruth, visible: float) -> tuple[str, str] | None:
-        """Nobody becomes available without a proof of presence."""
+        """No agent becomes available without a proof of presence."""
         if change.after.status != self._available or change.before.status == self._available:
             return None
         age = change.latest - (self._due(session, change.latest) - self._thresholds.window)
@@ -200,7 +200,7 @@ class _Court:
         return True
 
     def _sure_signs(self, change: Change, session: SessionTruth, visible: float) -> Iterator[Sign]:
-        """What whoever made the change must have seen."""
+        """What the writer of the change must have seen."""
         row_visible = visible
         if change.run_id is not None:
             row_visible = max(visible, change.latest - self._error)
@@ -246,7 +246,7 @@ class _Court:
         return not any(call.is_possibly_live(begin, end, longest) for call in self._calls_of(session))
 
     def _was_open(self, session: SessionTruth, closings: Sequence[Change], begin: float, end: float) -> bool:
-        """Surely open from begin to end: nobody closed it since it was last opened before."""
+        """Certainly open from begin to end: not closed since it was last opened before."""
         shuts = [(sign.acked, sign.issued) for sign in session.log_outs]
         shuts += [(change.latest, self._truth.log.before(change.xid)) for change in closings]
         opened = max((sign.acked for sign in session.openings if sign.acked <= begin), default=session.made)
@@ -265,7 +265,7 @@ class _Court:
             return
         age = ended - self._due(session, ended)
         self.judgement.left_open.append(
-            self._finding("left open: nobody cleaned", f"due for {age:.3f} s", session, None)
+            self._finding("left open: not cleaned", f"due for {age:.3f} s", session, None)
         )
 
     def _due(self, session: SessionTruth, moment: float) -> float:

@@ -39,7 +39,7 @@ class Options:
         connections: how many the application has; None: one for eight agents.
         create: make the application's tables, in a database that has none.
         migrate: run Rollcall's migration first.
-        clean_every: seconds between two clean-ups in a process beside; None: nobody cleans here.
+        clean_every: seconds between two clean-ups in a process beside; None: no clean-up here.
         kill_every: seconds, on average, between two ``kill -9`` of that process; None: never.
         truth_file: write the ground truth as it happens, as JSON lines.
     """

@@ -15,7 +15,7 @@ FAILURES_KEPT = 20
 
 @dataclass(frozen=True)
 class CleanUps:
-    """The clean-ups beside the traffic; `recorded`: those in Rollcall's ledger, whoever ran them."""
+    """The clean-ups beside the traffic; `recorded`: those in Rollcall's ledger, from any process."""
 
     recorded: int = 0
     passes: int = 0

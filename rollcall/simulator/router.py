@@ -18,7 +18,7 @@ ATTEMPTS = 3
 
 
 class Router:
-    """Rings whoever is `available` and idle for longest, and so a ghost before anybody else.
+    """Rings the agent who is `available` and idle for longest, and so a ghost before a present agent.
 
     Args:
         agents: the simulation's, by key; other rows may be rung, and never answer.
@@ -51,7 +51,7 @@ class Router:
                 return
 
     async def _place(self, arrival: Arrival) -> None:
-        """Ring one after the other; whoever has no answer after three gives up."""
+        """Ring one after the other; the caller gives up after three without an answer."""
         tried: set[str] = set()
         for _ in range(ATTEMPTS):
             picked = await self._application.longest_idle(sorted(tried | self._ringing))
@@ -69,7 +69,7 @@ class Router:
 
 
 class Purge:
-    """Deletes old calls of the simulation's own agents, and of nobody else."""
+    """Deletes old calls of the simulation's own agents, and no others."""
 
     def __init__(self, application: Application, truth: Truth, every: float, older_than: float) -> None:
         self._application = application

@@ -2,7 +2,7 @@
 
 Every agent has streams of its own, so that what one does never shifts what another decides.
 Durations of the application are in its own seconds, divided by the speed; absences are measured in
-windows, because whoever returns just as the window closes is the hardest case there is.
+windows, because an agent who returns just as the window closes is the hardest case.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Decisions:
     )
 
     def agent(self, number: int) -> Iterator[Step]:
-        """An agent's steps, without end. Whoever is gone begins again with a log-in."""
+        """An agent's steps, without end. An absent agent begins again with a login."""
         rng = self._stream(f"agent/{number}")
         yield Step(Act.LOG_IN, rng.uniform(0, 0.4) * self.pace.window)
         while True:

@@ -51,7 +51,7 @@ def simulate(
 
     Raises:
         ConfigurationError: something asked for cannot work.
-        Refused: the database may be somebody's own.
+        Refused: the database may hold real data.
     """
     options.check()
     simulation = Simulation(settings, options, announce)
@@ -208,7 +208,7 @@ class Simulation:
                 "calls": len(self.truth.calls),
                 "inbound calls": router.arrived,
                 "inbound calls answered": router.answered,
-                "rings of nobody": self.truth.ghost_rings,
+                "rings without an answer": self.truth.ghost_rings,
                 "calls purged": purge.deleted,
                 **self.truth.departures,
             },

@@ -1,4 +1,4 @@
-"""The tables that a simulation runs on: found, made, and refused where they might be somebody's own."""
+"""The tables that a simulation runs on: found, made, and refused where they might hold real data."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def create_tables(database: Database, names: Mapping[str, Any]) -> None:
 
 
 def refuse_what_is_not_for_tests(database: Database, confirmed: str | None) -> None:
-    """The simulator writes sessions and calls that never happened: not into anybody's real ones.
+    """The simulator writes sessions and calls that never happened: not into real tables.
 
     Args:
-        confirmed: the name of the database, given by somebody who says that it is for tests.
+        confirmed: the name of the database, given to confirm that it is for tests.
 
     Raises:
-        Refused: neither the demo nor the simulator made it, and nobody confirmed it.
+        Refused: neither the demo nor the simulator made it, and it is not confirmed.
     """
     with database.transaction() as connection:
         marked = fetch(connection, "select to_regnamespace($1) is not null as is_marked", [MARK])[0]

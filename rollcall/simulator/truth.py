@@ -107,7 +107,7 @@ class SessionTruth:
     history: list[Event] = field(default_factory=list)
 
     def life_at(self, moment: float) -> Life | None:
-        """Whoever was known to be there at that moment."""
+        """The agents that were known to be present at that moment."""
         return next((life for life in self.lives if life.began <= moment < life.left), None)
 
     def was_lived_in(self, since: float, until: float) -> bool:
@@ -188,14 +188,14 @@ class Truth:
             self.wrote(self.sessions[session].agent, write, LOG_IN_AGAIN, is_sign=True)
 
     def arrived(self, session: str, moment: float) -> None:
-        """Somebody is there, and the database knows it."""
+        """The agent is present, and the database knows it."""
         held = self.sessions[session]
         if held.life_at(moment) is None:
             held.lives.append(Life(session, moment))
             self._note("arrived", agent=held.agent, session=session, at=moment)
 
     def left(self, session: str | None, how: str) -> None:
-        """Nobody is there from now on, whatever the database says."""
+        """The agent is absent from now on, whatever the database says."""
         moment = self._now()
         for life in self.sessions[session].lives if session in self.sessions else ():
             if life.left == NEVER:
@@ -212,7 +212,7 @@ class Truth:
     # --- what was written ------------------------------------------------------------------------
 
     def wrote(self, agent: str, write: Write, what: str, *, is_sign: bool, call: str | None = None) -> None:
-        """The application wrote these sessions. is_sign: it says that somebody is there."""
+        """The application wrote these sessions. is_sign: a sign of life of the agent."""
         if write.retried:
             self.lost.add(agent)
         for row in write.rows:
@@ -282,7 +282,7 @@ class Truth:
                 self.sessions[session].history.append(Event(write.acked, "old calls purged"))
 
     def found(self, **facts: Any) -> None:
-        """A line about what was found, for whoever reads the stream."""
+        """A line about what was found, for the readers of the stream."""
         self._note("found", **facts)
 
     def _note_call(self, call: str, what: str, write: Write) -> None:

@@ -1,7 +1,7 @@
-"""What somebody else did to the simulated sessions: read from Rollcall's ledger, and off the rows.
+"""What other processes did to the simulated sessions: read from Rollcall's ledger, and off the rows.
 
-The ledger says what Rollcall says that it did. The rows say what anybody did: a version that no
-transaction of the application wrote is somebody else's, recorded or not.
+The ledger says what Rollcall says that it did. The rows say what was done: a version that no
+transaction of the application wrote is another writer's, recorded or not.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Change:
     """A change that the application did not make. Times are seconds since 1970, by the server.
 
     Attributes:
-        run_id: Rollcall's; none when nobody recorded it.
+        run_id: Rollcall's; none when it is not recorded.
         latest: it was made before this.
-        xid: its transaction; what was committed before that began was visible to whoever changed.
+        xid: its transaction; what was committed before that began was visible to the writer.
     """
 
     session: str
