@@ -55,13 +55,16 @@
         -- a type that a column of the application has, an array of one, the domains' base types, and the tables' row types
         and not (
             d.refclassid = 'pg_catalog.pg_type'::regclass
-            and exists (
-                select 1
+            and d.refobjid in (
+                select allowed.type_oid
                 from pg_catalog.pg_class as c
                 join pg_catalog.pg_namespace as s on s.oid = c.relnamespace
                 join pg_catalog.pg_attribute as a on a.attrelid = c.oid
                 join pg_catalog.pg_type as t on t.oid = a.atttypid
                 join {{ base_type('a.atttypid', 'a.atttypmod') }} as base on true
+                cross join lateral unnest(
+                    array[t.oid, t.typarray, base.type_id, t.typelem, c.reltype]
+                ) as allowed (type_oid)
                 where s.nspname = {{ literal(var('app_schema')) }}
                     and c.relname in (
                         {{ literals([var('agents_table'), var('sessions_table'), var('calls_table')]) }}
@@ -71,16 +74,16 @@
                         var('sessions_device_connected_column'),
                         var('sessions_max_concurrent_calls_column'),
                     ]) }})
-                    and d.refobjid in (t.oid, t.typarray, base.type_id, t.typelem, c.reltype)
             )
         )
-        and not exists (
-            select 1
-            from pg_catalog.pg_class as own
-            join pg_catalog.pg_namespace as s on s.oid = own.relnamespace
-            where d.refclassid = 'pg_catalog.pg_type'::regclass
-                and own.reltype = d.refobjid
-                and s.nspname in ('rollcall', 'rollcall_ops')
+        and not (
+            d.refclassid = 'pg_catalog.pg_type'::regclass
+            and d.refobjid in (
+                select own.reltype
+                from pg_catalog.pg_class as own
+                join pg_catalog.pg_namespace as s on s.oid = own.relnamespace
+                where s.nspname in ('rollcall', 'rollcall_ops')
+            )
         )
         and not (
             exists (

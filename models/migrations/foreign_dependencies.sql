@@ -63,7 +63,8 @@ declared_columns as (
         )
 ),
 
-objects as (
+-- once, and not again for each reference of the catalog
+objects as materialized (
     select
         'pg_catalog.pg_rewrite'::regclass as class_oid,
         w.oid as object_oid,
