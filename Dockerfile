@@ -15,7 +15,7 @@ RUN /opt/uv/bin/uv venv /opt/venv \
     && /opt/uv/bin/uv pip install --no-cache --python /opt/venv/bin/python --compile-bytecode --require-hashes \
         --constraint requirements.txt --requirement pyproject.toml
 COPY . .
-RUN /opt/uv/bin/uv pip install --no-cache --python /opt/venv/bin/python --no-deps --editable .
+RUN /opt/uv/bin/uv pip install --no-cache --python /opt/venv/bin/python --compile-bytecode --no-deps .
 
 
 FROM python:3.12-slim-bookworm
@@ -23,14 +23,12 @@ FROM python:3.12-slim-bookworm
 # a fixed number, so that the owner of a mounted volume can be set beforehand
 RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/rollcall rollcall
 COPY --from=build /opt/venv /opt/venv
-COPY --from=build /opt/rollcall /opt/rollcall
 
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     ROLLCALL_STATE_DIR=/var/lib/rollcall/state
 USER 10001
-# the flows of prefect.yaml are found from here
-WORKDIR /opt/rollcall
+WORKDIR /var/lib/rollcall
 VOLUME /var/lib/rollcall
 CMD ["rollcall", "--help"]

@@ -40,10 +40,10 @@ def settings_page() -> str:
     defaults = yaml.safe_load(text)["vars"]
     parts = [
         "# Settings",
-        "Every name, status and threshold is a var of `dbt_project.yml`. The defaults below are overridden by"
-        " `ROLLCALL_VARS` and, above it, by `--vars`, both YAML:",
+        "Every name, status and threshold is a var of `dbt_project.yml`. `rollcall.yml`, `ROLLCALL_VARS` and"
+        " `--vars` override the defaults below, the later over the earlier; all three are YAML:",
         "```console\n$ rollcall assess --vars '{app_schema: crm, abandoned_after_hours: 1.5}'\n```",
-        "This page is made from `dbt_project.yml`.",
+        "`rollcall config` prints each value and its origin. This page is made from `dbt_project.yml`.",
     ]
     for title, blocks in _sections(text):
         parts.append(f"## {title[0].upper()}{title[1:]}")

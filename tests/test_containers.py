@@ -56,8 +56,8 @@ def test_what_the_image_is_made_from_is_there_and_not_ignored() -> None:
         assert (ROOT / name).exists()
         assert name in allowed
     project = yaml.safe_load((ROOT / "dbt_project.yml").read_text("utf-8"))
-    paths = {path for key in project if key.endswith("-paths") for path in project[key]} - {"tests/dbt"}
-    needed = {"rollcall", "flows", "expectations", "dbt_project.yml", "prefect.yaml", *paths}
+    paths = {path for key in project if key.endswith("-paths") for path in project[key]}
+    needed = {"rollcall", "flows", "expectations", "dbt_project.yml", "prefect.yaml", "setup.py", *paths}
     assert needed <= set(allowed)
     assert not any(fnmatch.fnmatch(".env", pattern) for pattern in allowed)
     assert not {"tests", "docs", ".git"} & set(allowed)
