@@ -119,7 +119,7 @@ def feed_is_silent(now: datetime, opened: Sequence[Session], calls: Sequence[Cal
     return len(connected) >= SILENT_FEED_CALLS
 
 
-def _repair(
+def _repair(  # noqa: C901 - the rules in one piece, as the domain lists them
     now: datetime,
     session: Session,
     opened: Sequence[Session],

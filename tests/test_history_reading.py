@@ -13,7 +13,9 @@ from rollcall.assess.assessment import assess
 from rollcall.demo import Scale
 from rollcall.ledger.readings import NO_LEDGER, ON_REQUEST, begin_reading
 from rollcall.ledger.runs import open_run
-from rollcall.report.words import history_sentence
+from rollcall.report.words import (
+    history_sentence,
+)
 from rollcall.rules.results import Assessment, HistoryReading
 from rollcall.servers.postgres import PostgresServer
 from rollcall.settings.configuration import load_settings

@@ -21,17 +21,20 @@ from rollcall.report.words import (
     BREAKER_TITLE,
     breaker_sentences,
     history_sentence,
-    images_sentence,
     rule_page,
     sample_columns,
     sample_title,
     sample_value,
 )
+from rollcall.report.words_of_changes import (
+    images_sentence,
+)
 from rollcall.rules.results import Assessment, Check, RuleResult, Severity, TrippedBreaker
 from rollcall.rules.verdict import HEADLINES, PASS
 
 if TYPE_CHECKING:
-    from rollcall.verify import Verification
+    from rollcall.migrate.proof import MigrationProof
+    from rollcall.verify import Proof, Verification
 
 
 __all__ = ["show_assessment", "show_tripped_breaker", "show_verification"]
@@ -149,31 +152,10 @@ def _since_last(rule: RuleResult, *, with_resolved: bool) -> str:
 def show_verification(verification: Verification, before: Assessment | None = None) -> None:
     """The judgement, and what is proven."""
     show_assessment(verification.assessment, before)
-    proof = verification.proof
-    if proof is not None:
-        mark = symbol("✓", "ok") if proof.holds else symbol("✗", "!!")
-        write(
-            f"{mark} proof: {proof.planned} planned = {proof.changed} changed + {proof.skipped} left alone;"
-            f" other columns changed: {proof.other_columns_changed}; rows missing: {proof.rows_missing}",
-            soft_wrap=True,
-        )
-        for column, count in proof.other_columns.items():
-            if not proof.other_columns_changed:
-                write(f"  the application itself wrote {escape(column)} in {count} of them.")
-        if proof.images is not None and not proof.images.holds:
-            write(f"  {escape(images_sentence(proof.images))}", soft_wrap=True)
-        if proof.written_otherwise:
-            write(f"  a trigger of the application wrote something else in {proof.written_otherwise}.")
-        if proof.changed_since:
-            write(f"  {proof.changed_since} of them were changed again by the application since.")
-    migration = verification.migration
-    if migration is not None:
-        write(f"migration {escape(migration.run_id)}, {instant(migration.before_at)}:")
-        show_catalogue(migration.catalogue)
-        if not migration.is_complete:
-            write("  it did not end by itself: what was before it is compared with what is now.")
-        for difference in migration.changed_since[:SKIPS_SHOWN]:
-            write(f"  changed since: {escape(difference)}", soft_wrap=True)
+    if verification.proof is not None:
+        _show_proof(verification.proof)
+    if verification.migration is not None:
+        _show_migration_proof(verification.migration)
     for regret in verification.regrets[:SKIPS_SHOWN]:
         write(
             f"[yellow]regret:[/] {escape(regret.session_id)} was closed at {instant(regret.closed_at)}, and"
@@ -185,3 +167,30 @@ def show_verification(verification: Verification, before: Assessment | None = No
             f"  {verification.newly_due} sessions became due meanwhile:"
             f" {keys_of(verification.newly_due_keys)}"
         )
+
+
+def _show_proof(proof: Proof) -> None:
+    mark = symbol("✓", "ok") if proof.holds else symbol("✗", "!!")
+    write(
+        f"{mark} proof: {proof.planned} planned = {proof.changed} changed + {proof.skipped} left alone;"
+        f" other columns changed: {proof.other_columns_changed}; rows missing: {proof.rows_missing}",
+        soft_wrap=True,
+    )
+    for column, count in proof.other_columns.items():
+        if not proof.other_columns_changed:
+            write(f"  the application itself wrote {escape(column)} in {count} of them.")
+    if proof.images is not None and not proof.images.holds:
+        write(f"  {escape(images_sentence(proof.images))}", soft_wrap=True)
+    if proof.written_otherwise:
+        write(f"  a trigger of the application wrote something else in {proof.written_otherwise}.")
+    if proof.changed_since:
+        write(f"  {proof.changed_since} of them were changed again by the application since.")
+
+
+def _show_migration_proof(migration: MigrationProof) -> None:
+    write(f"migration {escape(migration.run_id)}, {instant(migration.before_at)}:")
+    show_catalogue(migration.catalogue)
+    if not migration.is_complete:
+        write("  it did not end by itself: what was before it is compared with what is now.")
+    for difference in migration.changed_since[:SKIPS_SHOWN]:
+        write(f"  changed since: {escape(difference)}", soft_wrap=True)

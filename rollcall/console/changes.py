@@ -13,7 +13,7 @@ from rollcall.console.terminal import (
     symbol,
     write,
 )
-from rollcall.report.words import (
+from rollcall.report.words_of_changes import (
     table_sentence,
 )
 

@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 
 from rollcall import __version__
 from rollcall.report import charts, text, words
+from rollcall.report import words_of_changes as change_words
 from rollcall.report.outcome import RunOutcome
 from rollcall.rules.results import Assessment, Verdict
 
@@ -101,14 +102,15 @@ def _template() -> Template:
     )
     environment.globals.update(
         words=words,
+        change_words=change_words,
         states=charts.STATES,
         check_tones=_CHECK_TONES,
         check_words=_CHECK_WORDS,
         check_words_past=_CHECK_WORDS_PAST,
         check_symbols=_CHECK_SYMBOLS,
         tones=_TONES,
-        skipped_statements=lambda rows: words.grouped(rows, "object", REASONS_SHOWN, KEYS_SHOWN),
-        skipped_sessions=lambda rows: words.grouped(rows, "session_id", REASONS_SHOWN, KEYS_SHOWN),
+        skipped_statements=lambda rows: change_words.grouped(rows, "object", REASONS_SHOWN, KEYS_SHOWN),
+        skipped_sessions=lambda rows: change_words.grouped(rows, "session_id", REASONS_SHOWN, KEYS_SHOWN),
     )
     environment.filters.update(
         number=text.number,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from rollcall.report import words
+from rollcall.report import words_of_changes as change_words
 from rollcall.report.outcome import RunOutcome
 from rollcall.report.text import in_words, moment, number, printable, with_code
 from rollcall.rules.results import Assessment, RuleResult, TrippedBreaker
@@ -44,7 +45,7 @@ def markdown_summary(outcome: RunOutcome) -> str:
         parts += _rules("Good to know", words.noted(latest), outcome.breaker)
         parts += _section("Waived", _bullets(_waived(latest)))
     parts += _done(outcome)
-    parts += _section("What to do next", _bullets(words.next_steps(outcome)))
+    parts += _section("What to do next", _bullets(change_words.next_steps(outcome)))
     return "\n\n".join(parts) + "\n"
 
 
@@ -127,13 +128,13 @@ def _waived(latest: Assessment) -> list[str]:
 
 
 def _done(outcome: RunOutcome) -> list[str]:
-    sentences = words.what_was_done(outcome)
+    sentences = change_words.what_was_done(outcome)
     verification = outcome.verification
     if verification is not None and verification.proof is not None:
-        said = words.proof_sentences(verification.proof)
+        said = change_words.proof_sentences(verification.proof)
         sentences += said[:1] if verification.proof.holds else said
     if verification is not None and verification.migration is not None:
-        said = words.migration_sentences(verification.migration)
+        said = change_words.migration_sentences(verification.migration)
         sentences += said[:1] if verification.migration.holds else said
     if verification is not None and verification.newly_due:
         sentences.append(f"{words.count_of(verification.newly_due, 'sessions')} newly due.")

@@ -74,7 +74,7 @@ class Agent:
             elif not self.busy and self._now() - self._seen > RESTLESS_SHARE * self._window:
                 await self._change_status(self._application.words.available)
 
-    async def _act(self, step: Step) -> None:
+    async def _act(self, step: Step) -> None:  # noqa: C901 - one short case for each act
         arrives = step.act in (Act.LOG_IN, Act.REUSE)
         if arrives == self.is_there:
             return
