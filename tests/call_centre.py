@@ -23,8 +23,9 @@ from rollcall.settings.configuration import load_settings
 from rollcall.verify import Verification, verify
 from rollcall.workspace import Workspace
 
-COMPILED = Path(tempfile.gettempdir()) / f"rollcall-test-{os.getpid()}-compiled"
-"""What dbt compiled, shared by the tests of one process: it is the same for equal columns and vars."""
+_OWNER = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+COMPILED = Path(tempfile.gettempdir()) / f"rollcall-test-{_OWNER}-compiled"
+"""What dbt compiled, shared by the workers of a test run: it is the same for equal columns and vars."""
 
 SMALL = Scale(agents=220, sessions=1_500, calls=4_000, days=20)
 
@@ -79,6 +80,13 @@ class CallCentre:
         return plan, migration, cleaning, verification
 
 
+def share_compilations(state: Path) -> None:
+    """Let a state folder use what other tests of this run compiled."""
+    if not (state / "compiled").exists():
+        COMPILED.mkdir(mode=0o700, exist_ok=True)
+        (state / "compiled").symlink_to(COMPILED)
+
+
 def call_centre(
     url: str,
     state: Path,
@@ -89,9 +97,7 @@ def call_centre(
     scale: Scale = SMALL,
 ) -> CallCentre:
     """Load a call centre into the database of `url`, and make a workspace on it."""
-    if not (state / "compiled").exists():
-        COMPILED.mkdir(exist_ok=True)
-        (state / "compiled").symlink_to(COMPILED)
+    share_compilations(state)
     environment = {
         "ROLLCALL_DATABASE_URL": url,
         "ROLLCALL_VARS": yaml.safe_dump(overrides or {}),

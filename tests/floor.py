@@ -22,6 +22,7 @@ from rollcall.plan.pending_work import Plan, make_plan
 from rollcall.servers.postgres import PostgresServer
 from rollcall.settings.configuration import load_settings
 from rollcall.workspace import Workspace
+from tests.call_centre import share_compilations
 
 TABLES = """
     create table agents (
@@ -279,6 +280,7 @@ def _make(server: PostgresServer, state: Path, columns: str) -> tuple[str, Works
     url = server.conninfo(name)
     with psycopg.connect(url) as connection:
         connection.execute(TABLES + columns)
+    share_compilations(state)
     settings = load_settings(environment={"ROLLCALL_DATABASE_URL": url, "ROLLCALL_STATE_DIR": str(state)})
     settings.variables.update(QUICK)
     workspace = Workspace(settings)

@@ -126,7 +126,7 @@ def test_every_file_is_loaded_whole_by_gx(suites: dict[str, Suite]) -> None:
     assert {name: len(suite.rules) for name, suite in suites.items()} == {
         "cleaned_sessions": 10,
         "history": 6,
-        "readiness": 22,
+        "readiness": 23,
         "routable_agents": 8,
         "schema": 21,
     }
@@ -262,7 +262,7 @@ def test_a_folder_without_suites_and_a_broken_file_are_refused(tmp_path: Path) -
 
 def test_a_clean_row_passes_every_rule(suites: dict[str, Suite]) -> None:
     judgement = judge_counts(suites["readiness"], none_violated(suites["readiness"]))
-    assert len(judgement) == 22
+    assert len(judgement) == 23
     assert all(rule.passed for rule in judgement)
 
 
