@@ -82,7 +82,7 @@ def servers_of(state: Path) -> list[int]:
         ["ps", "-ww", "-eo", "pid=,args="], text=True, capture_output=True, check=True
     ).stdout
     lines = [line.split(None, 1) for line in listed.splitlines()]
-    return [int(pid) for pid, args in lines if "-m rollcall.prefect_server" in args and str(state) in args]
+    return [int(pid) for pid, args in lines if "-m rollcall.servers.prefect" in args and str(state) in args]
 
 
 @pytest.fixture(scope="module")
