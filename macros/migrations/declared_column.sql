@@ -100,7 +100,7 @@ left join {{ catalogue_columns(table) }} as a on a.attname = {{ literal(column) 
 {%- endmacro %}
 
 
-{# What a new column means for those who subscribe to the table, or nothing where there can be none; a SQL expression. #}
+{# What a new column means for subscribers of the table, or nothing where there can be none; a SQL expression. #}
 {% macro publications_warning(table) -%}
     coalesce(
         (
