@@ -28,7 +28,8 @@ def test_the_second_time_nobody_waits_for_dbt(database: str, tmp_path: Path) -> 
     centre = call_centre(database, tmp_path)
     sql = centre.workspace.project.sql("readiness_counts")
     script = (
-        "import sys\nfrom rollcall.settings.configuration import load_settings\nfrom rollcall.workspace import Workspace\n"
+        "import sys\nfrom rollcall.settings.configuration import load_settings\n"
+        "from rollcall.workspace import Workspace\n"
         "sys.stdout.write(Workspace(load_settings()).project.sql('readiness_counts'))\n"
         "assert not [name for name in sys.modules if name.split('.')[0] == 'dbt']"
     )
