@@ -100,3 +100,15 @@ def test_config_shows_each_value_with_its_origin_and_no_secret(
     document = json.loads(capsys.readouterr().out)
     assert document["vars"]["settle_minutes"] == {"value": 6, "origin": str(folder / "rollcall.yml")}
     assert document["vars"]["agents_table"] == {"value": "agents", "origin": "default"}
+
+
+@pytest.mark.parametrize("name", [".rollcall", "own_rules"])
+def test_a_folder_that_every_user_may_write_is_not_used_by_default(folder: Path, name: str) -> None:
+    """Compiled SQL and own rules are executed: a stranger could plant some in a shared folder."""
+    planted = folder / "team" / "today" / name
+    planted.mkdir()
+    planted.chmod(0o777)
+    with pytest.raises(ConfigurationError, match="every user may write it"):
+        settings().path_of("own_rules_folder")
+    named = settings({"ROLLCALL_STATE_DIR": str(folder / ".rollcall")}, "own_rules_folder: own_rules")
+    assert named.path_of("own_rules_folder") == planted.with_name("own_rules")

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from rollcall.errors import ConfigurationError, ConfigurationProblems
-from rollcall.settings.user_file import UserFile, find_user_file
+from rollcall.settings.user_file import UserFile, find_user_file, refuse_strangers
 from rollcall.settings.variables import first_line, problem_of_value, read_yaml
 
 __all__ = ["PROJECT_DIRECTORY", "STATE", "VARS", "Settings", "load_settings"]
@@ -66,7 +66,10 @@ class Settings:
         A default that does not exist there is Rollcall's own.
         """
         path = self.user_file.folder / str(self.variables[name])
-        if name in self.overrides or path.exists():
+        if name in self.overrides:
+            return path
+        if path.exists():
+            refuse_strangers(path, f"the var {name}")
             return path
         return self.project_directory / str(self.variables[name])
 
@@ -125,12 +128,21 @@ def load_settings(
         conninfo=conninfo if conninfo is not None else _conninfo(environment),
         variables=merged,
         overrides=overrides,
-        state_directory=Path(environment.get(STATE) or user_file.folder / ".rollcall"),
+        state_directory=_state_directory(environment, user_file),
         migrate_role=environment.get("ROLLCALL_MIGRATE_ROLE") or None,
         clean_role=environment.get("ROLLCALL_CLEAN_ROLE") or None,
         user_file=user_file,
         origins={name: source for source, given in sources.items() for name in given},
     )
+
+
+def _state_directory(environment: Mapping[str, str], user_file: UserFile) -> Path:
+    if environment.get(STATE):
+        return Path(environment[STATE])
+    path = user_file.folder / ".rollcall"
+    if path.exists():  # what is compiled is kept there, and executed
+        refuse_strangers(path, STATE)
+    return path
 
 
 def _conninfo(environment: Mapping[str, str]) -> str:

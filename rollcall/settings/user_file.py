@@ -12,7 +12,7 @@ from typing import Any
 from rollcall.errors import ConfigurationError
 from rollcall.settings.variables import read_yaml
 
-__all__ = ["CONFIG", "FILE_NAME", "UserFile", "find_user_file"]
+__all__ = ["CONFIG", "FILE_NAME", "UserFile", "find_user_file", "refuse_strangers"]
 
 CONFIG = "ROLLCALL_CONFIG"
 FILE_NAME = "rollcall.yml"
@@ -57,7 +57,7 @@ def find_user_file(environment: Mapping[str, str], start: Path | None = None) ->
     for folder in (current, *current.parents):
         path = folder / FILE_NAME
         if path.is_file():
-            _refuse_strangers(path)
+            refuse_strangers(path, CONFIG)
             return _read(path)
     return UserFile(current, None, {})
 
@@ -71,8 +71,15 @@ def _read(path: Path) -> UserFile:
     return UserFile(path.parent, path, read_yaml(text, str(path)))
 
 
-def _refuse_strangers(path: Path) -> None:
-    """Refuse a file of another user: in /tmp a stranger could set the thresholds of a clean-up."""
+def refuse_strangers(path: Path, named_by: str) -> None:
+    """Refuse a file or folder of another user: in /tmp a stranger could set thresholds, or plant SQL.
+
+    Args:
+        named_by: the variable that names a path which the user trusts all the same.
+
+    Raises:
+        ConfigurationError: another user may have written it.
+    """
     for place in (path, path.parent):
         found = place.stat()
         if found.st_uid not in (0, os.geteuid()):
@@ -83,5 +90,5 @@ def _refuse_strangers(path: Path) -> None:
             continue
         raise ConfigurationError(
             f"{path} is not used: {place}: {reason}",
-            f"change its owner or mode, or name the file with {CONFIG} if you trust it",
+            f"change its owner or mode, or name it with {named_by} if you trust it",
         )
