@@ -752,6 +752,28 @@ def test_a_run_that_lost_its_lease_changes_nothing_more(
     assert floor.digest() == before
 
 
+@pytest.mark.parametrize("damage", ["lost", "in the middle of a statement"])
+def test_a_failed_run_is_closed_although_its_connection_cannot_be_used(floor: Floor, damage: str) -> None:
+    """An interruption may leave a statement half read; an administrator may end the connection."""
+    started = []
+
+    def fail() -> None:
+        with open_run(floor.workspace, "clean") as run:
+            started.append(run.id)
+            if damage == "lost":
+                floor.rows(f"select pg_terminate_backend({run.connection.info.backend_pid})")
+            else:
+                run.connection.pgconn.send_query(b"select 1")
+            raise KeyboardInterrupt("a person")
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    recorded = f"select finished_at is not null, failure from rollcall_ops.runs where run_id = '{started[0]}'"
+    assert floor.rows(recorded) == [(True, "KeyboardInterrupt: a person")]
+    with open_run(floor.workspace, "clean"):
+        assert floor.rows("select 1") == [(1,)]
+
+
 def test_the_lease_cannot_be_taken_while_a_batch_is_under_way(
     floor: Floor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -367,7 +367,7 @@ def test_a_live_call_with_extreme_times_alone_is_unknown(floor: Floor, extreme: 
 
 
 @pytest.mark.parametrize(
-    ("status", "extreme"), zip(["connected", "ringing", "strange", None], EXTREMES, strict=True)
+    ("status", "extreme"), list(zip(["connected", "ringing", "strange", None], EXTREMES, strict=True))
 )
 def test_an_extreme_end_does_not_end_a_live_call(floor: Floor, status: str | None, extreme: str) -> None:
     """No session refers to the call: every session of its agent is held, and the newest one is named."""

@@ -134,20 +134,27 @@ def open_run(workspace: Workspace, command: str, approved_by: str | None = None)
             refuse_foreign_ledger(connection, workspace)
             fetch(connection, run._sql("open_run"), [run.id, command, __version__, approved_by])
             run.token = fetch(connection, run._sql("take_lease"), [run.id, holder])[0]["token"]
-        for position, statement in enumerate(run.made, start=1):
-            run.note_statement(position, statement, 1, "done")
-        run._sql("check_lease")  # compiled now: every batch needs it within its transaction
         try:
+            for position, statement in enumerate(run.made, start=1):
+                run.note_statement(position, statement, 1, "done")
+            for name in ("check_lease", "close_run"):
+                run._sql(name)  # compiled now: one is needed within each batch, the other after a failure
             yield run
         except BaseException as error:
             with contextlib.suppress(Exception):
-                fetch(
-                    connection,
-                    run._sql("close_run"),
-                    [run.id, _failure(error)],
-                )
+                _close_failed(run, _failure(error))
             raise
         fetch(connection, run._sql("close_run"), [run.id, None])
+
+
+def _close_failed(run: Run, failure: str) -> None:
+    """Record that a run failed; on a new connection where its own is lost or amid a statement."""
+    query, parameters = run._sql("close_run"), [run.id, failure]
+    try:
+        fetch(run.connection, query, parameters)
+    except psycopg.Error:
+        with contextlib.closing(run.workspace.database.connect()) as connection:
+            fetch(connection, query, parameters)
 
 
 def history(workspace: Workspace, limit: int = 20) -> list[dict[str, Any]]:
