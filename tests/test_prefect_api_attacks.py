@@ -20,6 +20,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from fastapi.routing import APIWebSocketRoute
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
 
 from rollcall.doctor.examination import examine
 from rollcall.scheduling import read_deployments
@@ -126,6 +129,38 @@ def test_a_page_of_another_origin_may_not_use_the_api(api: Api) -> None:
     assert "access-control-allow-origin" not in headers
     _, _, headers = request(api, "GET", "/health", Origin="https://evil.example")
     assert "access-control-allow-origin" not in headers
+
+
+def first_answer(api: Api, path: str, token: str | None, subprotocol: str | None) -> str:
+    """What a WebSocket answers to a client that authenticates itself, or says that it was closed."""
+    url = f"ws{api.url.removeprefix('http')}{path}"
+    wanted = None if subprotocol is None else [subprotocol]
+    try:
+        with connect(url, subprotocols=wanted, origin="https://evil.example", open_timeout=60) as socket:  # type: ignore[arg-type]
+            socket.send(json.dumps({"type": "auth", "token": token}))
+            return str(json.loads(socket.recv(timeout=60))["type"])
+    except (ConnectionClosed, InvalidStatus):
+        return "closed"
+
+
+def web_sockets() -> list[str]:
+    """The path of every WebSocket of Prefect's API, so that a new one is attacked too."""
+    from prefect.server.api.server import API_ROUTERS
+
+    routes = [route for router in API_ROUTERS for route in router.routes]
+    return [
+        route.path.format(work_pool_name="any") for route in routes if isinstance(route, APIWebSocketRoute)
+    ]
+
+
+def test_a_stranger_opens_no_web_socket(api: Api) -> None:
+    paths = web_sockets()
+    assert {"/events/in", "/events/out", "/logs/out"} <= set(paths)
+    for path in paths:
+        assert first_answer(api, path, "guess", "prefect") == "closed", path
+        assert first_answer(api, path, None, "prefect") == "closed", path
+        assert first_answer(api, path, api.auth_string, None) == "closed", path
+    assert first_answer(api, "/events/out", api.auth_string, "prefect") == "auth_success"
 
 
 def test_parameters_are_an_allow_list(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
