@@ -129,6 +129,37 @@ def test_a_type_of_the_application_is_not_foreign(database: str, tmp_path: Path)
     assert assessment.pending_statements == 0
 
 
+@pytest.mark.parametrize(
+    ("definition", "columns"),
+    [
+        (
+            "provider = libc, locale = 'C'",
+            (("agent_sessions", "id"), ("call_sessions", "id"), ("agent_sessions", "status")),
+        ),
+        (
+            "provider = icu, locale = 'und-u-ks-level2', deterministic = false",
+            (("agent_sessions", "status"), ("call_sessions", "status")),
+        ),
+    ],
+    ids=["libc", "ignoring case"],
+)
+def test_a_collation_of_the_application_is_not_foreign(
+    database: str, tmp_path: Path, definition: str, columns: tuple[tuple[str, str], ...]
+) -> None:
+    """PostgreSQL records the collation of a column with each index and view that compares it."""
+    centre = call_centre(database, tmp_path, variant=Variant(keys="text", agent_keys="text"), scale=TINY)
+    try:
+        centre.rows(f"create collation public.own ({definition})")
+    except psycopg.errors.FeatureNotSupported as error:
+        pytest.skip(f"this PostgreSQL has no such collation: {error}")
+    for table, column in columns:
+        centre.rows(f"alter table {table} alter column {column} type text collate public.own")
+    centre.run()
+    assessment = assess(centre.workspace)
+    assert [rule.keys for rule in assessment.rules if rule.name == "foreign_dependency"] == [()]
+    assert assessment.pending_statements == 0
+
+
 def test_a_scan_finds_no_unqualified_name_that_could_resolve_outside_pg_catalog(live: Live) -> None:
     """Each name in what Rollcall creates is in pg_catalog, where alone it is looked up, or qualified."""
     with contextlib.closing(psycopg.connect(live.url)) as connection:

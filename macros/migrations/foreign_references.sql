@@ -76,6 +76,20 @@
                     ]) }})
             )
         )
+        -- a collation that a column of the application has: its index and comparisons have it too
+        and not (
+            d.refclassid = 'pg_catalog.pg_collation'::regclass
+            and d.refobjid in (
+                select a.attcollation
+                from pg_catalog.pg_class as c
+                join pg_catalog.pg_namespace as s on s.oid = c.relnamespace
+                join pg_catalog.pg_attribute as a on a.attrelid = c.oid
+                where s.nspname = {{ literal(var('app_schema')) }}
+                    and c.relname in (
+                        {{ literals([var('agents_table'), var('sessions_table'), var('calls_table')]) }}
+                    )
+            )
+        )
         and not (
             d.refclassid = 'pg_catalog.pg_type'::regclass
             and d.refobjid in (
