@@ -45,7 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--store-contract",
         action="store_true",
-        help="store the fields of the --json documents anew (tests/test_contract.py)",
+        help="store the fields of the --json documents anew (tests/contract/test_contract.py)",
     )
 
 

@@ -1,0 +1,88 @@
+"""What dbt compiled is kept, and used again only while it would come out the same."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from rollcall.demo import Variant
+from rollcall.settings.configuration import load_settings
+from rollcall.workspace import Workspace
+from tests.support.call_centre import CallCentre, call_centre
+from tests.support.paths import ROOT
+
+
+def again(centre: CallCentre, state: Path, variables: str = "") -> Workspace:
+    environment = {
+        "ROLLCALL_DATABASE_URL": centre.url,
+        "ROLLCALL_STATE_DIR": str(state),
+        "ROLLCALL_VARS": variables,
+    }
+    return Workspace(load_settings(environment=environment))
+
+
+def test_the_second_time_nobody_waits_for_dbt(database: str, tmp_path: Path) -> None:
+    centre = call_centre(database, tmp_path)
+    sql = centre.workspace.project.sql("readiness_counts")
+    script = (
+        "import sys\nfrom rollcall.settings.configuration import load_settings\n"
+        "from rollcall.workspace import Workspace\n"
+        "sys.stdout.write(Workspace(load_settings()).project.sql('readiness_counts'))\n"
+        "assert not [name for name in sys.modules if name.split('.')[0] == 'dbt']"
+    )
+    environment = {"ROLLCALL_DATABASE_URL": centre.url, "ROLLCALL_STATE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == sql
+
+
+def test_another_type_other_labels_or_other_vars_are_compiled_anew(database: str, tmp_path: Path) -> None:
+    centre = call_centre(database, tmp_path, variant=Variant(status="enum"))
+    first = centre.workspace.project.sql("stg_call_sessions")
+    assert "voicemail" not in first
+
+    kinds = centre.rows(
+        "select t.typname from pg_type t join pg_attribute a on a.atttypid = t.oid"
+        " where a.attrelid = 'call_sessions'::regclass and a.attname = 'status'"
+    )
+    centre.rows(f"alter type \"{kinds[0][0]}\" add value 'voicemail'")
+    variables = "{live_call_statuses: [initiated, connecting, ringing, connected, queued, voicemail]}"
+    assert "voicemail" in again(centre, tmp_path, variables).project.sql("stg_call_sessions")
+
+    before = again(centre, tmp_path).project.sql("stg_agent_sessions")
+    assert "timestamp(3) without time zone" in before
+    centre.rows("alter table agent_sessions alter column last_activity type timestamptz")
+    after = again(centre, tmp_path).project.sql("stg_agent_sessions")
+    assert after != before
+
+
+def test_a_damaged_file_is_compiled_anew(database: str, tmp_path: Path) -> None:
+    (tmp_path / "compiled").mkdir()  # not the folder that the tests share
+    centre = call_centre(database, tmp_path)
+    sql = centre.workspace.project.sql("cleanup_plan")
+    (kept,) = tmp_path.glob("compiled/*/*.json")
+    whole = kept.read_text()
+    for damage in (whole[:1000], "", "[]", json.dumps({"sql": {}})):
+        kept.write_text(damage)
+        assert again(centre, tmp_path).project.sql("cleanup_plan") == sql
+
+
+def test_what_was_kept_names_no_secret(database: str, tmp_path: Path) -> None:
+    (tmp_path / "compiled").mkdir()  # not the folder that the tests share
+    url = database.replace("postgres@", "postgres:planted-secret@")
+    centre = call_centre(url, tmp_path)
+    centre.workspace.project.sql("clock")
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            assert b"planted-secret" not in path.read_bytes(), path
+
+
+def test_what_is_kept_names_no_database(database: str, tmp_path: Path) -> None:
+    """It is used again for another database with the same columns."""
+    centre = call_centre(database, tmp_path)
+    project = centre.workspace.project
+    texts = [*project._compilation.sql.values(), *(own.statement for own in project.own_relations)]
+    assert not [text for text in texts if centre.workspace.database.name in text]

@@ -1,0 +1,513 @@
+"""The simulator on a real server: nobody there is touched, no ghost is left, and the judge can fail."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+
+from rollcall.demo.rows import Words
+from rollcall.demo.schema import Schema, Variant
+from rollcall.errors import ConfigurationError, Refused
+from rollcall.servers.postgres import PostgresServer
+from rollcall.settings.configuration import PROJECT_DIRECTORY, Settings, load_settings
+from rollcall.simulator import Options, Report, Simulation, simulate
+from rollcall.simulator.application import Write, Written
+from rollcall.simulator.judge import Judgement, judge
+from rollcall.simulator.options import Thresholds
+from rollcall.simulator.scripts import Decisions, Pace
+from rollcall.simulator.truth import Truth
+from rollcall.simulator.watcher import Change, Pass, State
+from tests.conftest import NOT_DURABLE, temporary_folder
+from tests.pipeline.test_whole_line import CAMEL_CASE
+
+COMPRESSED = {
+    "abandoned_after_hours": 0.00125,  # 4.5 s
+    "live_call_max_hours": 0.0027,
+    "settle_minutes": 0.01,
+    "presence_minutes": 0.04,
+    "heartbeat_explains_seconds": 0.01,
+}
+ROOMY = {
+    "abandoned_after_hours": 0.0034,  # 12 s, for a machine with more to do
+    "live_call_max_hours": 0.007,
+    "settle_minutes": 0.02,
+    "presence_minutes": 0.12,
+    "heartbeat_explains_seconds": 0.01,
+}
+
+
+SEVERAL = {"batch_connections": 2, "first_batch_rows": 2, "largest_batch_rows": 2}
+
+
+def settings_of(url: str, state: Path, **variables: Any) -> Settings:
+    return load_settings(
+        yaml.safe_dump(variables),
+        environment={"ROLLCALL_DATABASE_URL": url, "ROLLCALL_STATE_DIR": str(state)},
+    )
+
+
+def run(settings: Settings, options: Options, *beside: Callable[[Simulation], Awaitable[None]]) -> Report:
+    simulation = Simulation(settings, options)
+    simulation.prepare()
+    simulation.beside += beside
+    return asyncio.run(simulation.run())
+
+
+def assert_holds(report: Report) -> None:
+    """Nothing was wronged and nothing left; what was found instead is printed whole."""
+    found = [finding.to_json() for finding in (*report.wronged, *report.left_open)]
+    assert not found, json.dumps(found, indent=1)
+
+
+# --- beside a clean-up every second ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("migrated", [False, True], ids=["before the migration", "with heartbeats"])
+def test_nobody_who_is_there_is_touched_and_no_ghost_is_left(
+    database: str, tmp_path: Path, migrated: bool
+) -> None:
+    options = Options(agents=80, seconds=20, create=True, migrate=migrated, clean_every=1)
+    report = run(settings_of(database, tmp_path, **COMPRESSED), options)
+    assert_holds(report)
+    assert report.heartbeats is migrated
+    assert report.failures == []
+    assert report.clean_ups.errors == {}
+    assert report.judgement.closed_dead >= 5
+    assert report.floor["rings without an answer"] > 0
+
+
+# --- the judge can fail ---------------------------------------------------------------------------
+
+
+def test_a_clean_up_that_goes_by_last_activity_alone_is_caught(database: str, tmp_path: Path) -> None:
+    async def close_whatever_is_idle(simulation: Simulation) -> None:
+        connection = await psycopg.AsyncConnection.connect(database, autocommit=True)
+        async with connection:
+            while not simulation.ending.is_set():
+                await connection.execute(
+                    """
+                    update agent_sessions
+                    set status = 'offline', logout_at = now() at time zone 'utc'
+                    where logout_at is null
+                        and last_activity < now() at time zone 'utc' - interval '1 second'
+                    """
+                )
+                await asyncio.sleep(0.5)
+
+    settings = settings_of(database, tmp_path, **COMPRESSED)
+    report = run(settings, Options(agents=60, seconds=8, create=True), close_whatever_is_idle)
+    assert not report.holds
+    found = {finding.what for finding in report.wronged}
+    assert {"closed under a living agent", "changed during a live call"} <= found
+    assert all(finding.history for finding in report.wronged)
+
+
+def test_ghosts_that_nobody_closes_are_named(database: str, tmp_path: Path) -> None:
+    settings = settings_of(database, tmp_path, **{**COMPRESSED, "abandoned_after_hours": 0.0006})
+    report = run(settings, Options(agents=60, seconds=7, speed=200, create=True))
+    assert not report.holds
+    assert not report.wronged
+    assert report.left_open
+    assert {finding.what for finding in report.left_open} == {"left open: not cleaned"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("factor", "wronged", "left"),
+    [pytest.param(0.3, True, False, id="too early"), pytest.param(3, False, True, id="too late")],
+)
+def test_rollcall_with_another_window_is_caught(
+    database: str, tmp_path: Path, factor: float, wronged: bool, left: bool
+) -> None:
+    options = Options(agents=80, seconds=25, create=True, clean_every=1)
+    simulation = Simulation(settings_of(database, tmp_path, **COMPRESSED), options)
+    simulation.prepare()
+    simulation.overrides = {
+        **simulation.overrides,
+        "abandoned_after_hours": COMPRESSED["abandoned_after_hours"] * factor,
+    }
+    report = asyncio.run(simulation.run())
+    assert (bool(report.wronged), bool(report.left_open)) == (wronged, left)
+
+
+# --- the judge, case by case ----------------------------------------------------------------------
+
+LIMITS = Thresholds(window=10, live_call_max=20, settle=1, presence=2)
+AVAILABLE = State(True, "available", None)
+CLOSED = State(False, "offline", None)
+
+
+class Story:
+    """A floor told moment by moment; each write is committed 10 ms after it was sent."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.truth = Truth(lambda: self.now)
+        self.changes: list[Change] = []
+        self.passes: list[Pass] = []
+
+    def write(self, key: str) -> Write:
+        row = Written(key, self.now, self.now, round(self.now * 100))
+        return Write((row,), self.now, self.now + 0.01, retried=False)
+
+    def at(self, moment: float) -> Story:
+        self.now = moment
+        return self
+
+    def log_in(self, session: str = "s") -> None:
+        write = self.write(session)
+        self.truth.opened("a", write)
+        self.truth.arrived(session, write.acked)
+
+    def beat(self, session: str = "s") -> None:
+        self.truth.wrote("a", self.write(session), "heartbeat", is_sign=True)
+
+    def call(self, key: str, *, is_outbound: bool) -> None:
+        self.truth.call_started("a", self.write(key), is_outbound=is_outbound)
+
+    def connect(self, key: str) -> None:
+        self.truth.call_connected(key, self.write(key))
+
+    def end(self, key: str) -> None:
+        self.truth.call_ending(key)
+        self.truth.call_ended(key, self.write(key))
+
+    def change(self, before: State = AVAILABLE, after: State = CLOSED, session: str = "s") -> None:
+        """By a run that judged 0.1 s before."""
+        run_id = f"run at {self.now}"
+        self.truth.log.add(round(self.now * 100) - 6, self.now - 0.06)  # somebody else's transaction
+        self.changes.append(Change(session, before, after, self.now, round(self.now * 100), run_id))
+        self.passes.append(Pass(run_id, self.now - 0.1, self.now + 0.1, 1, 1, 0))
+
+    def clean_up(self) -> None:
+        """A run that took 0.2 s and changed nothing."""
+        self.passes.append(Pass(f"run at {self.now}", self.now - 0.1, self.now + 0.1, 0, 0, 0))
+
+    def verdict(self, *, swept: bool = True) -> Judgement:
+        shut = {change.session for change in self.changes if change.closes}
+        return judge(
+            self.truth,
+            self.changes,
+            self.passes,
+            LIMITS,
+            open_at_end=self.truth.sessions.keys() - shut,
+            ended=self.now,
+            swept=swept,
+            clock_error=0.001,
+            available="available",
+        )
+
+
+@pytest.fixture
+def story() -> Story:
+    story = Story()
+    story.at(100).log_in()
+    return story
+
+
+def words(judgement: Judgement) -> list[str]:
+    return [finding.what for finding in (*judgement.wronged, *judgement.left_open)]
+
+
+def test_closed_while_somebody_is_there(story: Story) -> None:
+    story.at(105).beat()
+    story.at(112).change()
+    assert words(story.verdict()) == ["closed under a living agent"]
+
+
+def test_closed_too_soon_after_somebody_left(story: Story) -> None:
+    story.at(105).beat()
+    story.at(106).truth.left("s", "crash")
+    story.at(114.9).change()
+    assert words(story.verdict()) == ["closed with a sign of life inside the window"]
+
+
+def test_closed_in_time_after_somebody_left(story: Story) -> None:
+    story.at(105).truth.left("s", "crash")
+    story.at(110.2).change()
+    judgement = story.verdict()
+    assert words(judgement) == []
+    assert judgement.closed_dead == 1
+    assert judgement.delays == pytest.approx([0.2])
+
+
+def test_a_conversation_is_a_sign_of_life(story: Story) -> None:
+    story.at(104).call("c", is_outbound=False)
+    story.at(105).connect("c")
+    story.at(106).end("c")
+    story.truth.left("s", "crash")
+    story.at(112).change()
+    assert words(story.verdict()) == ["closed with a sign of life inside the window"]
+
+
+def test_a_missed_call_is_none(story: Story) -> None:
+    story.at(101).truth.left("s", "crash")
+    story.at(105).call("c", is_outbound=False)
+    story.at(106).end("c")
+    story.at(112).change()
+    assert words(story.verdict()) == []
+
+
+def test_changed_while_it_rings(story: Story) -> None:
+    story.at(101).truth.left("s", "crash")
+    story.at(111.5).call("c", is_outbound=False)
+    story.at(112.1).change()
+    story.at(113).end("c")
+    assert words(story.verdict()) == ["changed during a live call"]
+
+
+def test_a_call_that_the_change_cannot_have_seen(story: Story) -> None:
+    story.at(101).truth.left("s", "crash")
+    story.at(112.05).call("c", is_outbound=False)
+    story.at(112.1).change()
+    story.at(113).end("c")
+    judgement = story.verdict()
+    assert words(judgement) == []
+    assert judgement.overtaken == 1
+
+
+def test_made_available_without_proof_of_presence(story: Story) -> None:
+    story.at(103).change(before=State(True, "on_call", "c"), after=AVAILABLE)
+    assert words(story.verdict()) == ["made available without proof of presence"]
+
+
+def test_made_available_with_proof_of_presence(story: Story) -> None:
+    story.at(103).beat()
+    story.at(104).change(before=State(True, "on_call", "c"), after=AVAILABLE)
+    judgement = story.verdict()
+    assert words(judgement) == []
+    assert judgement.mended == 1
+
+
+def test_a_silent_simulator_proves_nothing(story: Story) -> None:
+    story.at(112).change()
+    judgement = story.verdict()
+    assert words(judgement) == []
+    assert [finding.what for finding in judgement.unproven] == ["closed under a silent agent"]
+
+
+def test_left_open_by_a_clean_up(story: Story) -> None:
+    story.at(101).truth.left("s", "crash")
+    story.at(110.4).clean_up()
+    story.at(112).now = 112
+    assert words(story.verdict()) == ["left open by a whole clean-up"]
+
+
+@pytest.mark.parametrize("moment", [109.9, 110.05], ids=["not due", "due only after it judged"])
+def test_a_clean_up_before_it_was_due(story: Story, moment: float) -> None:
+    story.at(101).truth.left("s", "crash")
+    story.at(moment).clean_up()
+    judgement = story.verdict()
+    assert words(judgement) == []
+    assert judgement.not_yet_due == 1
+
+
+def test_a_clean_up_while_it_rings(story: Story) -> None:
+    story.at(101).truth.left("s", "crash")
+    story.at(111).call("c", is_outbound=False)
+    story.at(112).clean_up()
+    story.at(113).end("c")
+    assert words(story.verdict()) == []
+
+
+def test_a_clean_up_while_its_agent_returns(story: Story) -> None:
+    story.at(101).truth.left("s", "crash")
+    story.at(112).clean_up()
+    story.at(112.05).log_in("another")
+    assert words(story.verdict()) == []
+
+
+def test_nobody_cleaned(story: Story) -> None:
+    story.at(101).truth.left("s", "crash")
+    story.at(112)
+    assert words(story.verdict(swept=False)) == ["left open: not cleaned"]
+
+
+# --- decisions --------------------------------------------------------------------------------------
+
+
+def decisions(seed: int) -> list[Any]:
+    made = Decisions(seed, Pace(speed=100, window=5, longest_call=4, calls_per_hour=7))
+    return [
+        [list(islice(made.agent(number), 50)) for number in range(1, 6)],
+        list(islice(made.inbound(20), 50)),
+        list(islice(made.heartbeats(1), 50)),
+        list(islice(made.kills(2), 50)),
+    ]
+
+
+def test_a_seed_decides_everything() -> None:
+    assert decisions(1) == decisions(1)
+    assert all(ours != theirs for ours, theirs in zip(decisions(1), decisions(2), strict=True))
+    agents = decisions(1)[0]
+    assert all(ours != theirs for ours, theirs in pairwise(agents))
+
+
+# --- other applications, and what is refused --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("overrides", "variant"),
+    [
+        pytest.param(CAMEL_CASE, Variant(migrated=True), id="quoted camelCase names, migrated"),
+        pytest.param({}, Variant(timestamps="timestamptz", status="enum"), id="timestamptz and enum status"),
+        pytest.param({}, Variant(keys="bigint", agent_keys="bigint"), id="bigint keys"),
+        pytest.param({}, Variant(keys="text", agent_keys="text", partitioned=True), id="text, partitioned"),
+        pytest.param({"app_time_zone": "America/New_York"}, Variant(), id="local time"),
+    ],
+)
+def test_another_application_needs_configuration_only(
+    database: str, tmp_path: Path, overrides: dict[str, Any], variant: Variant
+) -> None:
+    settings = settings_of(database, tmp_path, **COMPRESSED, **overrides)
+    with contextlib.closing(psycopg.connect(database)) as connection, connection.cursor() as cursor:
+        schema = Schema(settings.variables, variant, Words(settings.variables).status_values())
+        schema.create_tables(cursor)
+        schema.add_constraints(cursor, all_agents_known=True)
+        connection.commit()
+    report = run(settings, Options(agents=20, seconds=2, speed=300))
+    assert_holds(report)
+    assert report.failures == []
+    assert report.floor["calls"] > 0
+
+
+def test_a_database_that_might_be_somebodys_own_is_refused(database: str, tmp_path: Path) -> None:
+    settings = settings_of(database, tmp_path)
+    options = Options(agents=3, seconds=0.5, create=True)
+    simulate(settings, options)
+    with psycopg.connect(database) as connection:
+        connection.execute("drop schema demo_truth cascade")
+    with pytest.raises(Refused, match="neither by the demo nor by the simulator"):
+        simulate(settings, replace(options, create=False))
+    name = database.rpartition("/")[2].partition("?")[0]
+    assert simulate(settings, replace(options, create=False), confirmed=name).failures == []
+
+
+@pytest.mark.parametrize(
+    ("options", "variables", "message"),
+    [
+        (Options(agents=0), {}, "--agents must be above zero"),
+        (Options(kill_every=1), {}, "add --clean-every"),
+        (Options(), {}, "there is no table public.agents"),
+        (Options(create=True, speed=1), {"abandoned_after_hours": 0.0001}, "too short"),
+    ],
+)
+def test_what_cannot_work_is_refused(
+    database: str, tmp_path: Path, options: Options, variables: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        simulate(settings_of(database, tmp_path, **variables), options)
+
+
+# --- the command ------------------------------------------------------------------------------------
+
+
+def command(database: str, tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "ROLLCALL_DATABASE_URL": database, "ROLLCALL_STATE_DIR": str(tmp_path)}
+    program = "import rollcall.cli; rollcall.cli.main()"
+    return subprocess.run(
+        [sys.executable, "-c", program, "simulate", *arguments],
+        env=environment,
+        cwd=PROJECT_DIRECTORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_says_what_it_saw(database: str, tmp_path: Path) -> None:
+    truth = tmp_path / "truth.jsonl"
+    done = command(database, tmp_path, "--create", "--agents=10", "--seconds=2", f"--truth={truth}")
+    assert done.returncode == 0, done.stderr
+    assert "no session changed under a living agent" in done.stdout
+    assert max(len(line) for line in done.stdout.splitlines()) <= 80
+    events = [json.loads(line) for line in truth.read_text().splitlines()]
+    assert {"arrived", "wrote"} <= {event["event"] for event in events}
+
+    ghosts = "{abandoned_after_hours: 0.0006, live_call_max_hours: 0.001}"
+    done = command(database, tmp_path, "--seed=2", "--seconds=6", "--speed=200", "--json", "--vars", ghosts)
+    assert done.returncode == 1, done.stderr
+    document = json.loads(done.stdout)
+    assert document["holds"] is False
+    assert document["changed_wrongly"] == []
+    assert all(finding["history"] for finding in document["left_open"])
+    assert document["latency_ms"]["log in"]["p99"] >= document["latency_ms"]["log in"]["p50"] > 0
+
+
+# --- for minutes ------------------------------------------------------------------------------------
+
+
+def connections(seed: int) -> dict[str, int]:
+    """Every other seed is cleaned on two connections."""
+    return SEVERAL if seed % 2 else {}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("seed", range(1, 21))
+def test_five_hundred_agents(database: str, tmp_path: Path, seed: int) -> None:
+    options = Options(agents=500, seconds=60, speed=30, seed=seed, create=True, migrate=True, clean_every=3)
+    report = run(settings_of(database, tmp_path, **ROOMY, **connections(seed)), options)
+    assert_holds(report)
+    assert report.failures == []
+    assert report.judgement.closed_dead >= 50
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_clean_up_is_killed_at_random(database: str, tmp_path: Path, seed: int) -> None:
+    options = Options(
+        agents=150,
+        seconds=90,
+        speed=60,
+        seed=seed,
+        create=True,
+        migrate=True,
+        clean_every=1,
+        kill_every=1.5,
+    )
+    report = run(settings_of(database, tmp_path, **ROOMY, **connections(seed)), options)
+    assert_holds(report)
+    assert report.failures == []
+    assert report.clean_ups.kills >= 30
+    assert report.judgement.closed_dead >= 10
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_the_database_is_restarted(tmp_path: Path) -> None:
+    async def restart_now_and_then(simulation: Simulation) -> None:
+        for pause in (15, 12, 18):
+            await asyncio.sleep(pause)
+            await asyncio.to_thread(server.stop)
+            await asyncio.to_thread(server.start)
+
+    with temporary_folder() as folder:
+        server = PostgresServer(folder / "data", None, NOT_DURABLE)
+        server.start()
+        try:
+            options = Options(
+                agents=100, seconds=60, speed=60, seed=1, create=True, migrate=True, clean_every=1
+            )
+            settings = settings_of(server.conninfo(), tmp_path, **ROOMY)
+            report = run(settings, options, restart_now_and_then)
+        finally:
+            server.stop()
+    assert_holds(report)
+    assert report.failures == []
+    assert report.interruptions > 0
+    assert report.judgement.closed_dead >= 5

@@ -1,0 +1,129 @@
+"""`rollcall serve` in a process of its own, with a clean-up every two seconds."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+from psycopg import sql
+
+from rollcall.scheduling import DEPLOYMENTS
+from rollcall.servers.postgres import PostgresServer
+from rollcall.servers.prefect import api_of_serving
+from rollcall.settings.configuration import PROJECT_DIRECTORY
+from tests.support.call_centre import CallCentre, call_centre
+
+__all__ = [
+    "PASSWORD",
+    "databases",
+    "environment",
+    "scheduled",
+    "servers_of",
+    "serving",
+    "started",
+    "state",
+    "until",
+]
+
+PASSWORD = "planted-password-7f3a"
+EVERY_TWO_SECONDS = {
+    **yaml.safe_load(DEPLOYMENTS.read_text())["deployments"][0],
+    "schedules": [{"interval": 2}],
+}
+
+
+def until(holds: Callable[[], Any], seconds: float = 120) -> Any:
+    """Wait for something that another process does."""
+    deadline = time.monotonic() + seconds
+    while not (value := holds()):
+        assert time.monotonic() < deadline, f"{holds.__name__} did not come true"
+        time.sleep(0.2)
+    return value
+
+
+def environment(state: Path, url: str, **more: str) -> dict[str, str]:
+    """What a process of ours gets: a database, folders of the test's, and Prefect that looks often."""
+    return {
+        **os.environ,
+        "ROLLCALL_DATABASE_URL": url,
+        "ROLLCALL_STATE_DIR": str(state),
+        "PREFECT_RUNNER_POLL_FREQUENCY": "1",
+        "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "1",
+        **more,
+    }
+
+
+def started(code: str, **options: Any) -> subprocess.Popen[str]:
+    """A process that runs some Python, and that Ctrl-C reaches even if the tests run in the background."""
+    return subprocess.Popen(
+        [sys.executable, "-c", f"import signal; signal.signal(2, signal.default_int_handler); {code}"],
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=PROJECT_DIRECTORY,
+        **options,
+    )
+
+
+def servers_of(state: Path) -> list[int]:
+    """The Prefect servers that keep their data below a state directory."""
+    listed = subprocess.run(
+        ["ps", "-ww", "-eo", "pid=,args="], text=True, capture_output=True, check=True
+    ).stdout
+    lines = [line.split(None, 1) for line in listed.splitlines()]
+    return [int(pid) for pid, args in lines if "-m rollcall.servers.prefect" in args and str(state) in args]
+
+
+@pytest.fixture(scope="module")
+def databases(server: PostgresServer) -> Iterator[Callable[[], str]]:
+    """Makes databases for the tests of one file; the URLs hold a password that is not needed."""
+    names: list[str] = []
+
+    def make() -> str:
+        names.append(f"test_{uuid.uuid4().hex[:12]}")
+        with psycopg.connect(server.conninfo(), autocommit=True) as connection:
+            connection.execute(sql.SQL("create database {}").format(sql.Identifier(names[-1])))
+        return server.conninfo(names[-1]).replace("postgres@", f"postgres:{PASSWORD}@", 1)
+
+    yield make
+    with psycopg.connect(server.conninfo(), autocommit=True) as connection:
+        for name in names:
+            connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(scope="module")
+def scheduled(databases: Callable[[], str], state: Path) -> CallCentre:
+    """The call centre whose clean-up is scheduled. It was never migrated."""
+    return call_centre(databases(), state)
+
+
+@pytest.fixture(scope="module")
+def serving(scheduled: CallCentre, state: Path) -> Iterator[subprocess.Popen[str]]:
+    """`rollcall serve` with its own server and the clean-up of prefect.yaml, but every two seconds."""
+    path = state / "prefect.yaml"
+    path.write_text(yaml.safe_dump({"deployments": [EVERY_TWO_SECONDS]}))
+    code = f"from pathlib import Path; from rollcall.scheduling import serve; serve(Path({str(path)!r}))"
+    process = started(code, env=environment(state, scheduled.url))
+    try:
+        until(lambda: api_of_serving(state) or process.poll() is not None)
+        assert process.poll() is None, process.communicate()
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
