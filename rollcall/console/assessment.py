@@ -97,7 +97,7 @@ def _show_rules(assessment: Assessment, before: Assessment | None) -> None:
     """The violated rules in a table, the others by name: every count is there."""
     counts_before = {rule.name: rule.violations for rule in before.rules} if before else {}
     shown = [rule for rule in assessment.rules if rule.violations or counts_before.get(rule.name)]
-    shown.sort(key=lambda rule: list(Severity).index(rule.severity))
+    shown.sort(key=lambda rule: rule.severity.rank)
     if shown:
         write()
         table = table_of("violated rule", "severity")

@@ -24,7 +24,6 @@ from rollcall.doctor.diagnosis import Diagnosis, Finding
 from rollcall.doctor.kinds import KINDS
 from rollcall.ledger.ownership import acting_roles
 from rollcall.ledger.pooler import find_pooler
-from rollcall.rules.results import Severity
 from rollcall.servers.prefect import answers_without_authentication
 from rollcall.workspace import Workspace
 
@@ -120,8 +119,7 @@ class _Examination:
             self._statements[finding].append(statement)
 
     def findings(self) -> tuple[Finding, ...]:
-        worst_first = list(Severity)
-        names = sorted(self._found, key=lambda name: (worst_first.index(KINDS[name].severity), name))
+        names = sorted(self._found, key=lambda name: (KINDS[name].severity.rank, name))
         return tuple(Finding(name, tuple(self._found[name]), tuple(self._statements[name])) for name in names)
 
 

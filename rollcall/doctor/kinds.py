@@ -55,8 +55,8 @@ KINDS: dict[str, Kind] = {
         "Set PREFECT_SERVER_API_AUTH_STRING there and PREFECT_API_AUTH_STRING here (docs/prefect.md).",
     ),
     "untested_server_version": warning(
-        f"Rollcall is tested on PostgreSQL 14 to {NEWEST_TESTED_VERSION}; a newer one may refuse a "
-        "statement or read a catalogue differently.",
+        f"Rollcall supports PostgreSQL 14 to {NEWEST_TESTED_VERSION}; a newer server may refuse a "
+        "statement, or have another catalog.",
         "Look for a newer Rollcall, and try it on a copy first.",
     ),
     "standby": blocking(

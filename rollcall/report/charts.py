@@ -13,13 +13,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rollcall.report.text import in_words, moment, number, printable
-from rollcall.rules.results import Assessment, Floor, OpenSession, PastResult, Severity
+from rollcall.rules.results import Assessment, Floor, OpenSession, PastResult
 
 __all__ = ["STATES", "Chart", "charts_of_rules", "timeline"]
 
 COUNT_WIDTH = 34  # of a chart's labels, so that all charts stand in line
 SHOWN_HOURS = 12
-SESSIONS_SHOWN = 60
+SESSIONS_SHOWN = 60  # of all states together; the var report_sessions bounds what is read of each
 ROW_HEIGHT = 15
 LONGEST_LABEL = 10
 
@@ -72,7 +72,7 @@ def charts_of_rules(latest: Assessment) -> list[Chart]:
     for result in latest.past:
         past.setdefault(result.rule, []).append(result)
     charts = []
-    for rule in sorted(latest.rules, key=lambda rule: list(Severity).index(rule.severity)):
+    for rule in sorted(latest.rules, key=lambda rule: rule.severity.rank):
         points = past.get(rule.name, [])
         if points and (rule.violations or any(point.violations for point in points)):
             now = PastResult(rule.name, latest.snapshot_at, rule.violations, rule.waived)

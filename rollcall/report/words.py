@@ -65,7 +65,6 @@ _REMEDIES = {
     "reset_status": "Set the status right: available if seen just now, else break",
     "clear_reference": "Clear the reference to a call that is missing or over",
 }
-_SEVERITIES = tuple(Severity)
 _SUITES_WITH_PAGES = ("readiness", "history", "schema")
 _DECIDING = (Severity.BLOCKING, Severity.CRITICAL)
 
@@ -185,7 +184,7 @@ def _violated(assessment: Assessment) -> Iterable[RuleResult]:
 
 
 def _worst_first(rules: Iterable[RuleResult]) -> list[RuleResult]:
-    return sorted(rules, key=lambda rule: (_SEVERITIES.index(rule.severity), -rule.violations))
+    return sorted(rules, key=lambda rule: (rule.severity.rank, -rule.violations))
 
 
 # --- since the last time ------------------------------------------------------------------------

@@ -37,8 +37,6 @@ __all__ = [
     "what_was_done",
 ]
 
-_SEVERITIES = tuple(Severity)
-
 
 @dataclass(frozen=True)
 class Changed:
@@ -60,7 +58,7 @@ def changes_of_rules(before: Assessment, after: Assessment) -> list[Changed]:
     ]
     return sorted(
         (change for change in changes if change.before or change.after),
-        key=lambda change: (_SEVERITIES.index(change.severity), -(change.before or 0)),
+        key=lambda change: (change.severity.rank, -(change.before or 0)),
     )
 
 

@@ -24,6 +24,11 @@ class Severity(StrEnum):
     WARNING = "warning"
     INFO = "info"
 
+    @property
+    def rank(self) -> int:
+        """Position for sorting: 0 is the worst."""
+        return list(Severity).index(self)
+
 
 class Check(StrEnum):
     """The five checks, in the order in which they are shown."""
