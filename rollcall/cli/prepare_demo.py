@@ -7,8 +7,8 @@ import contextlib
 import psycopg
 
 from rollcall import console
+from rollcall.demo.case_builder import ScaleTooSmall
 from rollcall.demo.counts import Scale
-from rollcall.demo.floor import ScaleTooSmall
 from rollcall.demo.generator import load_call_centre
 from rollcall.errors import ConfigurationError
 from rollcall.servers.postgres import PostgresServer

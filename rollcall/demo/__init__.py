@@ -1,7 +1,7 @@
 """The demo: a call centre whose database is damaged in known ways."""
 
+from rollcall.demo.case_builder import ScaleTooSmall
 from rollcall.demo.counts import DefectCounts, Scale
-from rollcall.demo.floor import ScaleTooSmall
 from rollcall.demo.generator import load_call_centre
 from rollcall.demo.planted import Planted
 from rollcall.demo.schema import Variant

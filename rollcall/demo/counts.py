@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rollcall.demo import cases as _cases
-from rollcall.demo.floor import CASES, ScaleTooSmall
+from rollcall.demo.case_builder import ScaleTooSmall
+from rollcall.demo.cases import CASES
 from rollcall.demo.history import CALL_DEFECTS, SESSION_DEFECTS
 from rollcall.demo.schema import Variant
 from rollcall.errors import ConfigurationError
-
-assert _cases, "importing it fills CASES"
 
 FEWEST_AGENTS = 5
 SMALLEST_HISTORY = 100
@@ -45,7 +43,7 @@ class Scale:
 class DefectCounts:
     """How many of what to plant.
 
-    `counts` has the names of functions of `cases.py` (open sessions) and of `history.py`.
+    `counts` has the names of functions of `cases` (open sessions) and of `history.py`.
     """
 
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -57,7 +55,7 @@ class DefectCounts:
         if unknown:
             raise ConfigurationError(
                 f"there is no case or defect to plant named {', '.join(unknown)}",
-                "the names are those of the functions of cases.py and history.py",
+                "the names are those of the functions of rollcall.demo.cases and rollcall.demo.history",
             )
 
     @classmethod

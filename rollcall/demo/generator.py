@@ -17,8 +17,9 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 
+from rollcall.demo.case_builder import CaseBuilder, ScaleTooSmall
+from rollcall.demo.cases import CASES
 from rollcall.demo.counts import DefectCounts, Scale
-from rollcall.demo.floor import CASES, Floor, ScaleTooSmall
 from rollcall.demo.history import (
     CALL_DEFECTS,
     HISTORY_ENDS_HOURS_AGO,
@@ -71,14 +72,14 @@ class _Plan:
         self._words = Words(names)
         self._history_end = now - timedelta(hours=HISTORY_ENDS_HOURS_AGO)
         self._heartbeats = variant.migrated and variant.heartbeats
-        self._floor = self._empty_floor()
+        self._builder = self._case_builder()
         self._sessions: list[Session] = []
         self._calls: list[Call] = []
         self._hosts: list[int] = []
 
     def load(self, cursor: psycopg.Cursor) -> Planted:
         """Create the tables, copy the rows, then add keys and indexes."""
-        self._fill_floor()
+        self._build_cases()
         self._judge_devices()
         schema = Schema(self._names, self._variant, self._words.status_values())
         schema.create_tables(cursor)
@@ -111,20 +112,20 @@ class _Plan:
 
     # --- the floor as it is now -----------------------------------------------------------------
 
-    def _empty_floor(self) -> Floor:
+    def _case_builder(self) -> CaseBuilder:
         rng = self._rng("floor")
         # beyond every key of the past, as those of a sequence would be
         first_key = 2 * (self._scale.sessions + self._scale.calls) + 1
         agents = list(range(1, self._scale.agents + 1))
         rng.shuffle(agents)
-        floor = Floor(self._now, self._words, Keys(self._variant, rng, first_key), rng, agents)
-        floor.heartbeats = self._heartbeats
-        return floor
+        builder = CaseBuilder(self._now, self._words, Keys(self._variant, rng, first_key), rng, agents)
+        builder.heartbeats = self._heartbeats
+        return builder
 
-    def _fill_floor(self) -> None:
+    def _build_cases(self) -> None:
         for name, count in self._defects.of(CASES).items():
             for _ in range(count):
-                rows = list(CASES[name].build(self._floor))
+                rows = list(CASES[name].build(self._builder))
                 sessions = [row for row in rows if isinstance(row, Session)]
                 for session in sessions:
                     session.kind = name
@@ -148,9 +149,9 @@ class _Plan:
 
     def _agents(self) -> Iterator[Agent]:
         """All agents; of those off duty some are deactivated, machines, or in another role."""
-        off_duty = set(self._floor.off_duty)
+        off_duty = set(self._builder.off_duty)
         for number in range(1, self._scale.agents + 1):
-            agent = Agent(number, self._words.agent_role, number not in self._floor.inactive)
+            agent = Agent(number, self._words.agent_role, number not in self._builder.inactive)
             if number in off_duty:
                 agent.is_active = number % 10 != 0
                 agent.is_ai_agent = number % 10 == 5

@@ -90,7 +90,7 @@ create schema demo_truth;
 -- one row per open session
 create table demo_truth.sessions (
     session_id text primary key,
-    kind text not null,                  -- the function of cases.py or history.py that planted it
+    kind text not null,                  -- the function of cases or history that planted it
     really_alive boolean not null,
     rules text[] not null,               -- those that judge single sessions, in catalogue order
     expected text not null check (

@@ -27,7 +27,7 @@ from rollcall.demo import (
     Variant,
     load_call_centre,
 )
-from rollcall.demo.floor import CASES
+from rollcall.demo.cases import CASES
 from rollcall.demo.history import CALL_DEFECTS, SESSION_DEFECTS
 from rollcall.errors import ConfigurationError
 from tests.support.paths import ROOT

@@ -18,7 +18,7 @@ import pytest
 
 from rollcall.errors import ConfigurationError, ServerError
 from rollcall.process import private_files
-from rollcall.servers import postgres as postgres_server
+from rollcall.servers import account
 from rollcall.servers.postgres import PostgresServer
 from tests.conftest import NOT_DURABLE, SYSTEM_PG_BIN, temporary_folder
 
@@ -282,8 +282,8 @@ def test_root_works_below_a_folder_that_only_root_may_pass(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A checkout below /root: data and programs are elsewhere, and /root stays closed."""
-    monkeypatch.setattr(postgres_server, "ROOT_STATE", folder / "state")
-    monkeypatch.setattr(postgres_server._Account, "can_reach", _only_below(folder / "state"))
+    monkeypatch.setattr(account, "ROOT_STATE", folder / "state")
+    monkeypatch.setattr(account.Account, "can_reach", _only_below(folder / "state"))
     closed = folder / "closed"
     closed.mkdir(mode=0o700)
     server = new_server(closed)
@@ -302,8 +302,8 @@ def test_the_account_of_root_may_pass_to_programs_that_a_command_copied(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Data where the account can go, programs below /root: the umask of commands closes what they make."""
-    monkeypatch.setattr(postgres_server, "ROOT_STATE", folder / "state")
-    monkeypatch.setattr(postgres_server._Account, "can_reach", _only_below(folder))
+    monkeypatch.setattr(account, "ROOT_STATE", folder / "state")
+    monkeypatch.setattr(account.Account, "can_reach", _only_below(folder))
     server = new_server(folder)
     with private_files():
         server.start()

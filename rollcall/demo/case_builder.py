@@ -1,4 +1,4 @@
-"""What the cases are told with: agents, moments, sessions and calls of the floor as it is now."""
+"""Build the rows of the demo's cases: agents, instants, open sessions and their calls."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from rollcall.demo.rows import Call, Keys, Session, Words
 from rollcall.errors import ConfigurationError
 
 HEARTBEAT_AGE_SECONDS = (1.0, 4.0)
+INSIDE = (26, 100)
+"""Minutes of silence inside the window."""
+IDLE = (140, 900)
+"""Minutes of silence past the window."""
 
 
 class ScaleTooSmall(ConfigurationError):
-    """What was asked for does not fit into the number of agents, sessions or calls."""
+    """The requested cases do not fit into the number of agents, sessions or calls."""
 
 
-class Floor:
-    """Hands out agents who have no part yet, and builds rows around `now` (aware, UTC)."""
+class CaseBuilder:
+    """Hand out agents without a session, and build rows relative to `now` (aware, UTC)."""
 
     def __init__(
         self,
@@ -32,7 +36,7 @@ class Floor:
         self.words = words
         self.rng = rng
         self.heartbeats = False
-        """Agents who are there send heartbeats."""
+        """Present agents send heartbeats."""
         self.inactive: set[int] = set()
         """Numbers of the deactivated agents among those handed out."""
         self._keys = keys
@@ -42,7 +46,7 @@ class Floor:
 
     @property
     def off_duty(self) -> Sequence[int]:
-        """The agents who have no part so far."""
+        """The agents without a session so far."""
         return self._agents[self._used :]
 
     def agent(self, *, active: bool = True) -> int:
@@ -64,12 +68,12 @@ class Floor:
         return len(self._agents) + self._unknown_agents
 
     def ago(self, least: float, most: float) -> datetime:
-        """A moment between `least` and `most` minutes before now, to the millisecond."""
+        """An instant between `least` and `most` minutes before now, to the millisecond."""
         minutes = least + (most - least) * self.rng.random()
         return self.now - timedelta(milliseconds=int(minutes * 60_000))
 
     def ahead(self, hours: float) -> datetime:
-        """A moment in the future."""
+        """An instant in the future."""
         return self.now + timedelta(hours=hours)
 
     def purged_call(self) -> str:
@@ -92,11 +96,11 @@ class Floor:
         device: bool = True,
         capacity: int | None = 1,
     ) -> Session:
-        """An open session whose own columns show life last at `seen`.
+        """An open session whose own columns last show life at `seen`.
 
-        `calls` are those whose evidence counts for it. Where there are heartbeats, an agent who is
-        alive sends them (unless `beats` is false), so that the last activity is seconds old; of
-        the others the last one was heard at `seen`.
+        `calls` are the calls that count as evidence for it. With heartbeats, a present agent sends
+        them (unless `beats` is false), so the last activity is seconds old; for an absent agent the
+        last heartbeat is at `seen`.
         """
         row = Session(
             key=self._keys.new(),
@@ -127,11 +131,11 @@ class Floor:
         return row
 
     def before(self, moment: datetime, least: float, most: float) -> datetime:
-        """A moment between `least` and `most` minutes before another."""
+        """An instant between `least` and `most` minutes before another."""
         return moment - (self.now - self.ago(least, most))
 
     def live_call(self, agent: int | None, started: datetime, status: str, *, outbound: bool = False) -> Call:
-        """A call that goes on: connected some seconds after its start, if that is its status."""
+        """A live call; with the status `connected`, connected some seconds after its start."""
         connected = status == self.words.connected
         return Call(
             key=self._keys.new(),
@@ -144,7 +148,7 @@ class Floor:
         )
 
     def zombie_call(self, agent: int | None, started: datetime) -> Call:
-        """A call that was never ended: still `connected`, but too old to be live."""
+        """A call without an end: still `connected`, but too old to be live."""
         call = self.live_call(agent, started, self.words.connected)
         call.rules = ("zombie_call",)
         return call
@@ -164,7 +168,7 @@ class Floor:
         )
 
     def unanswered(self, agent: int, started: datetime, *, outbound: bool = False) -> Call:
-        """An unanswered call, over after half a minute."""
+        """An unanswered call that ends after half a minute."""
         return Call(
             key=self._keys.new(),
             agent=agent,
@@ -176,7 +180,7 @@ class Floor:
         )
 
     def shift(self, agent: int, login: datetime, seen: datetime) -> list[Call]:
-        """Some calls of an agent between two moments: talks in both directions, a missed one."""
+        """Calls of an agent between two instants: one per direction, and a missed one."""
         span = seen - login
         return [
             self.talk(agent, login + span * 0.4, minutes=3),
@@ -190,17 +194,18 @@ class Floor:
 
 
 def last_sign_of_life(session: Session, calls: Iterable[Call]) -> datetime:
-    """The latest of a session's own columns and of the evidence of the calls that count for it."""
+    """The latest instant in a session's own columns and in the evidence of its calls."""
     signs = [session.last_activity, session.login_at, session.last_heartbeat]
     return max(sign for sign in (*signs, *(call.evidence() for call in calls)) if sign is not None)
 
 
-BuildCase = Callable[[Floor], Iterator[Session | Call]]
+Rows = Iterator[Session | Call]
+BuildCase = Callable[[CaseBuilder], Rows]
 
 
 @dataclass(frozen=True)
 class CaseKind:
-    """One sort of open sessions: the function that builds a case of it, and what to know of it."""
+    """One kind of open session: the function that builds a case of it, and its properties."""
 
     name: str
     build: BuildCase
@@ -209,14 +214,10 @@ class CaseKind:
     agents: int
     """How many agents one case takes."""
     host: bool
-    """Its agent is there and has no live call: may have forgotten older sessions as well."""
+    """Its agent is present and has no live call, so it can own forgotten older sessions as well."""
     fresh: bool
     """The session's own columns show life inside the window."""
     migrated_only: bool
-
-
-CASES: dict[str, CaseKind] = {}
-"""Every sort of open sessions, in the order of `cases.py`."""
 
 
 def case(
@@ -226,12 +227,10 @@ def case(
     host: bool = False,
     fresh: bool = True,
     migrated_only: bool = False,
-) -> Callable[[BuildCase], BuildCase]:
-    """Register a function that yields the rows of one case. See `CaseKind` for the options."""
+) -> Callable[[BuildCase], CaseKind]:
+    """Make a case kind of a function that yields the rows of one case. See `CaseKind`."""
 
-    def register(build: BuildCase) -> BuildCase:
-        name = build.__name__
-        CASES[name] = CaseKind(name, build, usual, agents, host, fresh, migrated_only)
-        return build
+    def make_kind(build: BuildCase) -> CaseKind:
+        return CaseKind(build.__name__, build, usual, agents, host, fresh, migrated_only)
 
-    return register
+    return make_kind
