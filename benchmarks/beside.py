@@ -100,17 +100,17 @@ class _CleanUp:
         url = databases.create(NAME, template=BASE)
         self._workspace = databases.workspace(url, variables)
         self._plan = make_plan(self._workspace)
-        self._watcher = Sizes()
+        self._progress = Sizes()
         self.url = self._workspace.settings.conninfo
         self.keys = [change["session_id"] for change in self._plan.changes()]
 
     @property
     def sizes(self) -> list[int]:
-        return self._watcher.sizes
+        return self._progress.sizes
 
     def __call__(self) -> None:
         with open_run(self._workspace, "clean") as run:
-            result = clean(self._workspace, run, self._plan, self._watcher)
+            result = clean(self._workspace, run, self._plan, self._progress)
         if result.changed < ENOUGH * self._plan.change_count:
             raise RuntimeError(
                 f"{result.changed} of {self._plan.change_count} rows were changed: {result.skipped[:3]}"

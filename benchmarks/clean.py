@@ -19,7 +19,7 @@ from benchmarks import call_centres
 from benchmarks.measure import Line, at_least, per_second, ratio_line, seconds_of
 from benchmarks.options import Options
 from benchmarks.server import Databases, connect, settle
-from rollcall.batches import Watcher
+from rollcall.batches import ProgressCallback
 from rollcall.clean.cleaning import clean
 from rollcall.demo import DefectCounts, Scale
 from rollcall.ledger.runs import open_run
@@ -112,7 +112,7 @@ def prepare(databases: Databases, base: str, changes: int) -> None:
     databases.migrated(databases.workspace(url))
 
 
-class Sizes(Watcher):
+class Sizes(ProgressCallback):
     """How many rows each batch dealt with."""
 
     def __init__(self) -> None:
@@ -136,15 +136,15 @@ def _ours(databases: Databases) -> tuple[float, list[int], list[str]]:
     """Rows per second, the sizes of the batches, and the keys in the order in which they were changed."""
     workspace = databases.workspace(_fresh(databases))
     plan = make_plan(workspace)
-    watcher = Sizes()
+    progress = Sizes()
     with open_run(workspace, "clean") as run:
         started = time.perf_counter()
-        result = clean(workspace, run, plan, watcher)
+        result = clean(workspace, run, plan, progress)
         taken = time.perf_counter() - started
     if result.changed < ENOUGH * plan.change_count:
         raise RuntimeError(f"{result.changed} of {plan.change_count} rows were changed: {result.skipped[:3]}")
     keys = [change["session_id"] for change in plan.changes()]
-    return result.changed / (taken - result.paused_seconds), watcher.sizes, keys
+    return result.changed / (taken - result.paused_seconds), progress.sizes, keys
 
 
 def _other(databases: Databases, keys: list[str], work: Callable[[str, list[str]], float]) -> float:

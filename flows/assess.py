@@ -16,9 +16,9 @@ __all__ = ["assess"]
 @flow(name="rollcall-assess", **steps.UNATTENDED)
 def assess(history: bool = True, full_history: bool = False) -> State[Any]:
     """Judge one database and publish the report. Changes nothing."""
-    with Pipeline.open("assess", "schedule", history=history, full_history=full_history) as line:
-        steps.assess(line)
-        steps.publish(line)
-        steps.summarise(line)
-        steps.alert(line)
-        return steps.ended(line)
+    with Pipeline.open("assess", "schedule", history=history, full_history=full_history) as pipeline:
+        steps.assess(pipeline)
+        steps.publish(pipeline)
+        steps.summarise(pipeline)
+        steps.alert(pipeline)
+        return steps.ended(pipeline)

@@ -17,18 +17,18 @@ __all__ = ["clean"]
 @flow(name="rollcall-clean-up", **steps.UNATTENDED)
 def clean() -> State[Any]:
     """Repair the sessions that need it; a report only when the verdict is a new one, or the proof fails."""
-    with Pipeline.open("clean", "schedule") as line:
-        steps.plan(line)
+    with Pipeline.open("clean", "schedule") as pipeline:
+        steps.plan(pipeline)
         try:
-            steps.approve(line)
+            steps.approve(pipeline)
         except LeaseHeld as held:
             return steps.left_to_another(held)
         except BreakerTripped as tripped:
-            steps.summarise(line)
-            return steps.stopped_by_breaker(line, tripped)
-        steps.clean(line)
-        steps.verify(line)
-        steps.summarise(line)
-        if steps.alert(line):
-            steps.publish(line)
-        return steps.ended(line)
+            steps.summarise(pipeline)
+            return steps.stopped_by_breaker(pipeline, tripped)
+        steps.clean(pipeline)
+        steps.verify(pipeline)
+        steps.summarise(pipeline)
+        if steps.alert(pipeline):
+            steps.publish(pipeline)
+        return steps.ended(pipeline)

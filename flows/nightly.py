@@ -17,23 +17,23 @@ __all__ = ["nightly"]
 @flow(name="rollcall-nightly", **steps.UNATTENDED)
 def nightly(full_history: bool = False) -> State[Any]:
     """Judge one database with its history, repair the sessions that need it, and report."""
-    with Pipeline.open("clean", "schedule", history=True, full_history=full_history) as line:
-        steps.assess(line)
-        steps.plan(line)
+    with Pipeline.open("clean", "schedule", history=True, full_history=full_history) as pipeline:
+        steps.assess(pipeline)
+        steps.plan(pipeline)
         try:
-            steps.approve(line)
+            steps.approve(pipeline)
         except LeaseHeld as held:
-            steps.publish(line)  # it was judged all the same
-            steps.summarise(line)
+            steps.publish(pipeline)  # it was judged all the same
+            steps.summarise(pipeline)
             return steps.left_to_another(held)
         except BreakerTripped as tripped:
-            steps.publish(line)
-            steps.summarise(line)
-            steps.alert(line)
-            return steps.stopped_by_breaker(line, tripped)
-        steps.clean(line)
-        steps.verify(line)
-        steps.publish(line)
-        steps.summarise(line)
-        steps.alert(line)
-        return steps.ended(line)
+            steps.publish(pipeline)
+            steps.summarise(pipeline)
+            steps.alert(pipeline)
+            return steps.stopped_by_breaker(pipeline, tripped)
+        steps.clean(pipeline)
+        steps.verify(pipeline)
+        steps.publish(pipeline)
+        steps.summarise(pipeline)
+        steps.alert(pipeline)
+        return steps.ended(pipeline)

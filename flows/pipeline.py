@@ -1,4 +1,4 @@
-"""The whole line: assess, plan, approve, migrate, clean, verify, report."""
+"""The whole pipeline: assess, plan, approve, migrate, clean, verify, report."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def pipeline(
     plan: str | None = None,
 ) -> State[Any]:
     """Make one database ready, and prove it. Stops after assess where a person must act first."""
-    with Pipeline.open("run", approval, history=history, full_history=full_history, plan=plan) as line:
-        steps.assess(line)
-        if line.may_go_on:
-            steps.plan(line)
-            steps.approve(line)
-            steps.migrate(line)
-            steps.clean(line)
-            steps.verify(line)
-        steps.publish(line)
-        steps.summarise(line)
-        return steps.ended(line)
+    with Pipeline.open("run", approval, history=history, full_history=full_history, plan=plan) as pipeline:
+        steps.assess(pipeline)
+        if pipeline.may_go_on:
+            steps.plan(pipeline)
+            steps.approve(pipeline)
+            steps.migrate(pipeline)
+            steps.clean(pipeline)
+            steps.verify(pipeline)
+        steps.publish(pipeline)
+        steps.summarise(pipeline)
+        return steps.ended(pipeline)

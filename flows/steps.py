@@ -1,4 +1,4 @@
-"""Each step of the line as a Prefect task: named, watched, never cached, never tried twice.
+"""Each step of the pipeline as a Prefect task: named, watched, never cached, never tried twice.
 
 What a step finds stays in this process's memory. Prefect records that it ran, how it ended, and
 the summary: no row of the application, no parameter of the connection.
@@ -22,7 +22,7 @@ from prefect.states import Cancelled, Completed, Failed
 from rollcall import console
 from rollcall.database.connections import reason_of
 from rollcall.errors import BreakerTripped, EvaluationError, LeaseHeld
-from rollcall.ledger.runs import history
+from rollcall.ledger.runs import past_runs
 from rollcall.pipeline import Pipeline
 from rollcall.report.markdown import markdown_summary
 from rollcall.rules.results import Verdict
@@ -90,44 +90,44 @@ publish = _step(Pipeline.publish)
 
 
 @_step
-def summarise(line: Pipeline) -> None:
+def summarise(pipeline: Pipeline) -> None:
     """Keep the verdict and what was done with the flow run, as an artifact."""
-    outcome = line.outcome
+    outcome = pipeline.outcome
     create_markdown_artifact(markdown_summary(outcome), ARTIFACT, f"Database {outcome.database}")
 
 
 @_step
-def alert(line: Pipeline) -> bool:
+def alert(pipeline: Pipeline) -> bool:
     """Say that the verdict is another one than last time, or that the proof does not hold.
 
     Returns:
         whether there was anything to say.
     """
-    outcome, now = line.outcome, _verdict(line)
-    past = (run["verdict"] for run in history(line.workspace) if run["run_id"] != outcome.run_id)
+    outcome, now = pipeline.outcome, _verdict(pipeline)
+    past = (run["verdict"] for run in past_runs(pipeline.workspace) if run["run_id"] != outcome.run_id)
     before = next(filter(None, past), None)
     is_new = before not in (None, now)
     if is_new:
-        _tell(line, VERDICT_CHANGED, {"from": before, "to": now})
+        _tell(pipeline, VERDICT_CHANGED, {"from": before, "to": now})
         text = f"the verdict of {outcome.database} changed from {before} to {now}"
         get_run_logger().warning(text)
         console.show_error(text)
-    if line.failed_proof is not None:
-        _tell(line, PROOF_FAILED, {"run": outcome.run_id, "reason": str(line.failed_proof)})
-    return is_new or line.failed_proof is not None
+    if pipeline.failed_proof is not None:
+        _tell(pipeline, PROOF_FAILED, {"run": outcome.run_id, "reason": str(pipeline.failed_proof)})
+    return is_new or pipeline.failed_proof is not None
 
 
-def ended(line: Pipeline) -> State[Any]:
+def ended(pipeline: Pipeline) -> State[Any]:
     """The flow run's last state, named after the verdict; failed when a person must act.
 
     Raises:
         EvaluationError: the proof does not hold.
     """
-    if line.failed_proof is not None:
-        raise line.failed_proof
-    verdict = _verdict(line)
+    if pipeline.failed_proof is not None:
+        raise pipeline.failed_proof
+    verdict = _verdict(pipeline)
     state = Failed if verdict is Verdict.NOT_READY else Completed
-    return state(name=verdict.value, message=" ".join(HEADLINES[verdict]), data=line.outcome)
+    return state(name=verdict.value, message=" ".join(HEADLINES[verdict]), data=pipeline.outcome)
 
 
 def left_to_another(held: LeaseHeld) -> State[Any]:
@@ -136,15 +136,15 @@ def left_to_another(held: LeaseHeld) -> State[Any]:
     return Cancelled(name="LEASE_HELD", message=str(held))
 
 
-def stopped_by_breaker(line: Pipeline, tripped: BreakerTripped) -> State[Any]:
+def stopped_by_breaker(pipeline: Pipeline, tripped: BreakerTripped) -> State[Any]:
     """The last state of an unattended flow run that changed nothing: a person must look at the feed."""
-    _tell(line, BREAKER_TRIPPED, {"run": line.outcome.run_id, "reason": str(tripped)})
+    _tell(pipeline, BREAKER_TRIPPED, {"run": pipeline.outcome.run_id, "reason": str(tripped)})
     return Failed(name="BREAKER_TRIPPED", message=str(tripped))
 
 
-def _tell(line: Pipeline, event: str, payload: dict[str, Any]) -> None:
+def _tell(pipeline: Pipeline, event: str, payload: dict[str, Any]) -> None:
     """An event about the database, for automations that alert."""
-    name = line.outcome.database
+    name = pipeline.outcome.database
     emit_event(
         event,
         resource={"prefect.resource.id": f"rollcall.database.{name}", "prefect.resource.name": name},
@@ -152,7 +152,7 @@ def _tell(line: Pipeline, event: str, payload: dict[str, Any]) -> None:
     )
 
 
-def _verdict(line: Pipeline) -> Verdict:
-    latest = line.outcome.latest
+def _verdict(pipeline: Pipeline) -> Verdict:
+    latest = pipeline.outcome.latest
     assert latest is not None, "a flow judges before it ends"
     return latest.verdict

@@ -20,7 +20,7 @@ from rollcall.database.connections import Row, fetch, reason_of
 from rollcall.errors import LeaseHeld, Refused
 from rollcall.ledger.pooler import refuse_pooler
 from rollcall.ledger.runs import LOCK_KEYS, Run, open_run
-from rollcall.ledger.strong_locks import GentleSender
+from rollcall.ledger.strong_locks import ShortLockExecutor
 from rollcall.schema.allow_list import LEDGER_SCHEMA, VIEW_SCHEMA, check_detaching
 from rollcall.schema.declared import Statement
 from rollcall.workspace import Workspace
@@ -113,24 +113,24 @@ def _drop(
     parts = [check_detaching(statement) for statement in statements]
     if not parts:
         return
-    sender = GentleSender(workspace, guard)
+    executor = ShortLockExecutor(workspace, guard)
     _note(run, parts, 0, "started")
     try:
-        reason = sender.send(parts)
+        reason = executor.send(parts)
     except psycopg.errors.DependentObjectsStillExist as error:
         detail = " ".join((error.diag.message_detail or reason_of(error)).split("\n"))
-        _note(run, parts, sender.attempts, f"failed: {detail}")
+        _note(run, parts, executor.attempts, f"failed: {detail}")
         raise Refused(
             f"something else depends on what is ours: {detail}",
             "Nothing was dropped. Let its owner drop or change it",
         ) from error
     except psycopg.Error as error:
-        _note(run, parts, sender.attempts, f"failed: {reason_of(error)}")
+        _note(run, parts, executor.attempts, f"failed: {reason_of(error)}")
         raise
     if reason is not None:
-        _note(run, parts, sender.attempts, f"failed: {reason}")
+        _note(run, parts, executor.attempts, f"failed: {reason}")
         raise Refused(f"what is ours could not be dropped: {reason}", "nothing was dropped; try again later")
-    _note(run, parts, sender.attempts, "dropped")
+    _note(run, parts, executor.attempts, "dropped")
     result.dropped += names
     if len(parts) > bool(names):
         result.dropped.append(schema)
@@ -156,7 +156,9 @@ def _deployed(workspace: Workspace, names: Sequence[str]) -> tuple[list[Row], di
 
 
 def _ledger_tables(workspace: Workspace) -> list[str]:
-    declared = {f"{own.schema}.{own.name}" for own in workspace.project.own_relations if own.kind == "table"}
+    declared = {
+        f"{own.schema}.{own.name}" for own in workspace.project.rollcall_relations if own.kind == "table"
+    }
     with workspace.database.snapshot() as snapshot:
         rows = snapshot.rows(workspace.project.sql("deployed_relations"))
     deployed = {f"{row['schema_name']}.{row['relation_name']}" for row in rows}

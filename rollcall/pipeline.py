@@ -191,12 +191,12 @@ class Pipeline:
         console.step("Clean")
         if self._plan.change_count:
             console.show_clean_role(self.workspace.settings.clean_role)
-        with console.progress("sessions") as watcher:
+        with console.progress("sessions") as progress:
             self.cleaning = clean(
                 self.workspace,
                 self._recorded,
                 self._plan,
-                watcher,
+                progress,
                 unattended=self.approval is Approval.SCHEDULE,
             )
         console.show_cleaning(self.cleaning)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rollcall.batches import Batches, BatchResult, Item, Watcher
+from rollcall.batches import Batches, BatchResult, Item, ProgressCallback
 from rollcall.clean.cleaning import refuse_what_cannot_work
 from rollcall.database.connections import Connection, Row, Snapshot, fetch, text_array
 from rollcall.errors import ConfigurationError
@@ -61,7 +61,7 @@ def undo(
     *,
     dry_run: bool = False,
     approved_by: str | None = None,
-    watcher: Watcher | None = None,
+    progress: ProgressCallback | None = None,
 ) -> UndoResult:
     """Restore the before-images of one run.
 
@@ -83,7 +83,7 @@ def undo(
         run.note(planned=result.planned, undoes=run_id)
         if target["changes"]:
             refuse_what_cannot_work(workspace, target["statuses"])
-            _restore(workspace, run, result, is_redo=target["undoes"] is not None, watcher=watcher)
+            _restore(workspace, run, result, is_redo=target["undoes"] is not None, progress=progress)
         return result
 
 
@@ -101,7 +101,7 @@ def _target(workspace: Workspace, snapshot: Snapshot, run_id: str) -> Row:
 
 
 def _restore(
-    workspace: Workspace, run: Run, result: UndoResult, *, is_redo: bool, watcher: Watcher | None
+    workspace: Workspace, run: Run, result: UndoResult, *, is_redo: bool, progress: ProgressCallback | None
 ) -> None:
     query = workspace.project.sql("restore_sessions")
     counting = threading.Lock()
@@ -116,7 +116,7 @@ def _restore(
 
     mark_undone = workspace.project.sql("mark_undone")
     try:
-        Batches(workspace, run, result, judge_and_restore, watcher=watcher).work(
+        Batches(workspace, run, result, judge_and_restore, progress=progress).work(
             _items(workspace, run.connection, result.undoes)
         )
     finally:

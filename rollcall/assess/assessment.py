@@ -16,15 +16,20 @@ from rollcall.database.connections import Snapshot, reason_of
 from rollcall.dbt.project import Project
 from rollcall.errors import EvaluationError
 from rollcall.ledger.flags import HEARTBEAT_FEED, ROUTE_BY_HEARTBEAT, is_on
-from rollcall.ledger.ownership import findings_on_own_objects, own_faults
+from rollcall.ledger.ownership import faults_of_rollcall_objects, findings_on_rollcall_objects
 from rollcall.ledger.readings import begin_reading
-from rollcall.ledger.trend import past_results, read_floor, with_trends
+from rollcall.ledger.trend import past_results, read_presence, with_trends
 from rollcall.ledger.tripped_breaker import tripped_breaker
 from rollcall.rules.custom_rules import with_own_query
 from rollcall.rules.results import Assessment, HistoryReading, PendingWork, RuleResult, Severity
 from rollcall.rules.verdict import checks_of, verdict_of
 from rollcall.rules.waiver import warnings_of
-from rollcall.schema.declared import Statement, declared_changes, own_conflicts, pending_statements
+from rollcall.schema.declared import (
+    Statement,
+    conflicts_of_rollcall_relations,
+    declared_changes,
+    pending_statements,
+)
 from rollcall.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -139,14 +144,16 @@ def _judge_schema(
         if change["state"] != "present":
             kind = {"comment": "column", "schema": "own_object"}.get(change["kind"], change["kind"])
             keys[f"{change['state']}_{kind}"].append(change["object_name"])
-    faults = own_faults(snapshot.connection, workspace.project, workspace.settings)
-    others = [conflict.object_name for conflict in own_conflicts(snapshot, workspace.project)]
+    faults = faults_of_rollcall_objects(snapshot.connection, workspace.project, workspace.settings)
+    others = [
+        conflict.object_name for conflict in conflicts_of_rollcall_relations(snapshot, workspace.project)
+    ]
     others += [f"{fault.object_name}: {fault.reason}" for fault in faults]
     counts["conflicting_own_object"] = len(others)
     keys["conflicting_own_object"] = others
-    own_findings = findings_on_own_objects(snapshot.connection, workspace.project, workspace.settings)
-    keys.update(own_findings)
-    counts.update({name: len(found) for name, found in own_findings.items()})
+    object_findings = findings_on_rollcall_objects(snapshot.connection, workspace.project, workspace.settings)
+    keys.update(object_findings)
+    counts.update({name: len(found) for name, found in object_findings.items()})
     for obstacle in snapshot.rows(workspace.project.sql("update_obstacles")):
         keys[obstacle["finding"]].append(obstacle["found"])
     for table in snapshot.rows(workspace.project.sql("application_tables")):
@@ -237,7 +244,7 @@ def _judge_views(
     pending = {item.object_name for item in statements if item.kind == "view"}
     results: list[Judgement] = []
     for suite, view in suites.items():
-        relation = next(own for own in workspace.project.own_relations if own.name == view)
+        relation = next(own for own in workspace.project.rollcall_relations if own.name == view)
         if f"{relation.schema}.{relation.name}" not in pending:
             results.append(
                 judge_table(
@@ -272,7 +279,7 @@ def _details(
     """What the report shows beside the judgement."""
     return {
         "past": past_results(snapshot, project, rules),
-        "floor": read_floor(snapshot, project) if is_readable else None,
+        "presence": read_presence(snapshot, project) if is_readable else None,
         "pending": _pending_work(snapshot, project, statements) if is_readable else None,
     }
 

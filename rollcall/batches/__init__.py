@@ -13,6 +13,6 @@ ringing call, are retried at the end. A row that the database refuses is reporte
 """
 
 from rollcall.batches.engine import Batches
-from rollcall.batches.result import RINGING, BatchResult, Item, Watcher
+from rollcall.batches.result import RINGING, BatchResult, Item, ProgressCallback
 
-__all__ = ["RINGING", "BatchResult", "Batches", "Item", "Watcher"]
+__all__ = ["RINGING", "BatchResult", "Batches", "Item", "ProgressCallback"]

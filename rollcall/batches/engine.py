@@ -14,7 +14,7 @@ import psycopg
 
 from rollcall.batches.holds import HoldPolicy
 from rollcall.batches.queue import WorkQueue
-from rollcall.batches.result import GONE, RINGING, BatchResult, Item, Watcher
+from rollcall.batches.result import GONE, RINGING, BatchResult, Item, ProgressCallback
 from rollcall.batches.worker import Worker
 from rollcall.database.connections import Connection, Row, fetch, reason_of
 from rollcall.ledger.runs import Run
@@ -37,7 +37,7 @@ class Batches:
             (`RINGING`: try again) of each row that was left alone; the others are changed.
         look_around: reads what a batch needs to know before it locks anything.
         settings_of_batch: settings for the batch's transaction, made before it locks.
-        watcher: the progress callback.
+        progress: the progress callback.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Batches:
         judge_and_change: Callable[[Connection, Sequence[Item]], list[Row]],
         look_around: Callable[[Connection], None] = lambda connection: None,
         settings_of_batch: Callable[[], dict[str, str]] = dict,
-        watcher: Watcher | None = None,
+        progress: ProgressCallback | None = None,
     ) -> None:
         self.workspace = workspace
         self.run = run
@@ -74,7 +74,7 @@ class Batches:
             self._reasons_to_hold, self.pause, lambda: self.is_over, self._hold_changed, self.settings
         )
         self._result = result
-        self._watcher = watcher or Watcher()
+        self._progress = progress or ProgressCallback()
         self._workers: list[Worker] = []
         self._is_over = threading.Event()
         self._counting = threading.Lock()
@@ -134,7 +134,7 @@ class Batches:
 
     def report_progress(self) -> None:
         with self._counting:
-            self._watcher.advanced(self._result.changed + len(self._result.skipped), self._result.planned)
+            self._progress.advanced(self._result.changed + len(self._result.skipped), self._result.planned)
 
     def pause(self, seconds: float) -> None:
         """Make room for other transactions; ends early when the run ends."""
@@ -188,7 +188,7 @@ class Batches:
         return [row["reason"] for row in fetch(self.run.connection, self.sql["holds"])]
 
     def _hold_changed(self, reason: str | None) -> None:
-        self._watcher.held(reason)
+        self._progress.held(reason)
 
     def _report_deferred(self) -> None:
         for pairs in _chunks(self.queue.take_deferred(), int(self.settings["first_batch_rows"])):

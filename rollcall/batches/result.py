@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["GONE", "LOCKED", "RINGING", "TOO_SLOW", "BatchResult", "Item", "Watcher"]
+__all__ = ["GONE", "LOCKED", "RINGING", "TOO_SLOW", "BatchResult", "Item", "ProgressCallback"]
 
 Item = dict[str, Any]
 """One session to change: ``session_id``, and ``agent_id`` and ``json`` where its plan is known."""
@@ -32,7 +32,7 @@ class BatchResult:
     paused_seconds: float = 0.0
 
 
-class Watcher:
+class ProgressCallback:
     """Progress callback; any thread may call it. This one does nothing."""
 
     def advanced(self, done: int, total: int) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rollcall.batches import RINGING, Batches, BatchResult, Item, Watcher
+from rollcall.batches import RINGING, Batches, BatchResult, Item, ProgressCallback
 from rollcall.database.connections import Connection, Row, fetch, take_role, text_array
 from rollcall.errors import Refused
 from rollcall.ledger.runs import Run
@@ -55,7 +55,7 @@ def clean(
     workspace: Workspace,
     run: Run,
     plan: Plan,
-    watcher: Watcher | None = None,
+    progress: ProgressCallback | None = None,
     *,
     unattended: bool = False,
 ) -> CleaningResult:
@@ -63,7 +63,7 @@ def clean(
 
     Args:
         plan: judged at its own instant; every row is judged again at that instant.
-        watcher: told how it goes on.
+        progress: told how it goes on.
         unattended: no person watches, so what a person undid is left alone. The breaker is asked beforehand:
             see `rollcall.clean.breaker`.
 
@@ -89,7 +89,7 @@ def clean(
             repair.judge_and_change,
             look_around=repair.look_around,
             settings_of_batch=repair.settings_of_batch,
-            watcher=watcher,
+            progress=progress,
         )
         try:
             batches.work(plan.items())

@@ -68,8 +68,8 @@ def clean(
             check_breaker(workspace, pending)
         if pending.change_count:
             console.show_clean_role(workspace.settings.clean_role)
-        with console.progress("sessions") as watcher:
-            result = execute(workspace, run, pending, watcher, unattended=unattended)
+        with console.progress("sessions") as progress:
+            result = execute(workspace, run, pending, progress, unattended=unattended)
     if as_json:
         print_json(result.to_json())
     else:
@@ -88,8 +88,8 @@ def undo(
     from rollcall.undo import undo as restore
 
     workspace = open_workspace(variables, as_json)
-    with console.progress("sessions") as watcher:
-        result = restore(workspace, run_id, dry_run=dry_run, approved_by=user(), watcher=watcher)
+    with console.progress("sessions") as progress:
+        result = restore(workspace, run_id, dry_run=dry_run, approved_by=user(), progress=progress)
     if as_json:
         print_json(result.to_json())
     else:

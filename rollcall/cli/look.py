@@ -25,7 +25,7 @@ def history(
 ) -> None:
     """Show past runs: verdict, changes, and what of each rule was new or resolved. Read-only."""
     from rollcall import console
-    from rollcall.ledger.runs import history as past_runs
+    from rollcall.ledger.runs import past_runs
     from rollcall.ledger.trend import with_failures
 
     workspace = open_workspace(variables, as_json)

@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from rollcall.batches import Watcher
+from rollcall.batches import ProgressCallback
 
 __all__ = [
     "OCCURRENCES_SHOWN",
@@ -96,7 +96,7 @@ def show_error(text: str) -> None:
 
 
 @contextlib.contextmanager
-def progress(unit: str) -> Iterator[Watcher]:
+def progress(unit: str) -> Iterator[ProgressCallback]:
     """A bar with rate and time left; says beside it why the work waits, when it does."""
     columns = (
         TextColumn("{task.description}"),
@@ -106,10 +106,10 @@ def progress(unit: str) -> Iterator[Watcher]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=out, transient=True) as bar:
-        yield _BarWatcher(bar, unit)
+        yield _ProgressBar(bar, unit)
 
 
-class _BarWatcher(Watcher):
+class _ProgressBar(ProgressCallback):
     def __init__(self, bar: Progress, unit: str) -> None:
         self._bar = bar
         self._unit = unit

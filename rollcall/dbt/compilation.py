@@ -25,7 +25,7 @@ import jinja2
 from rollcall.errors import ConfigurationError, EvaluationError
 from rollcall.settings.configuration import PROJECT_DIRECTORY, Settings
 
-__all__ = ["Compilation", "OwnRelation", "compile_project", "own_macro"]
+__all__ = ["Compilation", "RollcallRelation", "compile_project", "render_macro"]
 
 MACROS = PROJECT_DIRECTORY / "macros" / "migrations"
 VIEW = "rollcall_view"
@@ -38,7 +38,7 @@ FOREIGN_VARIABLES = ("PG", "DBT_")
 
 
 @dataclass(frozen=True)
-class OwnRelation:
+class RollcallRelation:
     """A relation of Rollcall's own, as dbt declares it.
 
     Attributes:
@@ -59,11 +59,11 @@ class Compilation:
 
     Attributes:
         sql: by the name of the model or analysis, ready to run; ``$1`` and so on are its parameters.
-        own_relations: our tables and views, each after those that it reads.
+        rollcall_relations: our tables and views, each after those that it reads.
     """
 
     sql: Mapping[str, str]
-    own_relations: tuple[OwnRelation, ...]
+    rollcall_relations: tuple[RollcallRelation, ...]
 
 
 def compile_project(
@@ -96,7 +96,7 @@ def compile_project(
     }
     return Compilation(
         sql=dict(_compiled_files(target)),
-        own_relations=tuple(_own_relation(nodes[key]) for key in _in_order(nodes)),
+        rollcall_relations=tuple(_rollcall_relation(nodes[key]) for key in _in_order(nodes)),
     )
 
 
@@ -126,24 +126,24 @@ def _dbt_environment(database_name: str) -> dict[str, str]:
     return {"PGDATABASE": database_name, "DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
 
 
-def _own_relation(node: Any) -> OwnRelation:
+def _rollcall_relation(node: Any) -> RollcallRelation:
     if node.config.materialized == TABLE:
-        return OwnRelation(node.schema, node.name, "table", node.compiled_code.strip(), None)
+        return RollcallRelation(node.schema, node.name, "table", node.compiled_code.strip(), None)
     definition = _inlined(node.compiled_code)
     is_barrier = bool(node.config.meta.get("security_barrier"))
     digested = definition + node.description + BARRIER * is_barrier
     digest = hashlib.md5(digested.encode(), usedforsecurity=False).hexdigest()
     relation = f'"{node.schema}"."{node.name}"'
-    statement = own_macro("view_statements")(relation, definition, node.description, digest, is_barrier)
-    return OwnRelation(node.schema, node.name, "view", str(statement).strip(), digest)
+    statement = render_macro("view_statements")(relation, definition, node.description, digest, is_barrier)
+    return RollcallRelation(node.schema, node.name, "view", str(statement).strip(), digest)
 
 
 def _inlined(definition: str) -> str:
-    return str(own_macro("inlined")(definition)).strip()
+    return str(render_macro("inlined")(definition)).strip()
 
 
 @cache
-def own_macro(name: str) -> Any:
+def render_macro(name: str) -> Any:
     """One of our macros that needs nothing of dbt's context, rendered by itself."""
     source = (MACROS / f"{name}.sql").read_text(encoding="utf-8")
     environment = jinja2.Environment(extensions=["jinja2.ext.do"])

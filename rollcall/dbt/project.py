@@ -19,11 +19,11 @@ from pathlib import Path
 from rollcall.catalog.check import check_application
 from rollcall.catalog.columns import read_application_columns
 from rollcall.database.connections import Database, Row
-from rollcall.dbt.compilation import Compilation, OwnRelation, compile_project
+from rollcall.dbt.compilation import Compilation, RollcallRelation, compile_project
 from rollcall.errors import EvaluationError
 from rollcall.settings.configuration import Settings
 
-__all__ = ["OwnRelation", "Project"]
+__all__ = ["Project", "RollcallRelation"]
 
 SOURCES = ("models", "macros", "analyses", "seeds")
 KEPT = 10
@@ -49,9 +49,9 @@ class Project:
             raise EvaluationError(f"dbt has no model or analysis {name}", "report this as a fault") from None
 
     @property
-    def own_relations(self) -> tuple[OwnRelation, ...]:
+    def rollcall_relations(self) -> tuple[RollcallRelation, ...]:
         """Our tables and views, each after those that it reads."""
-        return self._compilation.own_relations
+        return self._compilation.rollcall_relations
 
     def compile(self) -> None:
         """Read the application's columns and compile, unless that is done; holds no transaction meanwhile."""
@@ -98,7 +98,9 @@ def _read(file: Path) -> Compilation | None:
         document = json.loads(file.read_text(encoding="utf-8"))
         return Compilation(
             sql=document["sql"],
-            own_relations=tuple(OwnRelation(**relation) for relation in document["own_relations"]),
+            rollcall_relations=tuple(
+                RollcallRelation(**relation) for relation in document["rollcall_relations"]
+            ),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -107,7 +109,7 @@ def _read(file: Path) -> Compilation | None:
 def _keep(compilation: Compilation, file: Path) -> None:
     document = {
         "sql": dict(compilation.sql),
-        "own_relations": [asdict(relation) for relation in compilation.own_relations],
+        "rollcall_relations": [asdict(relation) for relation in compilation.rollcall_relations],
     }
     file.parent.mkdir(parents=True, exist_ok=True)
     _write(file, json.dumps(document))

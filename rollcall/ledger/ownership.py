@@ -21,9 +21,9 @@ from rollcall.workspace import Workspace
 
 __all__ = [
     "acting_roles",
-    "findings_on_own_objects",
+    "faults_of_rollcall_objects",
+    "findings_on_rollcall_objects",
     "lock_ledger",
-    "own_faults",
     "refuse_foreign_index",
     "refuse_foreign_ledger",
     "seal",
@@ -35,14 +35,16 @@ def acting_roles(settings: Settings) -> list[str]:
     return [settings.migrate_role] if settings.migrate_role is not None else []
 
 
-def own_faults(connection: Connection, project: Project, settings: Settings) -> list[Conflict]:
+def faults_of_rollcall_objects(
+    connection: Connection, project: Project, settings: Settings
+) -> list[Conflict]:
     """What Rollcall does not make about its own schemas and relations, by object."""
     names = _names(project)
     rows = fetch(connection, project.sql("own_object_faults"), [acting_roles(settings), names])
     return [Conflict(row["object_name"], row["reason"]) for row in rows]
 
 
-def findings_on_own_objects(
+def findings_on_rollcall_objects(
     connection: Connection, project: Project, settings: Settings
 ) -> dict[str, list[str]]:
     """By rule of the schema suite, what `assess` says of Rollcall's own objects."""
@@ -64,7 +66,7 @@ def refuse_foreign_ledger(connection: Connection, workspace: Workspace) -> None:
     """
     faults = [
         fault
-        for fault in own_faults(connection, workspace.project, workspace.settings)
+        for fault in faults_of_rollcall_objects(connection, workspace.project, workspace.settings)
         if fault.object_name.split(".")[0] == LEDGER_SCHEMA
     ]
     if faults:
@@ -128,4 +130,4 @@ def refuse_foreign_index(connection: Connection, workspace: Workspace, name: str
 
 
 def _names(project: Project) -> list[str]:
-    return [f"{own.schema}.{own.name}" for own in project.own_relations]
+    return [f"{own.schema}.{own.name}" for own in project.rollcall_relations]

@@ -17,13 +17,13 @@ from datetime import datetime
 
 from rollcall.database.connections import Connection, Snapshot, fetch
 from rollcall.dbt.project import Project
-from rollcall.ledger.trend import NO_HISTORY
+from rollcall.ledger.trend import LEDGER_UNREADABLE
 from rollcall.rules.results import Assessment, HistoryReading
 
 __all__ = ["begin_reading", "record_reading"]
 
 ON_REQUEST = "on request"
-NO_LEDGER = "there is no earlier reading that this role could see"
+NO_EARLIER_READING = "there is no earlier reading that this role could see"
 
 
 def begin_reading(snapshot: Snapshot, project: Project, *, full: bool) -> HistoryReading:
@@ -41,8 +41,8 @@ def begin_reading(snapshot: Snapshot, project: Project, *, full: bool) -> Histor
                 return HistoryReading(None, 0, row["full_at"], why, definition)
             known = _read_changes(snapshot.connection, project, row["since"])
             return HistoryReading(row["since"], known, row["full_at"], "", definition)
-    except NO_HISTORY:
-        return HistoryReading(None, 0, None, ON_REQUEST if full else NO_LEDGER, definition)
+    except LEDGER_UNREADABLE:
+        return HistoryReading(None, 0, None, ON_REQUEST if full else NO_EARLIER_READING, definition)
 
 
 def record_reading(

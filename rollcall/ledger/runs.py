@@ -27,14 +27,19 @@ from rollcall.errors import ConfigurationError, EvaluationError, LeaseHeld, Ledg
 from rollcall.ledger.ownership import lock_ledger, refuse_foreign_ledger, seal
 from rollcall.ledger.pooler import refuse_pooler
 from rollcall.ledger.readings import record_reading
-from rollcall.ledger.strong_locks import GentleSender
+from rollcall.ledger.strong_locks import ShortLockExecutor
 from rollcall.ledger.trend import rows_to_record
 from rollcall.rules.results import Assessment
 from rollcall.schema.allow_list import LEDGER_SCHEMA, check_migrating
-from rollcall.schema.declared import Statement, ledger_tables, own_conflicts, pending_statements
+from rollcall.schema.declared import (
+    Statement,
+    conflicts_of_rollcall_relations,
+    ledger_tables,
+    pending_statements,
+)
 from rollcall.workspace import Workspace
 
-__all__ = ["Run", "has_ledger", "history", "ledger_needed", "open_run", "refuse_older_ledger", "run_id"]
+__all__ = ["Run", "has_ledger", "ledger_needed", "open_run", "past_runs", "refuse_older_ledger", "run_id"]
 
 LOCK_KEYS = (0x726F6C6C, 0x63616C6C)  # "roll", "call"
 FAILURE_LENGTH = 1_000
@@ -157,7 +162,7 @@ def _close_failed(run: Run, failure: str) -> None:
             fetch(connection, query, parameters)
 
 
-def history(workspace: Workspace, limit: int = 20) -> list[dict[str, Any]]:
+def past_runs(workspace: Workspace, limit: int = 20) -> list[dict[str, Any]]:
     """Past runs, newest first; none where no run was ever recorded.
 
     Raises:
@@ -194,7 +199,7 @@ def has_ledger(snapshot: Snapshot, project: Project, *tables: str) -> bool:
     One that an earlier version made, and that lacks a column, does not count: it cannot be read.
     """
     there = ledger_tables(snapshot, project)
-    wanted = [f"{own.schema}.{own.name}" for own in project.own_relations if own.name in tables]
+    wanted = [f"{own.schema}.{own.name}" for own in project.rollcall_relations if own.name in tables]
     return all(there.get(name, False) for name in wanted)
 
 
@@ -252,7 +257,7 @@ def _make_ledger(workspace: Workspace) -> list[Statement]:
     with workspace.database.snapshot() as snapshot:
         foreign = [
             f"{conflict.object_name}: {conflict.reason}"
-            for conflict in own_conflicts(snapshot, workspace.project)
+            for conflict in conflicts_of_rollcall_relations(snapshot, workspace.project)
             if conflict.object_name.split(".")[0] == LEDGER_SCHEMA
         ]
         if foreign:
@@ -276,10 +281,10 @@ def _make_ledger(workspace: Workspace) -> list[Statement]:
         refuse_foreign_ledger(connection, workspace)
 
     # the lock is ours, and there is no token yet
-    sender = GentleSender(workspace, lambda connection: None, seal_and_check)
+    executor = ShortLockExecutor(workspace, lambda connection: None, seal_and_check)
     for group in groups:
         parts = [part for statement in group for part in check_migrating(statement.sql)]
-        reason = sender.send(parts)
+        reason = executor.send(parts)
         if reason is not None:
             raise Refused(
                 f"the ledger could not be made or completed ({group[0].object_name}): {reason}",

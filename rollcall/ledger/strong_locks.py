@@ -21,10 +21,10 @@ from rollcall.schema.allow_list import shown_query
 from rollcall.schema.declared import build_workers
 from rollcall.workspace import Workspace
 
-__all__ = ["RETRIED", "GentleSender", "WaitedTooLong", "set_for", "watch"]
+__all__ = ["RETRIED", "ShortLockExecutor", "WaitedTooLong", "run_monitored", "set_for"]
 
 RETRIED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
-LOOK_SECONDS = 0.05  # how often a running statement is looked at
+MONITOR_SECONDS = 0.05  # how often a running statement is looked at
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class WaitedTooLong(Exception):
     """One statement waited for several locks in turn, together for longer than for one."""
 
 
-class GentleSender:
+class ShortLockExecutor:
     """Sends statements that take strong locks: for an instant each time, and again. All share one budget.
 
     Args:
@@ -106,7 +106,7 @@ class GentleSender:
         self._limits = Limits.of(workspace.settings.variables)
         self._seconds_left = self._limits.budget
         self._blockers: list[Row] = []
-        self._watcher: Connection | None = None
+        self._monitor: Connection | None = None
         self.attempts = 0
 
     def send(self, parts: Sequence[str]) -> str | None:
@@ -115,7 +115,7 @@ class GentleSender:
         Raises:
             psycopg.Error: the server refused one of them.
         """
-        with contextlib.closing(self._workspace.database.connect()) as self._watcher:
+        with contextlib.closing(self._workspace.database.connect()) as self._monitor:
             attempt = 0
             self._blockers = []  # of the last attempt in which one was seen: a look may come too late
             while True:
@@ -148,7 +148,7 @@ class GentleSender:
         def look() -> None:
             nonlocal waited
             if self._look_for_blockers(process_id):
-                waited += LOOK_SECONDS
+                waited += MONITOR_SECONDS
             # on a partitioned table one statement waits for many locks, each for up to the time-out
             if waited > 2 * limit and not too_long.is_set():
                 too_long.set()
@@ -164,16 +164,16 @@ class GentleSender:
                 self._seal(connection, parts)
 
         try:
-            watch(connection, work, look)
+            run_monitored(connection, work, look)
         except psycopg.errors.QueryCanceled:
             if too_long.is_set():
                 raise WaitedTooLong("canceled while it waited for one lock after the other") from None
             raise
 
     def _look_for_blockers(self, process_id: int) -> bool:
-        assert self._watcher is not None
+        assert self._monitor is not None
         sql = self._workspace.project.sql("blockers")
-        blockers = fetch(self._watcher, sql, [process_id])
+        blockers = fetch(self._monitor, sql, [process_id])
         if blockers:
             self._blockers = blockers
         return bool(blockers)
@@ -186,7 +186,7 @@ class GentleSender:
         return f"{reason} ({tried}); it waits for {'; '.join(map(_describe, self._blockers[:3]))}"
 
 
-def watch(connection: Connection, work: Callable[[], Any], look: Callable[[], None]) -> None:
+def run_monitored(connection: Connection, work: Callable[[], Any], look: Callable[[], None]) -> None:
     """Do the work in a thread and look at it meanwhile; stopped here, it is stopped in the server too."""
     failure: list[BaseException] = []
 
@@ -200,7 +200,7 @@ def watch(connection: Connection, work: Callable[[], Any], look: Callable[[], No
     thread.start()
     try:
         while True:
-            thread.join(LOOK_SECONDS)
+            thread.join(MONITOR_SECONDS)
             if not thread.is_alive():
                 break
             look()

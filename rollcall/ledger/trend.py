@@ -18,13 +18,20 @@ import psycopg
 
 from rollcall.database.connections import Row, Snapshot
 from rollcall.dbt.project import Project
-from rollcall.rules.results import Assessment, Floor, OpenSession, PastResult, RuleResult, Trend
+from rollcall.rules.results import Assessment, OpenSession, PastResult, Presence, RuleResult, Trend
 from rollcall.workspace import Workspace
 
-__all__ = ["NO_HISTORY", "past_results", "read_floor", "rows_to_record", "with_failures", "with_trends"]
+__all__ = [
+    "LEDGER_UNREADABLE",
+    "past_results",
+    "read_presence",
+    "rows_to_record",
+    "with_failures",
+    "with_trends",
+]
 
 # No ledger yet, one of an older version, or none that this role may read.
-NO_HISTORY = (
+LEDGER_UNREADABLE = (
     psycopg.errors.UndefinedTable,
     psycopg.errors.UndefinedColumn,
     psycopg.errors.InvalidSchemaName,
@@ -101,10 +108,10 @@ def past_results(snapshot: Snapshot, project: Project, rules: Iterable[RuleResul
     )
 
 
-def read_floor(snapshot: Snapshot, project: Project) -> Floor:
+def read_presence(snapshot: Snapshot, project: Project) -> Presence:
     """Who is really there: every open session counted by state, and of each state those seen last."""
     rows = snapshot.rows(project.sql("floor"))
-    return Floor(
+    return Presence(
         counts={row["state"]: row["of_this_state"] for row in rows},
         sessions=tuple(
             OpenSession(
@@ -137,7 +144,7 @@ def _history(snapshot: Snapshot, query: str, parameters: Sequence[Any]) -> list[
     try:
         with snapshot.connection.transaction():
             return snapshot.rows(query, parameters)
-    except NO_HISTORY:
+    except LEDGER_UNREADABLE:
         return []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rollcall.database.connections import Snapshot
 from rollcall.dbt.project import Project
-from rollcall.ledger.trend import NO_HISTORY
+from rollcall.ledger.trend import LEDGER_UNREADABLE
 from rollcall.rules.results import TrippedBreaker
 
 __all__ = ["tripped_breaker"]
@@ -19,6 +19,6 @@ def tripped_breaker(snapshot: Snapshot, project: Project) -> TrippedBreaker | No
     try:
         with snapshot.connection.transaction():
             rows = snapshot.rows(project.sql("tripped_breaker"))
-    except NO_HISTORY:
+    except LEDGER_UNREADABLE:
         return None
     return next((TrippedBreaker(row["run_id"], row["started_at"], row["evidence"]) for row in rows), None)

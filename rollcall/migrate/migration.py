@@ -18,9 +18,9 @@ import psycopg
 
 from rollcall.database.connections import Connection, Snapshot, fetch, reason_of
 from rollcall.errors import Refused
-from rollcall.ledger.ownership import own_faults, refuse_foreign_index, seal
+from rollcall.ledger.ownership import faults_of_rollcall_objects, refuse_foreign_index, seal
 from rollcall.ledger.runs import Run
-from rollcall.ledger.strong_locks import RETRIED, GentleSender, WaitedTooLong, set_for, watch
+from rollcall.ledger.strong_locks import RETRIED, ShortLockExecutor, WaitedTooLong, run_monitored, set_for
 from rollcall.migrate.catalog_state import CatalogueProof
 from rollcall.migrate.proof import record_catalogue
 from rollcall.schema.allow_list import check_migrating
@@ -122,7 +122,7 @@ def refuse_conflicts(workspace: Workspace) -> None:
 def _refuse_conflicts(snapshot: Snapshot, workspace: Workspace) -> None:
     found = [
         *conflicts(snapshot, workspace.project),
-        *own_faults(snapshot.connection, workspace.project, workspace.settings),
+        *faults_of_rollcall_objects(snapshot.connection, workspace.project, workspace.settings),
     ]
     if found:
         raise Refused(
@@ -131,7 +131,7 @@ def _refuse_conflicts(snapshot: Snapshot, workspace: Workspace) -> None:
         )
 
 
-class _Executor(GentleSender):
+class _Executor(ShortLockExecutor):
     """Executes planned statements, each as gently as its lock needs, and records them."""
 
     def __init__(self, workspace: Workspace, run: Run, show: Show) -> None:
@@ -139,7 +139,7 @@ class _Executor(GentleSender):
         super().__init__(
             workspace, run.check_lease, lambda connection, parts: seal(connection, project, parts)
         )
-        self._watcher = run.connection
+        self._monitor = run.connection
         self._run = run
         self._show = show
         self._shown: tuple[str, float] = ("", 0.0)
@@ -228,7 +228,7 @@ class _Executor(GentleSender):
             self._show_progress(statement.object_name, process_id)
 
         for part in parts:
-            watch(connection, functools.partial(fetch, connection, part), look)
+            run_monitored(connection, functools.partial(fetch, connection, part), look)
 
     # --- what the catalogue says meanwhile --------------------------------------------------------
 

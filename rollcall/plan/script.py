@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from rollcall import __version__
-from rollcall.dbt.compilation import own_macro
-from rollcall.dbt.project import OwnRelation
+from rollcall.dbt.compilation import render_macro
+from rollcall.dbt.project import RollcallRelation
 from rollcall.ledger.ownership import acting_roles
 from rollcall.schema.allow_list import check_migrating, created_objects, reads_application
 from rollcall.schema.declared import Statement, build_workers
@@ -35,7 +35,7 @@ def script(workspace: Workspace, statements: Iterable[Statement], database: str)
         database: its name, for the reader.
     """
     statements = list(statements)
-    relations = {f"{own.schema}.{own.name}": own for own in workspace.project.own_relations}
+    relations = {f"{own.schema}.{own.name}": own for own in workspace.project.rollcall_relations}
     unfinished = [statement.object_name for statement in statements if _is_rebuilt(statement)]
     items = [(item.is_of_application, _item(workspace, item, unfinished)) for item in statements]
     parts = [
@@ -45,7 +45,7 @@ def script(workspace: Workspace, statements: Iterable[Statement], database: str)
     declared = [
         _declared(statement, relations) for statement in statements if statement.kind in ("table", "view")
     ]
-    text = own_macro("psql_script")(
+    text = render_macro("psql_script")(
         version=__version__,
         database=" ".join(database.split()),
         parts=parts,
@@ -88,7 +88,7 @@ def _item(workspace: Workspace, statement: Statement, unfinished: list[str]) -> 
     }
 
 
-def _declared(statement: Statement, relations: dict[str, OwnRelation]) -> dict[str, Any]:
+def _declared(statement: Statement, relations: dict[str, RollcallRelation]) -> dict[str, Any]:
     """What the statement makes, as own_states.sql reads it: a relation of ours, or one column of a table."""
     schema, name, *column = statement.object_name.split(".")
     relation = relations[f"{schema}.{name}"]

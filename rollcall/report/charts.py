@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rollcall.report.text import in_words, moment, number, printable
-from rollcall.rules.results import Assessment, Floor, OpenSession, PastResult
+from rollcall.rules.results import Assessment, OpenSession, PastResult, Presence
 
 __all__ = ["STATES", "Chart", "charts_of_rules", "timeline"]
 
@@ -130,14 +130,14 @@ def _first_and_last(points: Sequence[PastResult]) -> dict[str, Any]:
 # --- who is really there ----------------------------------------------------------------------
 
 
-def timeline(floor: Floor, judged_at: datetime, cutoff: datetime) -> Chart | None:
+def timeline(presence: Presence, judged_at: datetime, cutoff: datetime) -> Chart | None:
     """A bar for each of the open sessions, from login to the last sign of life."""
-    shown = shown_sessions(floor)
+    shown = shown_sessions(presence)
     if not shown:
         return None
     begin = _begin(shown, judged_at, cutoff)
     rows = [_bar(position, session, begin) for position, session in enumerate(shown)]
-    states = [state for state in STATES if floor.counts.get(state)]
+    states = [state for state in STATES if presence.counts.get(state)]
     colour = {
         "field": "state",
         "type": "nominal",
@@ -193,7 +193,7 @@ def timeline(floor: Floor, judged_at: datetime, cutoff: datetime) -> Chart | Non
         "data": {"values": rows},
         "layer": layers,
     }
-    return Chart("timeline", _drawn(spec), _who_is_there(floor, judged_at, cutoff))
+    return Chart("timeline", _drawn(spec), _presence_sentence(presence, judged_at, cutoff))
 
 
 def _begin(shown: Sequence[OpenSession], judged_at: datetime, cutoff: datetime) -> datetime:
@@ -204,9 +204,9 @@ def _begin(shown: Sequence[OpenSession], judged_at: datetime, cutoff: datetime) 
     return max(earliest, first)
 
 
-def shown_sessions(floor: Floor, most: int = SESSIONS_SHOWN) -> list[OpenSession]:
+def shown_sessions(presence: Presence, most: int = SESSIONS_SHOWN) -> list[OpenSession]:
     """Some of each state, those seen last first, in the order of the states."""
-    by_state = {state: [s for s in floor.sessions if s.state == state] for state in STATES}
+    by_state = {state: [s for s in presence.sessions if s.state == state] for state in STATES}
     chosen: dict[str, int] = dict.fromkeys(STATES, 0)
     while sum(chosen.values()) < most:
         open_states = [state for state in STATES if chosen[state] < len(by_state[state])]
@@ -229,11 +229,13 @@ def _bar(position: int, session: OpenSession, begin: datetime) -> dict[str, Any]
     }
 
 
-def _who_is_there(floor: Floor, judged_at: datetime, cutoff: datetime) -> str:
-    counted = [(floor.counts[state], words) for state, (words, _) in STATES.items() if state in floor.counts]
+def _presence_sentence(presence: Presence, judged_at: datetime, cutoff: datetime) -> str:
+    counted = [
+        (presence.counts[state], words) for state, (words, _) in STATES.items() if state in presence.counts
+    ]
     parts = ", ".join(f"{number(count)} {words}" for count, words in counted)
     window = in_words((judged_at - cutoff).total_seconds())
-    total = number(sum(floor.counts.values()))
+    total = number(sum(presence.counts.values()))
     return f"Of {total} open sessions: {parts}. Abandoned is who showed no sign of life for {window}."
 
 

@@ -81,7 +81,7 @@ def render(outcome: RunOutcome, *, has_data_docs: bool = False) -> str:
         units=words.units_of(latest) if latest else {},
         rule_charts=charts.charts_of_rules(latest) if latest else [],
         floor_chart=_floor_chart(latest),
-        floor_sessions=charts.shown_sessions(latest.floor) if latest and latest.floor else [],
+        floor_sessions=charts.shown_sessions(latest.presence) if latest and latest.presence else [],
         data_docs=DATA_DOCS.as_posix() if has_data_docs else None,
         version=__version__,
         keys_shown=KEYS_SHOWN,
@@ -156,9 +156,9 @@ def _facts(latest: Assessment | None) -> Sequence[tuple[str, int]]:
 
 
 def _floor_chart(latest: Assessment | None) -> charts.Chart | None:
-    if latest is None or latest.floor is None:
+    if latest is None or latest.presence is None:
         return None
-    return charts.timeline(latest.floor, latest.judged_at, latest.cutoff)
+    return charts.timeline(latest.presence, latest.judged_at, latest.cutoff)
 
 
 def _icon(tone: str) -> str:

@@ -174,7 +174,7 @@ class PastResult:
 
 @dataclass(frozen=True)
 class OpenSession:
-    """One open session of the timeline: keys and times alone. `state` is one of `FLOOR_STATES`."""
+    """One open session of the timeline: keys and times alone. `state` is one of `STATES`."""
 
     session_id: str
     agent_id: str
@@ -184,7 +184,7 @@ class OpenSession:
 
 
 @dataclass(frozen=True)
-class Floor:
+class Presence:
     """Who is really there: every open session counted by state, and some of them."""
 
     counts: dict[str, int]
@@ -269,7 +269,7 @@ class Assessment:
         facts: counts beside the rules: open_sessions, working_sessions, active_agents.
         waivers: what has become of each waiver that was judged.
         past: how often each rule was violated in the last recorded judgements, oldest first.
-        floor: the open sessions for the report's timeline; none unless asked for.
+        presence: the open sessions for the report's timeline; none unless asked for.
         pending: what a run would do, for the report; none unless asked for.
         history: what was read of the history; none unless it was judged.
         breaker: the run that the breaker stopped last, while it is not dealt with.
@@ -291,7 +291,7 @@ class Assessment:
     judgements: tuple[Any, ...] = field(default=(), repr=False, compare=False)
     waivers: tuple[WaiverResult, ...] = ()
     past: tuple[PastResult, ...] = field(default=(), repr=False)
-    floor: Floor | None = field(default=None, repr=False)
+    presence: Presence | None = field(default=None, repr=False)
     pending: PendingWork | None = field(default=None, repr=False)
     history: HistoryReading | None = None
     breaker: TrippedBreaker | None = None

@@ -230,7 +230,7 @@ def _check_alter_table(text: str, node: Any) -> None:
         _check_view_options(text, node)
         return
     if node.relation.schemaname in OWN_SCHEMAS:
-        _check_own_column(text, node)
+        _check_ledger_column(text, node)
         return
     _allow_nodes(
         text, node, PLAIN | {"AlterTableStmt", "AlterTableCmd", "ColumnDef", "Constraint", "TypeCast"}
@@ -253,7 +253,7 @@ def _check_alter_table(text: str, node: Any) -> None:
         raise _refusal(text, "a column that must not be null needs a default")
 
 
-def _check_own_column(text: str, node: Any) -> None:
+def _check_ledger_column(text: str, node: Any) -> None:
     """A column that a table of our ledger lacks, and its default for new rows."""
     allowed = EXPRESSION | {"AlterTableStmt", "AlterTableCmd", "ColumnDef", "Constraint", "SQLValueFunction"}
     _allow_nodes(text, node, allowed)

@@ -10,7 +10,7 @@ from typing import Any, cast
 import psycopg
 
 from rollcall.database.connections import Row, Snapshot, fetch
-from rollcall.dbt.project import OwnRelation, Project
+from rollcall.dbt.project import Project, RollcallRelation
 from rollcall.schema.allow_list import LEDGER_SCHEMA, check_migrating
 from rollcall.schema.ledger_columns import missing_columns, why_not_ours
 from rollcall.schema.row_security import RowSecurity, bypassing_views, invoker_statement, read_row_security
@@ -20,9 +20,9 @@ __all__ = [
     "Statement",
     "build_workers",
     "conflicts",
+    "conflicts_of_rollcall_relations",
     "declared_changes",
     "ledger_tables",
-    "own_conflicts",
     "pending_statements",
 ]
 
@@ -120,8 +120,8 @@ def pending_statements(snapshot: Snapshot, project: Project) -> tuple[Statement,
     security = read_row_security(snapshot.connection, project)
     own = [
         statement
-        for relation in project.own_relations
-        for statement in _own_statements(relation, deployed.get(_name(relation)), security)
+        for relation in project.rollcall_relations
+        for statement in _statements_of_rollcall_relation(relation, deployed.get(_name(relation)), security)
     ]
     statements = (
         *(statement for statement in planned if statement.kind == "schema"),
@@ -146,14 +146,14 @@ def conflicts(snapshot: Snapshot, project: Project) -> list[Conflict]:
         Conflict(name, "PostgreSQL before 15 cannot apply the tables' row-level security for its reader")
         for name in bypassing_views(snapshot.connection, project)
     ]
-    return [*changed, *own_conflicts(snapshot, project), *bypassing]
+    return [*changed, *conflicts_of_rollcall_relations(snapshot, project), *bypassing]
 
 
-def own_conflicts(snapshot: Snapshot, project: Project) -> list[Conflict]:
+def conflicts_of_rollcall_relations(snapshot: Snapshot, project: Project) -> list[Conflict]:
     """What is in the place of a relation of ours and is not ours, or cannot become what is declared."""
     deployed = _deployed(snapshot, project)
     found = []
-    for relation in project.own_relations:
+    for relation in project.rollcall_relations:
         row = deployed.get(_name(relation))
         reason = _conflict(snapshot, project, relation, row) if row is not None else None
         if reason is not None:
@@ -169,7 +169,7 @@ def ledger_tables(snapshot: Snapshot, project: Project) -> dict[str, bool]:
     deployed = _deployed(snapshot, project)
     return {
         ".".join(_name(own)): not missing_columns(own, deployed[_name(own)]["columns"])
-        for own in project.own_relations
+        for own in project.rollcall_relations
         if own.kind == "table" and _name(own) in deployed
     }
 
@@ -179,7 +179,7 @@ def build_workers(variables: Mapping[str, Any]) -> int:
     return max(0, int(variables["index_build_processes"]) - 1)
 
 
-def _name(relation: OwnRelation) -> tuple[str, str]:
+def _name(relation: RollcallRelation) -> tuple[str, str]:
     return relation.schema, relation.name
 
 
@@ -188,7 +188,9 @@ def _deployed(snapshot: Snapshot, project: Project) -> dict[tuple[str, str], Row
     return {(row["schema_name"], row["relation_name"]): row for row in rows}
 
 
-def _own_statements(relation: OwnRelation, deployed: Row | None, security: RowSecurity) -> list[Statement]:
+def _statements_of_rollcall_relation(
+    relation: RollcallRelation, deployed: Row | None, security: RowSecurity
+) -> list[Statement]:
     """What makes or completes a relation of ours; nothing where it is as declared."""
     name = f"{relation.schema}.{relation.name}"
     if relation.kind == "view":
@@ -204,7 +206,7 @@ def _own_statements(relation: OwnRelation, deployed: Row | None, security: RowSe
 
 
 def _view_statements(
-    name: str, relation: OwnRelation, deployed: Row | None, security: RowSecurity
+    name: str, relation: RollcallRelation, deployed: Row | None, security: RowSecurity
 ) -> list[Statement]:
     is_invoker = deployed is not None and deployed["is_invoker"]
     needs_invoker = security.needs_invoker(relation)
@@ -224,7 +226,7 @@ def _view_statements(
     return []
 
 
-def _conflict(snapshot: Snapshot, project: Project, relation: OwnRelation, deployed: Row) -> str | None:
+def _conflict(snapshot: Snapshot, project: Project, relation: RollcallRelation, deployed: Row) -> str | None:
     """Why what is deployed cannot become the declared relation; none if it is, or can."""
     if deployed["relation_kind"] not in RELATION_KINDS[relation.kind]:
         return f"a relation of that name exists and is no {relation.kind}"
@@ -303,7 +305,7 @@ def _made_objects(snapshot: Snapshot, project: Project) -> set[str]:
         return set()
 
 
-def _lost_column(snapshot: Snapshot, project: Project, relation: OwnRelation) -> str | None:
+def _lost_column(snapshot: Snapshot, project: Project, relation: RollcallRelation) -> str | None:
     """Why the deployed view cannot become the declared one in place; none if it can."""
     try:
         with snapshot.connection.transaction():

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from rollcall.dbt.project import OwnRelation
+from rollcall.dbt.project import RollcallRelation
 from rollcall.schema.allow_list import grammar
 
 __all__ = ["declared_types", "missing_columns", "why_not_ours"]
@@ -31,12 +31,12 @@ class _Column:
     statement: str
 
 
-def declared_types(table: OwnRelation) -> dict[str, str]:
+def declared_types(table: RollcallRelation) -> dict[str, str]:
     """By name of the column, its type as the catalogue calls it, like ``int8`` or ``_text``."""
     return {name: column.type_name for name, column in _declared(table).items()}
 
 
-def missing_columns(table: OwnRelation, deployed: Mapping[str, str]) -> dict[str, str]:
+def missing_columns(table: RollcallRelation, deployed: Mapping[str, str]) -> dict[str, str]:
     """By name, the statement that adds each column that the deployed table lacks.
 
     Args:
@@ -45,7 +45,7 @@ def missing_columns(table: OwnRelation, deployed: Mapping[str, str]) -> dict[str
     return {name: column.statement for name, column in _declared(table).items() if name not in deployed}
 
 
-def why_not_ours(table: OwnRelation, deployed: Mapping[str, str]) -> str | None:
+def why_not_ours(table: RollcallRelation, deployed: Mapping[str, str]) -> str | None:
     """Why no version of ours can have made the deployed table; none if one may have."""
     for name, column in _declared(table).items():
         if name not in deployed:
@@ -57,7 +57,7 @@ def why_not_ours(table: OwnRelation, deployed: Mapping[str, str]) -> str | None:
 
 
 @cache
-def _declared(table: OwnRelation) -> Mapping[str, _Column]:
+def _declared(table: RollcallRelation) -> Mapping[str, _Column]:
     """The columns that the table's own DDL declares, by name."""
     tree = grammar().parse(table.statement).stmts[0].stmt.create_stmt
     keys = {
@@ -80,7 +80,7 @@ def _declared(table: OwnRelation) -> Mapping[str, _Column]:
     }
 
 
-def _statement(table: OwnRelation, definition: Any) -> str:
+def _statement(table: RollcallRelation, definition: Any) -> str:
     """How the column is added to a table that has rows.
 
     A default that is no constant would be computed for each old row, and say something wrong of it: it is

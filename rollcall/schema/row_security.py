@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rollcall.database.connections import Connection, fetch
-from rollcall.dbt.project import OwnRelation, Project
+from rollcall.dbt.project import Project, RollcallRelation
 from rollcall.schema.allow_list import reads_application
 
 __all__ = ["RowSecurity", "bypassing_views", "invoker_statement", "read_row_security"]
@@ -21,11 +21,11 @@ class RowSecurity:
     is_enabled: bool
     views_can_apply_it: bool
 
-    def needs_invoker(self, view: OwnRelation) -> bool:
+    def needs_invoker(self, view: RollcallRelation) -> bool:
         """Whether the view must read with the rights of its reader."""
         return self.is_enabled and self.views_can_apply_it and reads_application(view.statement)
 
-    def is_bypassed_by(self, view: OwnRelation) -> bool:
+    def is_bypassed_by(self, view: RollcallRelation) -> bool:
         """Whether the view would show its reader rows that the policies hide."""
         return self.is_enabled and not self.views_can_apply_it and reads_application(view.statement)
 
@@ -41,11 +41,11 @@ def bypassing_views(connection: Connection, project: Project) -> list[str]:
     security = read_row_security(connection, project)
     return [
         f"{own.schema}.{own.name}"
-        for own in project.own_relations
+        for own in project.rollcall_relations
         if own.kind == "view" and security.is_bypassed_by(own)
     ]
 
 
-def invoker_statement(view: OwnRelation) -> str:
+def invoker_statement(view: RollcallRelation) -> str:
     """The statement that lets the view read with the rights of its reader."""
     return f'alter view "{view.schema}"."{view.name}" set (security_invoker = true)'

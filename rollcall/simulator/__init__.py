@@ -2,7 +2,7 @@
 
 Asyncio clients behave as the application does (`agents`, `calls`, `router`; their statements are in
 `application`, their decisions in `scripts`). Who is really there is kept in memory (`truth`). What
-other processes changed is read back (`watcher`) and judged against the truth (`judge`), without a line
+other processes changed is read back (`observer`) and judged against the truth (`judge`), without a line
 of Rollcall's SQL: the two can only agree by both being right.
 """
 

@@ -195,7 +195,7 @@ class Application:
 
     async def sessions_of(self, agents: Sequence[str]) -> list[tuple[Any, ...]]:
         """Key, open, status, call and transaction of each row. Read to watch, not by the application."""
-        return (await self._gateway.execute("(watch)", self._sql["sessions_of"], [list(agents)])).rows
+        return (await self._gateway.execute("(observe)", self._sql["sessions_of"], [list(agents)])).rows
 
     # --- how they are written --------------------------------------------------------------------
 

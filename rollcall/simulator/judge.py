@@ -17,9 +17,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rollcall.simulator.observer import Change, Pass, State
 from rollcall.simulator.options import Thresholds
 from rollcall.simulator.truth import CallTruth, SessionTruth, Sign, Truth, as_json
-from rollcall.simulator.watcher import Change, Pass, State
 
 __all__ = ["Finding", "Judgement", "judge"]
 

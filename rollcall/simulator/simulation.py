@@ -17,13 +17,13 @@ from rollcall.simulator.beside import CleanerProcess
 from rollcall.simulator.calls import Calls
 from rollcall.simulator.gateway import Clock, Gateway
 from rollcall.simulator.judge import judge
+from rollcall.simulator.observer import Observer
 from rollcall.simulator.options import Options, Thresholds, scaled_variables
 from rollcall.simulator.report import CleanUps, Report
 from rollcall.simulator.router import Purge, Router
 from rollcall.simulator.scripts import Decisions, Pace
 from rollcall.simulator.tables import create_tables, read_columns, refuse_what_is_not_for_tests
 from rollcall.simulator.truth import Truth
-from rollcall.simulator.watcher import Watcher
 from rollcall.workspace import Workspace
 
 __all__ = ["Simulation", "simulate"]
@@ -142,7 +142,7 @@ class Simulation:
         router = Router(application, calls, agents, self._spawn)
         every, older_than = (windows * thresholds.window for windows in PURGE_WINDOWS)
         purge = Purge(application, self.truth, every, older_than)
-        watcher = Watcher(gateway, application, self.truth, clock, self.settings.variables, keys)
+        observer = Observer(gateway, application, self.truth, clock, self.settings.variables, keys)
 
         self._announce(f"{len(agents)} agents at work for {options.seconds:g} s")
         began = clock.now()
@@ -159,7 +159,7 @@ class Simulation:
                 agent.show_life(decisions.heartbeats(n), self._finished)
                 for n, agent in enumerate(agents.values(), 1)
             ),
-            watcher.run(self._finished),
+            observer.run(self._finished),
         ]
         background = asyncio.gather(*always)
         traffic = asyncio.gather(*lasting)
@@ -170,7 +170,7 @@ class Simulation:
             took = clock.now() - began
             await self._hang_up(agents.values())
             ended = clock.now()
-            swept = await self._sweep(watcher, ended)
+            swept = await self._sweep(observer, ended)
             self._finished.set()
             await background
         finally:
@@ -180,13 +180,13 @@ class Simulation:
             background.cancel()
             for task in self._tasks:
                 task.cancel()
-        await watcher.look()  # twice: a suspect is convicted by the look that follows
-        await watcher.look()
+        await observer.look()  # twice: a suspect is convicted by the look that follows
+        await observer.look()
         open_at_end = {str(row[0]) for row in await application.sessions_of(keys) if row[2]}
         judgement = judge(
             self.truth,
-            watcher.changes,
-            watcher.passes,
+            observer.changes,
+            observer.passes,
             thresholds,
             open_at_end=open_at_end & self.truth.sessions.keys(),
             ended=clock.now(),
@@ -216,7 +216,7 @@ class Simulation:
             failures=gateway.failures,
             interruptions=gateway.interruptions,
             clean_ups=CleanUps(
-                recorded=len(watcher.passes),
+                recorded=len(observer.passes),
                 passes=cleaner.passes if cleaner else 0,
                 kills=cleaner.kills if cleaner else 0,
                 errors=dict(cleaner.errors) if cleaner else {},
@@ -295,13 +295,13 @@ class Simulation:
             for task in done:
                 task.result()
 
-    async def _sweep(self, watcher: Watcher, ended: float) -> bool:
+    async def _sweep(self, observer: Observer, ended: float) -> bool:
         """Wait for a clean-up that began after everything; gives whether there was one."""
-        if not watcher.passes and self._cleaner is None:
+        if not observer.passes and self._cleaner is None:
             return False
         deadline = self._clock.now() + 4 * (self.options.clean_every or 0) + SWEEP_SECONDS
         while self._clock.now() < deadline:
-            if any(found.judged > ended for found in watcher.passes):
+            if any(found.judged > ended for found in observer.passes):
                 return True
             await asyncio.sleep(0.2)
         return False

@@ -11,7 +11,7 @@ import pytest
 
 from rollcall.assess.assessment import assess
 from rollcall.demo import Scale
-from rollcall.ledger.readings import NO_LEDGER, ON_REQUEST, begin_reading
+from rollcall.ledger.readings import NO_EARLIER_READING, ON_REQUEST, begin_reading
 from rollcall.ledger.runs import open_run
 from rollcall.report.words import (
     history_sentence,
@@ -330,7 +330,7 @@ def test_who_may_not_read_the_ledger_reads_everything(centre: CallCentre, tmp_pa
         centre.rows(f"grant select on all tables in schema rollcall to {role}")
         watcher = workspace_of(centre.url.replace("postgres@", f"{role}@"), tmp_path)
         found = assess(watcher, history=True)
-        assert reading(found).why_full == NO_LEDGER
+        assert reading(found).why_full == NO_EARLIER_READING
         assert counts(found) == counts(assess(centre.workspace, full_history=True))
     finally:
         centre.rows(f"drop owned by {role}")

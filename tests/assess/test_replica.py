@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from rollcall.assess.assessment import assess
-from rollcall.batches import Watcher
+from rollcall.batches import ProgressCallback
 from rollcall.clean.cleaning import clean
 from rollcall.ledger.runs import open_run
 from rollcall.plan.pending_work import make_plan
@@ -79,7 +79,7 @@ def test_a_clean_up_waits_for_a_replica_that_is_behind_and_goes_on_when_it_has_c
 ) -> None:
     reasons: list[str | None] = []
 
-    class Listener(Watcher):
+    class Listener(ProgressCallback):
         def held(self, reason: str | None) -> None:
             reasons.append(reason)
 

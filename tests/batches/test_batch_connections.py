@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from rollcall import flags
-from rollcall.batches import Watcher
+from rollcall.batches import ProgressCallback
 from rollcall.batches.worker import Worker
 from rollcall.clean.cleaning import CleaningResult, _Repair, clean
 from rollcall.errors import ConnectionFailed
@@ -125,7 +125,7 @@ def test_when_one_connection_gives_up_all_that_is_left_is_reported(floor: Floor)
     assert 20 - 5 - 4 <= len(given_up) <= 20 - 5
 
 
-class Listener(Watcher):
+class Listener(ProgressCallback):
     def __init__(self) -> None:
         self.reasons: list[str | None] = []
         self.waits = threading.Event()

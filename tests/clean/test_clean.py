@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from rollcall import flags
-from rollcall.batches import Watcher
+from rollcall.batches import ProgressCallback
 from rollcall.batches.size import BatchSize
 from rollcall.clean.cleaning import _Repair, clean
 from rollcall.database.connections import fetch
@@ -870,7 +870,7 @@ def test_a_connection_that_is_lost_again_and_again_ends_the_run(
 # --- holds ----------------------------------------------------------------------------------------------
 
 
-class Listener(Watcher):
+class Listener(ProgressCallback):
     def __init__(self) -> None:
         self.reasons: list[str | None] = []
         self.went_on = threading.Event()

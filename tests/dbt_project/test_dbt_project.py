@@ -234,7 +234,7 @@ def test_rollcall_deploys_what_dbt_would(centre: CallCentre, dbt: Dbt) -> None:
     assert set(dbt("run").values()) == {"UNCHANGED"}
     assert deployed(centre) == by_rollcall
 
-    own = {f"{r.schema}.{r.name}": r for r in centre.workspace.project.own_relations}
+    own = {f"{r.schema}.{r.name}": r for r in centre.workspace.project.rollcall_relations}
     assert own.keys() == by_rollcall.keys()
     for name, relation in own.items():
         *_, comment = by_rollcall[name]

@@ -16,7 +16,7 @@ from rollcall.assess.assessment import assess
 from rollcall.cli import app
 from rollcall.demo import Variant
 from rollcall.errors import ConfigurationError, LedgerHidden, Refused
-from rollcall.ledger.runs import history, open_run
+from rollcall.ledger.runs import open_run, past_runs
 from rollcall.rules.results import Severity, Verdict
 from rollcall.workspace import Workspace
 from tests.support.call_centre import CallCentre, call_centre
@@ -114,7 +114,7 @@ def test_a_dead_heartbeat_feed_cannot_be_routed_by(
 
 def switches(centre: CallCentre) -> list[str]:
     """What the history says of each recorded switch, newest first."""
-    runs = history(centre.workspace)
+    runs = past_runs(centre.workspace)
     assert all(run["finished_at"] for run in runs if run["command"] == "flags")
     return [run["approved_by"] for run in runs if run["command"] == "flags"]
 

@@ -189,9 +189,9 @@ def test_what_the_reports_charts_show(centre: CallCentre) -> None:
     past = [result for result in assessment.past if result.rule == RULE]
     assert [result.violations for result in past] == [rule(assessment).violations] * 3
     assert sorted(past, key=lambda result: result.recorded_at) == past
-    assert assessment.floor is not None
-    assert sum(assessment.floor.counts.values()) == assessment.facts["open_sessions"]
-    abandoned = {s.session_id for s in assessment.floor.sessions if s.state == "abandoned"}
+    assert assessment.presence is not None
+    assert sum(assessment.presence.counts.values()) == assessment.facts["open_sessions"]
+    abandoned = {s.session_id for s in assessment.presence.sessions if s.state == "abandoned"}
     assert abandoned
     assert abandoned <= set(rule(assessment, "abandoned_session").keys)
 
@@ -294,6 +294,6 @@ def test_all_of_it_is_one_snapshot(centre: CallCentre, monkeypatch: pytest.Monke
             centre.rows("update agent_sessions set status = %s where id::text = %s", status, key)
         centre.rows("update agent_sessions set status = 'available' where status = 'siesta'")
     assert {r.name: r.violations for r in found.rules} == {r.name: r.violations for r in expected.rules}
-    assert found.floor is not None
-    assert expected.floor is not None
-    assert found.floor.counts == expected.floor.counts
+    assert found.presence is not None
+    assert expected.presence is not None
+    assert found.presence.counts == expected.presence.counts

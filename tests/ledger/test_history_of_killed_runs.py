@@ -7,9 +7,9 @@ import os
 import signal
 from collections.abc import Callable
 
-from rollcall.batches import Watcher
+from rollcall.batches import ProgressCallback
 from rollcall.clean import cleaning
-from rollcall.ledger.runs import history, open_run
+from rollcall.ledger.runs import open_run, past_runs
 from rollcall.undo import undo
 from tests.support.command import rollcall
 from tests.support.floor import Floor, floor
@@ -17,7 +17,7 @@ from tests.support.floor import Floor, floor
 __all__ = ["floor"]
 
 
-class Kill(Watcher):
+class Kill(ProgressCallback):
     """Ends the process as `kill -9` does, once so many sessions are processed."""
 
     def __init__(self, after: int) -> None:
@@ -55,7 +55,7 @@ def test_what_a_killed_clean_up_changed_is_counted(floor: Floor) -> None:
     for _ in range(3):
         floor.session()
     killed_clean_up(floor, after=2)
-    (run,) = history(floor.workspace)
+    (run,) = past_runs(floor.workspace)
     assert run["finished_at"] is None
     assert run["planned"] == 3
     assert run["changed"] == len(floor.changes()) == 2
@@ -73,7 +73,7 @@ def test_a_clean_up_that_was_killed_before_its_first_change_changed_nothing(floo
             os.kill(os.getpid(), signal.SIGKILL)
 
     killed(work)
-    assert [run["changed"] for run in history(workspace)] == [0, 1]
+    assert [run["changed"] for run in past_runs(workspace)] == [0, 1]
 
 
 def test_what_a_killed_undo_restored_is_counted(floor: Floor) -> None:
@@ -81,8 +81,8 @@ def test_what_a_killed_undo_restored_is_counted(floor: Floor) -> None:
         floor.session()
     done = floor.clean()
     workspace = floor.with_settings(first_batch_rows=1, largest_batch_rows=1)
-    killed(lambda: undo(workspace, done.run_id, watcher=Kill(1)))
-    latest, first = history(floor.workspace)
+    killed(lambda: undo(workspace, done.run_id, progress=Kill(1)))
+    latest, first = past_runs(floor.workspace)
     assert (latest["command"], latest["finished_at"], latest["changed"]) == ("undo", None, 1)
     assert first["changed"] == 3
 

@@ -9,10 +9,10 @@ import pytest
 
 from rollcall.assess.assessment import assess
 from rollcall.clean.cleaning import clean
-from rollcall.dbt.project import OwnRelation
+from rollcall.dbt.project import RollcallRelation
 from rollcall.detach import detach
 from rollcall.errors import EvaluationError, Refused
-from rollcall.ledger.runs import history, open_run
+from rollcall.ledger.runs import open_run, past_runs
 from rollcall.ledger.trend import with_failures
 from rollcall.schema.ledger_columns import missing_columns
 from rollcall.verify import verify
@@ -59,7 +59,7 @@ def test_an_older_ledger_is_completed_and_everything_works_on_it(live: Live) -> 
     with pytest.raises(
         EvaluationError, match=r"earlier version: .*rollcall_ops.runs.* lack columns.*migrate"
     ):
-        history(live.workspace)
+        past_runs(live.workspace)
     assessment = assess(live.workspace)
     (rule,) = [rule for rule in assessment.rules if rule.name == "missing_own_object"]
     assert {"rollcall_ops.runs.undoes", "rollcall_ops.changes.as_planned"} < set(rule.keys)
@@ -72,7 +72,7 @@ def test_an_older_ledger_is_completed_and_everything_works_on_it(live: Live) -> 
     assert live.pending() == []
     assert live.rows("select count(*) from rollcall_ops.changes") == rows
     second = clean_up(live)
-    runs = with_failures(live.workspace, history(live.workspace))
+    runs = with_failures(live.workspace, past_runs(live.workspace))
     assert [run["run_id"] for run in runs if run["command"] == "clean"] == [second, first]
     for run_id in (first, second):
         verify(live.workspace, run_id)
@@ -134,7 +134,7 @@ def test_what_is_not_ours_is_never_completed(live: Live, ddl: str, reason: str) 
 
 
 def test_a_column_is_added_as_it_is_declared_but_for_what_old_rows_cannot_have() -> None:
-    declared = OwnRelation(
+    declared = RollcallRelation(
         "rollcall_ops",
         "runs",
         "table",

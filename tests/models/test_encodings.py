@@ -73,7 +73,7 @@ def test_every_statement_is_ascii(database: str, tmp_path: Path) -> None:
     """What the application itself is called may have other characters; what Rollcall writes has none."""
     project = call_centre(database, tmp_path).workspace.project
     texts = dict(project._compilation.sql)
-    texts.update({own.name: own.statement for own in project.own_relations})
+    texts.update({own.name: own.statement for own in project.rollcall_relations})
     files = [
         path
         for folder in ("models", "macros", "analyses")

@@ -13,7 +13,7 @@ import pytest
 from psycopg import sql
 
 from rollcall.errors import ConfigurationError, Refused
-from rollcall.ledger.runs import history, open_run
+from rollcall.ledger.runs import open_run, past_runs
 from rollcall.migrate.migration import migrate
 from rollcall.plan.pending_work import Body, Plan, line_of, make_plan
 from rollcall.plan.stored import read_plan, store_plan, write_plan
@@ -268,7 +268,7 @@ def test_a_stored_plan_is_applied_by_its_hash(floor: Floor) -> None:
     read = read_plan(floor.workspace, plan.hash[:16])
     assert read.hash == plan.hash
     assert floor.clean(read).changed == 5
-    assert [entry["command"] for entry in history(floor.workspace)] == ["clean", "plan"]
+    assert [entry["command"] for entry in past_runs(floor.workspace)] == ["clean", "plan"]
     floor.rows("update rollcall_ops.plan_lines set line = replace(line, 'close', 'klose')")
     with pytest.raises(Refused, match="is not as it was made"):
         read_plan(floor.workspace, plan.hash)

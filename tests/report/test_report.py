@@ -41,7 +41,7 @@ from rollcall.report.markdown import markdown_summary
 from rollcall.report.outcome import RunOutcome
 from rollcall.report.text import in_words, printable
 from rollcall.rules.judging import Judgement, judge_counts
-from rollcall.rules.results import Assessment, Floor, OpenSession, PastResult, RuleResult, Sample, Trend
+from rollcall.rules.results import Assessment, OpenSession, PastResult, Presence, RuleResult, Sample, Trend
 from rollcall.rules.suites import read_suites
 from rollcall.rules.verdict import checks_of, verdict_of
 from rollcall.rules.waiver import Waiver, WaiverResult, WaiverState
@@ -187,7 +187,7 @@ def with_history(judged: Assessment, keys: tuple[str, ...] = (), text: str = "")
         judged,
         rules=rules,
         past=past,
-        floor=Floor(dict.fromkeys(states, 20) | {"present": 1_331}, sessions),
+        presence=Presence(dict.fromkeys(states, 20) | {"present": 1_331}, sessions),
         waivers=(WaiverResult(waiver, WaiverState.ACTIVE, 1), WaiverResult(waiver, WaiverState.EXPIRED, 0)),
     )
 

@@ -171,7 +171,7 @@ def test_a_scan_finds_no_unqualified_name_that_could_resolve_outside_pg_catalog(
                 "select oprname from pg_operator where oprnamespace = 'pg_catalog'::regnamespace",
             )
         )
-    statements = [own.statement for own in live.workspace.project.own_relations]
+    statements = [own.statement for own in live.workspace.project.rollcall_relations]
     with live.workspace.database.snapshot() as snapshot:
         statements += [row["statement"] for row in declared_changes(snapshot, live.workspace.project)]
     assert len(statements) > 20

@@ -47,7 +47,7 @@ def as_role(live: Live, role: str, *statements: str) -> None:
 
 
 def ledger_ddl(live: Live, table: str) -> str:
-    return next(own.statement for own in live.workspace.project.own_relations if own.name == table)
+    return next(own.statement for own in live.workspace.project.rollcall_relations if own.name == table)
 
 
 def images(live: Live) -> int:

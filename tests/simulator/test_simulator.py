@@ -26,10 +26,10 @@ from rollcall.settings.configuration import PROJECT_DIRECTORY, Settings, load_se
 from rollcall.simulator import Options, Report, Simulation, simulate
 from rollcall.simulator.application import Write, Written
 from rollcall.simulator.judge import Judgement, judge
+from rollcall.simulator.observer import Change, Pass, State
 from rollcall.simulator.options import Thresholds
 from rollcall.simulator.scripts import Decisions, Pace
 from rollcall.simulator.truth import Truth
-from rollcall.simulator.watcher import Change, Pass, State
 from tests.conftest import NOT_DURABLE, temporary_folder
 from tests.pipeline.test_whole_line import CAMEL_CASE
 

@@ -7,7 +7,7 @@ from rollcall.clean.cleaning import clean
 from rollcall.doctor.examination import examine
 from rollcall.doctor.grants import grants
 from rollcall.flags import show, switch
-from rollcall.ledger.runs import history, open_run
+from rollcall.ledger.runs import open_run, past_runs
 from rollcall.migrate.migration import migrate
 from rollcall.plan.pending_work import make_plan
 from rollcall.undo import undo
@@ -28,7 +28,7 @@ def everything(workspace: Workspace) -> str:
     switch(workspace, "route_by_heartbeat", on=False)
     show(workspace)
     assess(workspace, full_history=True, details=True)
-    history(workspace)
+    past_runs(workspace)
     undone = undo(workspace, run.id)
     assert undone.changed > 0
     assert undone.conflicts == []

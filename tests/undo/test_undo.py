@@ -9,7 +9,7 @@ import pytest
 
 from rollcall.batches.worker import Worker
 from rollcall.errors import ConfigurationError, LeaseHeld
-from rollcall.ledger.runs import history, open_run
+from rollcall.ledger.runs import open_run, past_runs
 from rollcall.undo import UndoResult, undo
 from rollcall.verify import verify
 from tests.support.floor import NOW, Floor, drop_trigger, floor, make_trigger
@@ -67,7 +67,7 @@ def test_clean_undo_clean_undo_undo_the_undo_digests_are_equal_at_each_stage(flo
     again = undone(floor, back.run_id)
     assert (again.changed, floor.digest()) == (3, repaired)
 
-    runs = {run["run_id"]: run for run in history(floor.workspace)}
+    runs = {run["run_id"]: run for run in past_runs(floor.workspace)}
     assert runs[first.run_id]["undone_by"] is not None
     assert runs[back.run_id]["undone_by"] == again.run_id
     assert runs[second.run_id]["undone_by"] is None, "what an undone undo had undone holds again"

@@ -17,7 +17,7 @@ from rollcall.simulator.application import Application
 from rollcall.simulator.gateway import Clock, Gateway
 from rollcall.simulator.truth import Truth
 
-__all__ = ["Change", "Pass", "State", "Watcher"]
+__all__ = ["Change", "Observer", "Pass", "State"]
 
 POLL_SECONDS = 0.4
 OVERLAP_SECONDS = 20.0
@@ -69,7 +69,7 @@ class Pass:
     skipped: int
 
 
-class Watcher:
+class Observer:
     """Collects changes and passes until it is told to stop."""
 
     def __init__(
@@ -120,7 +120,7 @@ class Watcher:
     async def look(self) -> None:
         """Once: the rows first, so that whatever they show is in the ledger that is read after them."""
         await self._look_at_rows()
-        reply = await self._gateway.execute("(watch)", _LEDGER_EXISTS)
+        reply = await self._gateway.execute("(observe)", _LEDGER_EXISTS)
         if reply.rows and reply.rows[0][0]:
             await self._read_ledger()
 
@@ -151,7 +151,7 @@ class Watcher:
     async def _read_ledger(self) -> None:
         since = max(self._since, self._read_to - OVERLAP_SECONDS)
         self._read_to = self._clock.now()
-        for row in (await self._gateway.execute("(watch)", _CHANGES, [since])).rows:
+        for row in (await self._gateway.execute("(observe)", _CHANGES, [since])).rows:
             run_id, session, remedy, rules, changed_at, xmin, before, after = row
             if session in self._truth.sessions and (run_id, session) not in self._recorded:
                 self._recorded[run_id, session] = Change(
@@ -164,7 +164,7 @@ class Watcher:
                     remedy=remedy,
                     rules=tuple(rules),
                 )
-        for row in (await self._gateway.execute("(watch)", _PASSES, [since])).rows:
+        for row in (await self._gateway.execute("(observe)", _PASSES, [since])).rows:
             self._passes[row[0]] = Pass(*row)
 
     def _state(self, image: Mapping[str, Any]) -> State:
