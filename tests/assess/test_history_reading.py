@@ -20,9 +20,8 @@ from rollcall.rules.results import Assessment, HistoryReading
 from rollcall.servers.postgres import PostgresServer
 from rollcall.settings.configuration import load_settings
 from rollcall.workspace import Workspace
-from tests.conftest import fresh_database
-from tests.pipeline.test_whole_line import workspace_of
-from tests.support.call_centre import CallCentre, call_centre
+from tests.support.call_centre import CallCentre, call_centre, workspace_of
+from tests.support.postgres import fresh_database
 
 SCALE = Scale(agents=60, sessions=600, calls=2_000, days=10)
 OVERLAP = timedelta(hours=48)

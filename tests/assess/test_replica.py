@@ -18,8 +18,8 @@ from rollcall.plan.pending_work import make_plan
 from rollcall.servers.postgres import PostgresServer
 from rollcall.settings.configuration import load_settings
 from rollcall.workspace import Workspace
-from tests.conftest import NOT_DURABLE, temporary_folder
 from tests.support.call_centre import call_centre
+from tests.support.postgres import NOT_DURABLE, temporary_folder
 
 
 def standby_of(primary: PostgresServer, data: Path, **settings: str) -> PostgresServer:

@@ -20,25 +20,15 @@ from rollcall.rules.results import Assessment, Check, RuleResult, Verdict
 from rollcall.rules.suites import read_suites
 from rollcall.rules.waiver import WaiverState
 from rollcall.servers.postgres import PostgresServer
-from tests.conftest import fresh_database
-from tests.dbt_project.test_dbt_project import Dbt
 from tests.support.call_centre import CallCentre, call_centre
+from tests.support.dbt_command import Dbt
 from tests.support.paths import ROOT
+from tests.support.postgres import fresh_database
+from tests.support.waivers import line, write
 
 SUITES = read_suites(ROOT / "expectations")
 SCALE = Scale(agents=60, sessions=600, calls=2_000, days=10)
-NEXT_YEAR = (datetime.now(UTC) + timedelta(days=365)).date().isoformat()
 YESTERDAY = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
-
-
-def write(folder: Path, *lines: str) -> Path:
-    path = folder / "waivers.csv"
-    path.write_text("\n".join([",".join(COLUMNS), *lines]) + "\n", "utf-8")
-    return path
-
-
-def line(rule: str, key: str = "", condition: str = "", until: str = NEXT_YEAR) -> str:
-    return f'{rule},{key},{condition},"known, and accepted",j.doe,{until}'
 
 
 class Floor:

@@ -18,9 +18,7 @@ from rollcall.ledger.runs import open_run
 from rollcall.undo import undo
 from rollcall.verify import verify
 from rollcall.workspace import Workspace
-from tests.support.floor import Floor, drop_trigger, floor, make_trigger
-
-__all__ = ["floor"]
+from tests.support.floor import Floor, drop_trigger, make_trigger
 
 TRANSACTION = Worker.run_batch
 

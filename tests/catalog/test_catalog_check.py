@@ -18,11 +18,11 @@ from rollcall.errors import ConfigurationProblems
 from rollcall.servers.postgres import PostgresServer
 from rollcall.settings.configuration import load_settings
 from rollcall.workspace import Workspace
-from tests.conftest import fresh_database
 from tests.support.call_centre import call_centre
 from tests.support.domains import into_domains
 from tests.support.floor import TABLES
 from tests.support.paths import ROOT
+from tests.support.postgres import fresh_database
 
 
 @pytest.fixture(scope="module")

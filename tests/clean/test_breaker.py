@@ -7,9 +7,7 @@ import pytest
 from rollcall.clean.breaker import check_breaker
 from rollcall.errors import Refused
 from rollcall.ledger.runs import open_run
-from tests.support.floor import Floor, floor
-
-__all__ = ["floor"]
+from tests.support.floor import Floor
 
 
 def unattended(floor: Floor) -> int:

@@ -8,10 +8,8 @@ from hypothesis import strategies as st
 
 from rollcall.errors import BreakerTripped
 from tests.support import floor as floors
-from tests.support.floor import Floor, floor
+from tests.support.floor import Floor
 from tests.support.outages import Group, alive, fill, ghosts, leavers, outage, unattended
-
-__all__ = ["floor"]
 
 
 def is_stopped(floor: Floor) -> bool:

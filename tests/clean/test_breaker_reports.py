@@ -12,10 +12,8 @@ from typer.testing import CliRunner
 from rollcall import console
 from rollcall.cli import app
 from rollcall.errors import BreakerTripped
-from tests.support.floor import Floor, floor
+from tests.support.floor import Floor
 from tests.support.outages import alive, fill, outage, unattended
-
-__all__ = ["floor"]
 
 TITLE = "The breaker tripped"
 

@@ -23,9 +23,7 @@ from rollcall.errors import LeaseHeld, Refused
 from rollcall.ledger.runs import open_run
 from rollcall.plan.pending_work import make_plan
 from rollcall.verify import verify
-from tests.support.floor import NOW, Between, Floor, drop_trigger, floor, make_trigger
-
-__all__ = ["floor"]
+from tests.support.floor import NOW, Between, Floor, drop_trigger, make_trigger
 
 HEARTBEAT = f"""
     update agent_sessions

@@ -17,9 +17,8 @@ from rollcall.errors import Refused
 from rollcall.pipeline import Pipeline
 from rollcall.plan.stored import write_plan
 from tests.support.call_centre import call_centre
-from tests.support.floor import Floor, floor
-
-__all__ = ["floor"]
+from tests.support.floor import Floor
+from tests.support.outages import heartbeat_outage
 
 
 @dataclass
@@ -159,16 +158,6 @@ def test_whoever_may_read_the_application_only_is_told_what_is_missing(
     finally:
         floor.rows("drop owned by reader")
         floor.rows("drop role reader")
-
-
-def heartbeat_outage(floor: Floor) -> None:
-    """30 of 31 sessions fell silent within minutes of each other, while calls go on."""
-    for _ in range(30):
-        floor.session(seen=125, login=300)
-    agent = floor.agent()
-    floor.session(agent, seen=1, login=300)
-    for minutes in range(5, 240, 10):
-        floor.call(agent, minutes, "completed", "inbound", connected=minutes, ended=minutes - 1)
 
 
 def test_clean_unattended_through_an_outage_exits_with_4_and_says_why(

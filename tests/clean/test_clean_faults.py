@@ -19,9 +19,7 @@ from rollcall.plan.pending_work import make_plan
 from rollcall.rules.results import Verdict
 from rollcall.settings.configuration import load_settings
 from rollcall.workspace import Workspace
-from tests.support.floor import TABLES, Floor, floor
-
-__all__ = ["floor"]
+from tests.support.floor import TABLES, Floor
 
 HEARTBEAT_COLUMNS = ("last_heartbeat", "device_connected", "max_concurrent_calls")
 

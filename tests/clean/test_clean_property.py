@@ -27,9 +27,7 @@ from tests.support.application_model import (
     Session,
     repairs,
 )
-from tests.support.floor import Floor, floor, floor_of_domains
-
-__all__ = ["floor", "floor_of_domains"]
+from tests.support.floor import Floor
 
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
 BOUNDARIES = [

@@ -15,11 +15,11 @@ import pytest
 
 from rollcall.demo import DefectCounts, Scale, Variant
 from rollcall.servers.postgres import PostgresServer
-from tests.conftest import temporary_folder
 from tests.support.call_centre import SMALL, call_centre
 from tests.support.command import rollcall
 from tests.support.floor import TABLES
 from tests.support.paths import ROOT
+from tests.support.postgres import temporary_folder
 
 SECRET = "Tr0ub4dor&3-planted"
 

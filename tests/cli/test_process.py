@@ -21,10 +21,8 @@ from rollcall import flags
 from rollcall.private_files import replaced_file
 from rollcall.process import Terminated, TolerantStream, ending_on_signals
 from rollcall.settings.configuration import PROJECT_DIRECTORY
-from tests.support.floor import Floor, floor
+from tests.support.floor import Floor
 from tests.support.waiting import until
-
-__all__ = ["floor"]
 
 COMMAND = f"exec {shlex.quote(sys.executable)} -m rollcall"
 HINT = "rollcall: standard output could not be written: "

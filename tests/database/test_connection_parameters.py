@@ -17,10 +17,10 @@ from psycopg.conninfo import make_conninfo
 
 from rollcall.database.connections import Database
 from rollcall.errors import ConnectionFailed
-from tests.conftest import SYSTEM_PG_BIN, temporary_folder
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.every_step import everything
 from tests.support.paths import ROOT
+from tests.support.postgres import SYSTEM_PG_BIN, temporary_folder
 from tests.support.tls_server import TlsServer, tls_server
 
 ENVIRONMENT = {

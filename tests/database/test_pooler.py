@@ -34,9 +34,9 @@ from rollcall.plan.pending_work import make_plan
 from rollcall.servers.postgres import PostgresServer
 from rollcall.verify import verify
 from rollcall.workspace import Workspace
-from tests.conftest import temporary_folder
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.paths import ROOT
+from tests.support.postgres import temporary_folder
 
 PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 SCALE = Scale(agents=220, sessions=1_500, calls=4_000, days=20)

@@ -14,11 +14,11 @@ import psycopg
 import pytest
 import yaml
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
 
 from rollcall.demo import Scale, Variant
 from rollcall.schema.declared import pending_statements
 from tests.support.call_centre import CallCentre, call_centre
+from tests.support.dbt_command import Dbt
 from tests.support.paths import ROOT
 from tests.support.waiting import until
 
@@ -49,49 +49,6 @@ OTHER_APPLICATION = {
     "silent_feed_min_calls": 9,
     "closed_logout_at": "now",
 }
-
-
-class Dbt:
-    """dbt on one database, as its command line; everything it writes goes to a scratch folder.
-
-    variables: vars. Unless they say otherwise dbt deploys like Rollcall's own command line.
-    """
-
-    def __init__(self, url: str, scratch: Path, variables: dict[str, Any] | None = None) -> None:
-        self._url = url
-        self.target = scratch / "dbt"
-        self._variables = {"deployed_by_rollcall": True, **(variables or {})}
-
-    def __call__(self, *command: str, **variables: Any) -> dict[str, str]:
-        """Run a command; the message of each node that it ran, by name. Fails unless all went well."""
-        from dbt.cli.main import dbtRunner
-
-        parameters = conninfo_to_dict(self._url)
-        names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "dbname": "PGDATABASE"}
-        with pytest.MonkeyPatch.context() as environment:
-            for key, name in names.items():
-                environment.setenv(name, str(parameters[key]))
-            outcome = dbtRunner().invoke(
-                [
-                    *("--quiet", "--log-level-file", "none", *command),
-                    *("--project-dir", str(ROOT), "--profiles-dir", str(ROOT)),
-                    *("--target-path", str(self.target), "--log-path", str(self.target)),
-                    *("--vars", json.dumps({**self._variables, **variables})),
-                ]
-            )
-        results = list(getattr(outcome.result, "results", ()))
-        failed = [
-            f"{r.node.name}: {r.message}"
-            for r in results
-            if hasattr(r, "node") and r.status in ("error", "fail", "warn", "runtime error")
-        ]
-        assert not failed, "\n".join(failed)
-        assert outcome.success, outcome.exception
-        return {r.node.name: str(r.message) for r in results if hasattr(r, "node")}
-
-    def artifact(self, name: str) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads((self.target / f"{name}.json").read_text("utf-8"))
-        return document
 
 
 @pytest.fixture

@@ -35,9 +35,9 @@ from rollcall.errors import EvaluationError
 from rollcall.rules.results import Severity
 from rollcall.servers.postgres import PostgresServer
 from rollcall.workspace import Workspace
-from tests.conftest import NOT_DURABLE, temporary_folder
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.paths import ROOT
+from tests.support.postgres import NOT_DURABLE, temporary_folder
 from tests.support.waiting import until
 
 SCALE = Scale(agents=40, sessions=200, calls=400, days=5)

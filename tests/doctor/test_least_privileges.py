@@ -21,9 +21,9 @@ from rollcall import console
 from rollcall.cli import app
 from rollcall.demo import Scale, Variant
 from rollcall.servers.postgres import PostgresServer
-from tests.conftest import NOT_DURABLE, temporary_folder
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.paths import ROOT
+from tests.support.postgres import NOT_DURABLE, temporary_folder
 
 SCALE = Scale(agents=40, sessions=200, calls=400, days=5)
 READER, OPERATOR = "ops_reader", "ops_operator"

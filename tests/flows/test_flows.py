@@ -25,22 +25,10 @@ from rollcall.report.outcome import RunOutcome
 from rollcall.scheduling import DEPLOYMENTS, prepare_prefect, read_deployments
 from rollcall.servers.prefect import api_of_serving
 from rollcall.settings.configuration import PROJECT_DIRECTORY
-from tests.clean.test_clean_commands import heartbeat_outage
 from tests.support.call_centre import CallCentre, call_centre
-from tests.support.floor import Floor, floor
-from tests.support.serving import (
-    PASSWORD,
-    databases,
-    environment,
-    scheduled,
-    servers_of,
-    serving,
-    started,
-    state,
-    until,
-)
-
-__all__ = ["databases", "floor", "scheduled", "serving", "state"]
+from tests.support.floor import Floor
+from tests.support.outages import heartbeat_outage
+from tests.support.serving import PASSWORD, environment, servers_of, started, until
 
 PIPELINE = ["assess", "plan", "approve", "migrate", "clean", "verify", "publish", "summarise"]
 

@@ -18,9 +18,9 @@ from rollcall.demo import Scale
 from rollcall.ledger.runs import open_run
 from rollcall.rules.results import Assessment, RuleResult
 from rollcall.servers.postgres import PostgresServer
-from tests.conftest import fresh_database
-from tests.support.call_centre import CallCentre, call_centre
+from tests.support.call_centre import CallCentre, call_centre, workspace_of
 from tests.support.command import rollcall
+from tests.support.postgres import fresh_database
 
 SCALE = Scale(agents=60, sessions=600, calls=2_000, days=10)
 RULE = "duplicate_open_session"
@@ -169,8 +169,6 @@ def test_who_may_not_read_the_ledger_sees_everything_but_the_trend(
     centre.rows(f"create role {role} login")
     try:
         centre.rows(f"grant select on agents, agent_sessions, call_sessions to {role}")
-        from tests.pipeline.test_whole_line import workspace_of
-
         reader = workspace_of(centre.url.replace("postgres@", f"{role}@"), tmp_path)
         assessment = assess(reader, details=True)
         found = rule(assessment)

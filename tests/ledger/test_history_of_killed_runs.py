@@ -12,9 +12,7 @@ from rollcall.clean import cleaning
 from rollcall.ledger.runs import open_run, past_runs
 from rollcall.undo import undo
 from tests.support.command import rollcall
-from tests.support.floor import Floor, floor
-
-__all__ = ["floor"]
+from tests.support.floor import Floor
 
 
 class Kill(ProgressCallback):

@@ -12,9 +12,7 @@ from rollcall.batches.worker import Worker
 from rollcall.errors import Refused
 from rollcall.undo import undo
 from rollcall.verify import verify
-from tests.support.floor import Floor, floor
-
-__all__ = ["floor"]
+from tests.support.floor import Floor
 
 FORGED = """
 update rollcall_ops.changes set before_image = jsonb_set(before_image, '{status}', '"on_call"')

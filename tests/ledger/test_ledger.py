@@ -16,9 +16,7 @@ from rollcall.ledger.runs import open_run, past_runs
 from rollcall.ledger.trend import with_failures
 from rollcall.schema.ledger_columns import missing_columns
 from rollcall.verify import verify
-from tests.support.live_migration import Live, live, original
-
-__all__ = ["live", "original"]
+from tests.support.live_migration import Live
 
 OLDER = {
     "runs": ("unattended", "undoes", "verdict_before"),

@@ -23,10 +23,8 @@ from rollcall.rules.results import Check, Verdict
 from rollcall.schema.declared import Statement, pending_statements
 from rollcall.servers.postgres import PostgresServer
 from rollcall.verify import verify
-from tests.support.live_migration import Live, Original, Victim, live, original
+from tests.support.live_migration import Live, Original, Victim
 from tests.support.waiting import until
-
-__all__ = ["live", "original"]
 
 DECLARED = ("device_connected", "last_heartbeat", "max_concurrent_calls")
 COLUMNS = [f"public.agent_sessions.{name}" for name in DECLARED]

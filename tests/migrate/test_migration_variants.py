@@ -21,8 +21,8 @@ from rollcall.schema.declared import pending_statements
 from rollcall.servers.postgres import PostgresServer
 from rollcall.settings.configuration import PROJECT_DIRECTORY
 from rollcall.workspace import Workspace
-from tests.conftest import NOT_DURABLE, temporary_folder
 from tests.support.live_migration import Live, Original
+from tests.support.postgres import NOT_DURABLE, temporary_folder
 from tests.support.programs import psql_of
 
 ODD_NAMES = {

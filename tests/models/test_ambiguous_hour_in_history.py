@@ -10,8 +10,8 @@ import pytest
 from rollcall.assess.assessment import assess
 from rollcall.demo import DefectCounts, Scale, Variant
 from rollcall.servers.postgres import PostgresServer
-from tests.conftest import fresh_database
 from tests.support.call_centre import CallCentre, call_centre
+from tests.support.postgres import fresh_database
 
 SCALE = Scale(agents=30, sessions=200, calls=400, days=5)
 HISTORY = {"reversed_session_times", "reversed_call_times", "activity_after_logout"}

@@ -10,9 +10,7 @@ import pytest
 
 from rollcall.assess.assessment import assess
 from rollcall.plan.pending_work import make_plan
-from tests.support.floor import NOW, Floor, floor
-
-__all__ = ["floor"]
+from tests.support.floor import NOW, Floor
 
 NULLABLE = """
     alter table agent_sessions alter login_at drop not null, alter last_activity drop not null;

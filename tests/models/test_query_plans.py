@@ -11,9 +11,7 @@ import pytest
 
 from rollcall.demo import DefectCounts, Scale
 from tests.support.call_centre import call_centre
-from tests.support.floor import Floor, floor
-
-__all__ = ["floor"]
+from tests.support.floor import Floor
 
 OPEN = 80
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from rollcall import __version__
-from tests.conftest import temporary_folder
 from tests.support.paths import ROOT
+from tests.support.postgres import temporary_folder
 
 UV = ROOT / ".venv" / "bin" / "uv"
 

@@ -19,28 +19,11 @@ from rollcall.migrate.migration import migrate
 from rollcall.rules.results import Check, Verdict
 from rollcall.servers.postgres import PostgresServer
 from rollcall.undo import undo
-from tests.conftest import NOT_DURABLE, SYSTEM_PG_BIN, temporary_folder
-from tests.support.call_centre import SMALL, CallCentre, call_centre
+from tests.support.call_centre import CAMEL_CASE, SMALL, CallCentre, call_centre, workspace_of
 from tests.support.ground_truth import assert_repaired, found, without_declared
+from tests.support.postgres import NOT_DURABLE, SYSTEM_PG_BIN, temporary_folder
 
 NOON = datetime(2026, 3, 4, 12, 0, 0, 123_000, UTC)
-CAMEL_CASE = {
-    "app_schema": "Call Centre",
-    "agents_table": "callAgents",
-    "sessions_table": "agentSessions",
-    "calls_table": "callSessions",
-    "agents_is_active_column": "isActive",
-    "sessions_agent_id_column": "agentId",
-    "sessions_call_id_column": "currentCallSessionId",
-    "sessions_login_at_column": "loginAt",
-    "sessions_logout_at_column": "logoutAt",
-    "sessions_last_activity_column": "lastActivity",
-    "sessions_last_heartbeat_column": "lastHeartbeat",
-    "calls_agent_id_column": "agentId",
-    "calls_started_at_column": "startedAt",
-    "calls_connected_at_column": "connectedAt",
-    "calls_ended_at_column": "endedAt",
-}
 
 
 @pytest.fixture
@@ -186,14 +169,6 @@ def test_assess_and_plan_change_nothing_and_need_select_alone(damaged: CallCentr
     finally:
         damaged.rows("drop owned by watcher")
         damaged.rows("drop role watcher")
-
-
-def workspace_of(url: str, state: Path) -> Any:
-    from rollcall.settings.configuration import load_settings
-    from rollcall.workspace import Workspace
-
-    environment = {"ROLLCALL_DATABASE_URL": url, "ROLLCALL_STATE_DIR": str(state / "other")}
-    return Workspace(load_settings(environment=environment))
 
 
 def make_plan_of(workspace: Any) -> int:

@@ -20,9 +20,7 @@ from rollcall.plan.stored import read_plan, store_plan, write_plan
 from rollcall.servers.postgres import PostgresServer
 from rollcall.workspace import Workspace
 from tests.support.call_centre import call_centre
-from tests.support.floor import Floor, floor
-
-__all__ = ["floor"]
+from tests.support.floor import Floor
 
 
 def written(floor: Floor, path: Path) -> Plan:

@@ -17,9 +17,7 @@ from rollcall.errors import ConfigurationError, Refused
 from rollcall.ledger.runs import open_run
 from rollcall.plan.pending_work import line_of
 from rollcall.plan.stored import read_plan, write_plan
-from tests.support.floor import Floor, floor
-
-__all__ = ["floor"]
+from tests.support.floor import Floor
 
 Document = dict[str, Any]
 DEEP = b'{"line": "change", "session_id": ' + b"[" * 200_000 + b"]" * 200_000 + b"}\n"

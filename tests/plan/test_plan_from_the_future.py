@@ -17,9 +17,7 @@ from rollcall.errors import Refused
 from rollcall.ledger.runs import open_run
 from rollcall.plan.pending_work import Body, Plan
 from rollcall.plan.stored import read_plan, store_plan, write_plan
-from tests.support.floor import Floor, floor
-
-__all__ = ["floor"]
+from tests.support.floor import Floor
 
 AHEAD = timedelta(hours=5)
 INSTANTS = ("made_at", "judged_at", "cutoff", "expires_at")

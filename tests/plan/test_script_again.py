@@ -14,7 +14,7 @@ import pytest
 from rollcall.plan.script import script
 from rollcall.schema.declared import pending_statements
 from rollcall.servers.postgres import PostgresServer
-from tests.support.live_migration import Live, live, original  # noqa: F401 - fixtures
+from tests.support.live_migration import Live
 from tests.support.programs import psql_of
 
 PSQL = ("-X", "-q", "--no-psqlrc")
@@ -81,7 +81,7 @@ class Script:
 
 
 @pytest.fixture
-def written(live: Live, server: PostgresServer, tmp_path: Path) -> Script:  # noqa: F811
+def written(live: Live, server: PostgresServer, tmp_path: Path) -> Script:
     made = Script(live, psql_of(server), tmp_path / "migration.sql")
     made.write()
     return made

@@ -17,10 +17,10 @@ from rollcall.report.folder import publish
 from rollcall.report.outcome import RunOutcome
 from rollcall.rules.results import Assessment, RuleResult, Verdict
 from rollcall.servers.postgres import PostgresServer
-from tests.assess.test_waivers import line, write
-from tests.conftest import fresh_database
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.paths import ROOT
+from tests.support.postgres import fresh_database
+from tests.support.waivers import line, write
 
 PAGE = (ROOT / "docs/adding-rules.md").read_text("utf-8")
 QUERY = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)[0]

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from rollcall.servers.postgres import PostgresServer
-from tests.conftest import fresh_database
 from tests.support.mutants import Mutant, macros_of, mutants_of
 from tests.support.paths import ROOT
+from tests.support.postgres import fresh_database
 from tests.support.rule_harness import UNIT_TESTS, Harness, UnitTest, unit_tests
 
 RULES = sorted((ROOT / "macros/rules").glob("*.sql"))

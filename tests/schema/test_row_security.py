@@ -12,9 +12,7 @@ import pytest
 from psycopg import sql
 
 from rollcall.assess.assessment import assess
-from tests.support.live_migration import Live, live, original
-
-__all__ = ["live", "original"]
+from tests.support.live_migration import Live
 
 INVOKERS = """
 select c.relname::text from pg_class as c

@@ -17,9 +17,7 @@ from rollcall.rules.results import Severity
 from rollcall.schema.allow_list import grammar, parsed
 from rollcall.schema.declared import declared_changes
 from tests.support.call_centre import call_centre
-from tests.support.live_migration import TINY, Live, live, original
-
-__all__ = ["live", "original"]
+from tests.support.live_migration import TINY, Live
 
 SHADOWS = """
 create function public.to_jsonb(public.agent_sessions) returns jsonb language sql as 'select null::jsonb';

@@ -16,9 +16,7 @@ from rollcall.doctor.examination import examine
 from rollcall.errors import Refused
 from rollcall.flags import switch
 from rollcall.ledger.runs import open_run
-from tests.support.live_migration import Live, live, original
-
-__all__ = ["live", "original"]
+from tests.support.live_migration import Live
 
 PAYLOAD = """
 create function public.payload() returns trigger language plpgsql as

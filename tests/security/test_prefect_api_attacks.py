@@ -29,10 +29,8 @@ from rollcall.scheduling import read_deployments
 from rollcall.servers.prefect import Api, LocalServer, answers_without_authentication, api_of_serving
 from rollcall.settings.configuration import PROJECT_DIRECTORY
 from tests.support.call_centre import CallCentre
-from tests.support.floor import Floor, floor
-from tests.support.serving import PASSWORD, databases, environment, scheduled, serving, started, state, until
-
-__all__ = ["databases", "floor", "scheduled", "serving", "state"]
+from tests.support.floor import Floor
+from tests.support.serving import PASSWORD, environment, started, until
 
 NO_BREAKER = {"abandoned_after_hours": 0.0001, "breaker_min_sessions": 1e6, "settle_minutes": 0.001}
 

@@ -10,9 +10,7 @@ from rollcall.errors import ConfigurationError, ConfigurationProblems
 from rollcall.workspace import Workspace
 from tests.support.call_centre import call_centre
 from tests.support.every_step import everything
-from tests.support.floor import Floor, drop_trigger, floor, make_trigger
-
-__all__ = ["floor"]
+from tests.support.floor import Floor, drop_trigger, make_trigger
 
 STATUSES = ("agent_sessions", "call_sessions")
 

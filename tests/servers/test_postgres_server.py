@@ -20,7 +20,7 @@ from rollcall.errors import ConfigurationError, ServerError
 from rollcall.process import private_files
 from rollcall.servers import account
 from rollcall.servers.postgres import PostgresServer
-from tests.conftest import NOT_DURABLE, SYSTEM_PG_BIN, temporary_folder
+from tests.support.postgres import NOT_DURABLE, SYSTEM_PG_BIN, temporary_folder
 
 LONGEST_SECONDS = 120
 """After this a forked child that does not end is ended by the system."""

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import temporary_folder
 from tests.support.paths import ROOT
+from tests.support.postgres import temporary_folder
 
 AFFECTED = (
     "tests/assess/test_replica.py::test_assess_works_on_a_replica",

@@ -30,8 +30,8 @@ from rollcall.simulator.observer import Change, Pass, State
 from rollcall.simulator.options import Thresholds
 from rollcall.simulator.scripts import Decisions, Pace
 from rollcall.simulator.truth import Truth
-from tests.conftest import NOT_DURABLE, temporary_folder
-from tests.pipeline.test_whole_line import CAMEL_CASE
+from tests.support.call_centre import CAMEL_CASE
+from tests.support.postgres import NOT_DURABLE, temporary_folder
 
 COMPRESSED = {
     "abandoned_after_hours": 0.00125,  # 4.5 s

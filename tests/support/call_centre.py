@@ -28,6 +28,23 @@ COMPILED = Path(tempfile.gettempdir()) / f"rollcall-test-{_OWNER}-compiled"
 """What dbt compiled, shared by the workers of a test run: it is the same for equal columns and vars."""
 
 SMALL = Scale(agents=220, sessions=1_500, calls=4_000, days=20)
+CAMEL_CASE = {
+    "app_schema": "Call Centre",
+    "agents_table": "callAgents",
+    "sessions_table": "agentSessions",
+    "calls_table": "callSessions",
+    "agents_is_active_column": "isActive",
+    "sessions_agent_id_column": "agentId",
+    "sessions_call_id_column": "currentCallSessionId",
+    "sessions_login_at_column": "loginAt",
+    "sessions_logout_at_column": "logoutAt",
+    "sessions_last_activity_column": "lastActivity",
+    "sessions_last_heartbeat_column": "lastHeartbeat",
+    "calls_agent_id_column": "agentId",
+    "calls_started_at_column": "startedAt",
+    "calls_connected_at_column": "connectedAt",
+    "calls_ended_at_column": "endedAt",
+}
 
 
 @dataclass
@@ -108,3 +125,9 @@ def call_centre(
         planted = load_call_centre(connection, scale, settings.variables, variant, defects, now)
         connection.commit()
     return CallCentre(url, Workspace(settings), planted, now)
+
+
+def workspace_of(url: str, state: Path) -> Workspace:
+    """A workspace of another login, with a state folder of its own below `state`."""
+    environment = {"ROLLCALL_DATABASE_URL": url, "ROLLCALL_STATE_DIR": str(state / "other")}
+    return Workspace(load_settings(environment=environment))

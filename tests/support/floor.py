@@ -327,6 +327,3 @@ class Between:
             return original(repair, *arguments)
 
         monkeypatch.setattr(cleaning._Repair, step, watched)
-
-
-__all__ = ["NOW", "Between", "Floor", "drop_trigger", "empty", "floor", "floor_of_domains", "make_trigger"]

@@ -89,12 +89,19 @@ def fill(floor: Floor, *groups: Group) -> None:
         connection.commit()
 
 
+def heartbeat_outage(floor: Floor) -> None:
+    """30 of 31 sessions fell silent within minutes of each other, while calls go on."""
+    for _ in range(30):
+        floor.session(seen=125, login=300)
+    agent = floor.agent()
+    floor.session(agent, seen=1, login=300)
+    for minutes in range(5, 240, 10):
+        floor.call(agent, minutes, "completed", "inbound", connected=minutes, ended=minutes - 1)
+
+
 def unattended(floor: Floor) -> int:
     """Clean as `clean --unattended` does; returns how many sessions it changed."""
     plan = floor.plan()
     with open_run(floor.workspace, "clean") as run:
         check_breaker(floor.workspace, plan)
         return clean(floor.workspace, run, plan, unattended=True).changed
-
-
-__all__ = ["Group", "alive", "fill", "ghosts", "leavers", "outage", "unattended"]

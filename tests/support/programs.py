@@ -8,8 +8,6 @@ import pytest
 
 from rollcall.servers.postgres import PostgresServer
 
-__all__ = ["psql_of"]
-
 
 def psql_of(server: PostgresServer) -> Path:
     """The server's own psql, or the system's; a test that needs it is skipped where there is none."""

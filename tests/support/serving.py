@@ -23,18 +23,6 @@ from rollcall.servers.prefect import api_of_serving
 from rollcall.settings.configuration import PROJECT_DIRECTORY
 from tests.support.call_centre import CallCentre, call_centre
 
-__all__ = [
-    "PASSWORD",
-    "databases",
-    "environment",
-    "scheduled",
-    "servers_of",
-    "serving",
-    "started",
-    "state",
-    "until",
-]
-
 PASSWORD = "planted-password-7f3a"
 EVERY_TWO_SECONDS = {
     **yaml.safe_load(DEPLOYMENTS.read_text())["deployments"][0],

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-__all__ = ["until"]
-
 
 def until(happened: Callable[[], bool], seconds: float = 15) -> None:
     deadline = time.monotonic() + seconds

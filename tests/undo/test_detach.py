@@ -11,9 +11,7 @@ from rollcall.clean.cleaning import clean
 from rollcall.detach import detach
 from rollcall.errors import LeaseHeld, Refused
 from rollcall.ledger.runs import open_run
-from tests.support.live_migration import Live, Original, original
-
-__all__ = ["original"]
+from tests.support.live_migration import Live, Original
 
 VIEWS = ["agent_sessions", "readiness_history", "routable_agents"]
 

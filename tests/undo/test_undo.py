@@ -12,9 +12,7 @@ from rollcall.errors import ConfigurationError, LeaseHeld
 from rollcall.ledger.runs import open_run, past_runs
 from rollcall.undo import UndoResult, undo
 from rollcall.verify import verify
-from tests.support.floor import NOW, Floor, drop_trigger, floor, make_trigger
-
-__all__ = ["floor"]
+from tests.support.floor import NOW, Floor, drop_trigger, make_trigger
 
 
 def undone(floor: Floor, run_id: str, **named: Any) -> UndoResult:
