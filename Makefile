@@ -6,6 +6,7 @@
 $(foreach name,$(filter PG%,$(.VARIABLES)),$(eval unexport $(name)))
 
 bin := .venv/bin
+linters := lint-python lint-types lint-imports lint-sql
 sql := $(wildcard models macros analyses tests/dbt examples)
 
 help: ## list the targets
@@ -17,13 +18,15 @@ setup: ## make .venv from the lock (PYTHON=… chooses a Python)
 run: setup ## assess, plan, migrate, clean, verify: on ROLLCALL_DATABASE_URL, or on a demo call centre
 	@if [ -n "$$ROLLCALL_DATABASE_URL" ]; then exec $(bin)/rollcall run --history; else exec $(bin)/rollcall demo; fi
 
+# The tests run also where the linters fail: both results are shown, and either failure fails the target.
 test: setup ## check style and types and run the tests, but for the slow ones
-	@$(bin)/python -m pytest -n 3 --dist loadfile -m 'not slow' --durations=25
+	@$(MAKE) --no-print-directory --keep-going -j2 $(linters) || export ROLLCALL_LINT_FAILED=1; \
+	$(bin)/python -m pytest -n 3 --dist loadfile -m 'not slow' --durations=25 && [ -z "$$ROLLCALL_LINT_FAILED" ]
 
 test-all: test ## the same, and then the slow tests
 	@$(bin)/python -m pytest -n 3 --dist worksteal -m slow --durations=25
 
-lint: setup lint-python lint-types lint-imports lint-sql ## check style and types only
+lint: setup $(linters) ## check style and types only
 
 lint-python:
 	@$(bin)/ruff check

@@ -18,6 +18,7 @@ from rollcall.servers.postgres import PostgresServer
 from tests.support.postgres import NOT_DURABLE, fresh_database, temporary_folder
 
 _test_pg_bin = os.environ.get("ROLLCALL_TEST_PG_BIN")
+_lint_failed = "ROLLCALL_LINT_FAILED" in os.environ
 
 # A test must never reach a database, or follow a setting, of the user. This cannot be a fixture: dbt and
 # Prefect read their variables when they are imported.
@@ -75,3 +76,10 @@ def database(server: PostgresServer) -> Iterator[str]:
     """The URL of a fresh, empty database, dropped after the test with its connections."""
     with fresh_database(server) as url:
         yield url
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show a failure of the linters, which `make test` runs before the tests."""
+    if _lint_failed:
+        terminalreporter.section("lint failed", red=True, bold=True)
+        terminalreporter.line("The messages stand above the tests. `make lint` shows them again.")
