@@ -17,7 +17,7 @@ from tests.support.postgres import temporary_folder
 
 AFFECTED = (
     "tests/assess/test_replica.py::test_assess_works_on_a_replica",
-    "tests/doctor/test_doctor.py::test_standby_and_replica",
+    "tests/doctor/test_doctor_replicas.py::test_standby_and_replica",
     "tests/servers/test_postgres_server.py::test_the_data_of_another_user_is_named_as_such",
 )
 PROGRAMS = """

@@ -1,4 +1,4 @@
-"""The simulator on a real server: nobody there is touched, no ghost is left, and the judge can fail."""
+"""The simulator on a real server: no present agent is touched, no ghost is left, and the judge can fail."""
 
 from __future__ import annotations
 
@@ -24,12 +24,7 @@ from rollcall.errors import ConfigurationError, Refused
 from rollcall.servers.postgres import PostgresServer
 from rollcall.settings.configuration import PROJECT_DIRECTORY, Settings, load_settings
 from rollcall.simulator import Options, Report, Simulation, simulate
-from rollcall.simulator.application import Write, Written
-from rollcall.simulator.judge import Judgement, judge
-from rollcall.simulator.observer import Change, Pass, State
-from rollcall.simulator.options import Thresholds
 from rollcall.simulator.scripts import Decisions, Pace
-from rollcall.simulator.truth import Truth
 from tests.support.call_centre import CAMEL_CASE
 from tests.support.postgres import NOT_DURABLE, temporary_folder
 
@@ -40,6 +35,8 @@ COMPRESSED = {
     "presence_minutes": 0.04,
     "heartbeat_explains_seconds": 0.01,
 }
+
+
 ROOMY = {
     "abandoned_after_hours": 0.0034,  # 12 s, for a machine with more to do
     "live_call_max_hours": 0.007,
@@ -141,199 +138,6 @@ def test_rollcall_with_another_window_is_caught(
     }
     report = asyncio.run(simulation.run())
     assert (bool(report.wronged), bool(report.left_open)) == (wronged, left)
-
-
-# --- the judge, case by case ----------------------------------------------------------------------
-
-LIMITS = Thresholds(window=10, live_call_max=20, settle=1, presence=2)
-AVAILABLE = State(True, "available", None)
-CLOSED = State(False, "offline", None)
-
-
-class Story:
-    """A floor told moment by moment; each write is committed 10 ms after it was sent."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.truth = Truth(lambda: self.now)
-        self.changes: list[Change] = []
-        self.passes: list[Pass] = []
-
-    def write(self, key: str) -> Write:
-        row = Written(key, self.now, self.now, round(self.now * 100))
-        return Write((row,), self.now, self.now + 0.01, retried=False)
-
-    def at(self, moment: float) -> Story:
-        self.now = moment
-        return self
-
-    def log_in(self, session: str = "s") -> None:
-        write = self.write(session)
-        self.truth.opened("a", write)
-        self.truth.arrived(session, write.acked)
-
-    def beat(self, session: str = "s") -> None:
-        self.truth.wrote("a", self.write(session), "heartbeat", is_sign=True)
-
-    def call(self, key: str, *, is_outbound: bool) -> None:
-        self.truth.call_started("a", self.write(key), is_outbound=is_outbound)
-
-    def connect(self, key: str) -> None:
-        self.truth.call_connected(key, self.write(key))
-
-    def end(self, key: str) -> None:
-        self.truth.call_ending(key)
-        self.truth.call_ended(key, self.write(key))
-
-    def change(self, before: State = AVAILABLE, after: State = CLOSED, session: str = "s") -> None:
-        """By a run that judged 0.1 s before."""
-        run_id = f"run at {self.now}"
-        self.truth.log.add(round(self.now * 100) - 6, self.now - 0.06)  # somebody else's transaction
-        self.changes.append(Change(session, before, after, self.now, round(self.now * 100), run_id))
-        self.passes.append(Pass(run_id, self.now - 0.1, self.now + 0.1, 1, 1, 0))
-
-    def clean_up(self) -> None:
-        """A run that took 0.2 s and changed nothing."""
-        self.passes.append(Pass(f"run at {self.now}", self.now - 0.1, self.now + 0.1, 0, 0, 0))
-
-    def verdict(self, *, swept: bool = True) -> Judgement:
-        shut = {change.session for change in self.changes if change.closes}
-        return judge(
-            self.truth,
-            self.changes,
-            self.passes,
-            LIMITS,
-            open_at_end=self.truth.sessions.keys() - shut,
-            ended=self.now,
-            swept=swept,
-            clock_error=0.001,
-            available="available",
-        )
-
-
-@pytest.fixture
-def story() -> Story:
-    story = Story()
-    story.at(100).log_in()
-    return story
-
-
-def words(judgement: Judgement) -> list[str]:
-    return [finding.what for finding in (*judgement.wronged, *judgement.left_open)]
-
-
-def test_closed_while_somebody_is_there(story: Story) -> None:
-    story.at(105).beat()
-    story.at(112).change()
-    assert words(story.verdict()) == ["closed under a living agent"]
-
-
-def test_closed_too_soon_after_somebody_left(story: Story) -> None:
-    story.at(105).beat()
-    story.at(106).truth.left("s", "crash")
-    story.at(114.9).change()
-    assert words(story.verdict()) == ["closed with a sign of life inside the window"]
-
-
-def test_closed_in_time_after_somebody_left(story: Story) -> None:
-    story.at(105).truth.left("s", "crash")
-    story.at(110.2).change()
-    judgement = story.verdict()
-    assert words(judgement) == []
-    assert judgement.closed_dead == 1
-    assert judgement.delays == pytest.approx([0.2])
-
-
-def test_a_conversation_is_a_sign_of_life(story: Story) -> None:
-    story.at(104).call("c", is_outbound=False)
-    story.at(105).connect("c")
-    story.at(106).end("c")
-    story.truth.left("s", "crash")
-    story.at(112).change()
-    assert words(story.verdict()) == ["closed with a sign of life inside the window"]
-
-
-def test_a_missed_call_is_none(story: Story) -> None:
-    story.at(101).truth.left("s", "crash")
-    story.at(105).call("c", is_outbound=False)
-    story.at(106).end("c")
-    story.at(112).change()
-    assert words(story.verdict()) == []
-
-
-def test_changed_while_it_rings(story: Story) -> None:
-    story.at(101).truth.left("s", "crash")
-    story.at(111.5).call("c", is_outbound=False)
-    story.at(112.1).change()
-    story.at(113).end("c")
-    assert words(story.verdict()) == ["changed during a live call"]
-
-
-def test_a_call_that_the_change_cannot_have_seen(story: Story) -> None:
-    story.at(101).truth.left("s", "crash")
-    story.at(112.05).call("c", is_outbound=False)
-    story.at(112.1).change()
-    story.at(113).end("c")
-    judgement = story.verdict()
-    assert words(judgement) == []
-    assert judgement.overtaken == 1
-
-
-def test_made_available_without_proof_of_presence(story: Story) -> None:
-    story.at(103).change(before=State(True, "on_call", "c"), after=AVAILABLE)
-    assert words(story.verdict()) == ["made available without proof of presence"]
-
-
-def test_made_available_with_proof_of_presence(story: Story) -> None:
-    story.at(103).beat()
-    story.at(104).change(before=State(True, "on_call", "c"), after=AVAILABLE)
-    judgement = story.verdict()
-    assert words(judgement) == []
-    assert judgement.mended == 1
-
-
-def test_a_silent_simulator_proves_nothing(story: Story) -> None:
-    story.at(112).change()
-    judgement = story.verdict()
-    assert words(judgement) == []
-    assert [finding.what for finding in judgement.unproven] == ["closed under a silent agent"]
-
-
-def test_left_open_by_a_clean_up(story: Story) -> None:
-    story.at(101).truth.left("s", "crash")
-    story.at(110.4).clean_up()
-    story.at(112).now = 112
-    assert words(story.verdict()) == ["left open by a whole clean-up"]
-
-
-@pytest.mark.parametrize("moment", [109.9, 110.05], ids=["not due", "due only after it judged"])
-def test_a_clean_up_before_it_was_due(story: Story, moment: float) -> None:
-    story.at(101).truth.left("s", "crash")
-    story.at(moment).clean_up()
-    judgement = story.verdict()
-    assert words(judgement) == []
-    assert judgement.not_yet_due == 1
-
-
-def test_a_clean_up_while_it_rings(story: Story) -> None:
-    story.at(101).truth.left("s", "crash")
-    story.at(111).call("c", is_outbound=False)
-    story.at(112).clean_up()
-    story.at(113).end("c")
-    assert words(story.verdict()) == []
-
-
-def test_a_clean_up_while_its_agent_returns(story: Story) -> None:
-    story.at(101).truth.left("s", "crash")
-    story.at(112).clean_up()
-    story.at(112.05).log_in("another")
-    assert words(story.verdict()) == []
-
-
-def test_nobody_cleaned(story: Story) -> None:
-    story.at(101).truth.left("s", "crash")
-    story.at(112)
-    assert words(story.verdict(swept=False)) == ["left open: not cleaned"]
 
 
 # --- decisions --------------------------------------------------------------------------------------

@@ -1,0 +1,33 @@
+"""What tests of cleaning share."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from rollcall.batches import ProgressCallback
+from tests.support.floor import NOW
+
+HEARTBEAT = f"""
+    update agent_sessions
+    set last_heartbeat = {NOW}, device_connected = true, last_activity = {NOW}
+    where agent_id = %s and logout_at is null
+"""
+
+
+def reasons(result: Any) -> dict[str, str]:
+    return {skip["session_id"]: skip["reason"] for skip in result.skipped}
+
+
+# --- holds ----------------------------------------------------------------------------------------------
+
+
+class Listener(ProgressCallback):
+    def __init__(self) -> None:
+        self.reasons: list[str | None] = []
+        self.went_on = threading.Event()
+        self.waits = threading.Event()
+
+    def held(self, reason: str | None) -> None:
+        self.reasons.append(reason)
+        (self.waits if reason else self.went_on).set()
