@@ -7,18 +7,17 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows import steps
-from rollcall.pipeline import Pipeline
+from flows import tasks
 
 __all__ = ["assess"]
 
 
-@flow(name="rollcall-assess", **steps.UNATTENDED)
+@flow(name="rollcall-assess", **tasks.UNATTENDED)
 def assess(history: bool = True, full_history: bool = False) -> State[Any]:
     """Judge one database and publish the report. Changes nothing."""
-    with Pipeline.open("assess", "schedule", history=history, full_history=full_history) as pipeline:
-        steps.assess(pipeline)
-        steps.publish(pipeline)
-        steps.summarise(pipeline)
-        steps.alert(pipeline)
-        return steps.ended(pipeline)
+    with tasks.begin("assess", history=history, full_history=full_history) as job:
+        outcome = job.outcome(before=tasks.assess(job))
+        tasks.publish(job, outcome)
+        tasks.summarise(outcome)
+        tasks.alert(job, outcome)
+        return tasks.ended(outcome)

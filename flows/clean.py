@@ -7,28 +7,29 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows import steps
+from flows import tasks
 from rollcall.errors import BreakerTripped, LeaseHeld
-from rollcall.pipeline import Pipeline
 
 __all__ = ["clean"]
 
 
-@flow(name="rollcall-clean-up", **steps.UNATTENDED)
+@flow(name="rollcall-clean-up", **tasks.UNATTENDED)
 def clean() -> State[Any]:
     """Repair the sessions that need it; a report only when the verdict is a new one, or the proof fails."""
-    with Pipeline.open("clean", "schedule") as pipeline:
-        steps.plan(pipeline)
+    with tasks.begin("clean") as job:
+        pending = tasks.plan(job)
         try:
-            steps.approve(pipeline)
+            approved = tasks.approve(job, pending)
         except LeaseHeld as held:
-            return steps.left_to_another(held)
+            return tasks.left_to_another(held)
         except BreakerTripped as tripped:
-            steps.summarise(pipeline)
-            return steps.stopped_by_breaker(pipeline, tripped)
-        steps.clean(pipeline)
-        steps.verify(pipeline)
-        steps.summarise(pipeline)
-        if steps.alert(pipeline):
-            steps.publish(pipeline)
-        return steps.ended(pipeline)
+            outcome = tasks.refused(job, tripped, pending)
+            tasks.summarise(outcome)
+            return tasks.stopped_by_breaker(outcome, tripped)
+        cleaning = tasks.clean(job, approved)
+        verification = tasks.verify(job, approved)
+        outcome = job.outcome(approved.run.id, plan=pending, cleaning=cleaning, verification=verification)
+        tasks.summarise(outcome)
+        if tasks.alert(job, outcome):
+            tasks.publish(job, outcome)
+        return tasks.ended(outcome)

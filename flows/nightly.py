@@ -7,33 +7,40 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows import steps
+from flows import tasks
 from rollcall.errors import BreakerTripped, LeaseHeld
-from rollcall.pipeline import Pipeline
+from rollcall.pipeline.job import Job
+from rollcall.report.outcome import RunOutcome
 
 __all__ = ["nightly"]
 
 
-@flow(name="rollcall-nightly", **steps.UNATTENDED)
+@flow(name="rollcall-nightly", **tasks.UNATTENDED)
 def nightly(full_history: bool = False) -> State[Any]:
     """Judge one database with its history, repair the sessions that need it, and report."""
-    with Pipeline.open("clean", "schedule", history=True, full_history=full_history) as pipeline:
-        steps.assess(pipeline)
-        steps.plan(pipeline)
+    with tasks.begin("clean", history=True, full_history=full_history) as job:
+        before = tasks.assess(job)
+        pending = tasks.plan(job)
         try:
-            steps.approve(pipeline)
+            approved = tasks.approve(job, pending, before)
         except LeaseHeld as held:
-            steps.publish(pipeline)  # it was judged all the same
-            steps.summarise(pipeline)
-            return steps.left_to_another(held)
+            _report(job, job.outcome(before=before, plan=pending))  # it was judged all the same
+            return tasks.left_to_another(held)
         except BreakerTripped as tripped:
-            steps.publish(pipeline)
-            steps.summarise(pipeline)
-            steps.alert(pipeline)
-            return steps.stopped_by_breaker(pipeline, tripped)
-        steps.clean(pipeline)
-        steps.verify(pipeline)
-        steps.publish(pipeline)
-        steps.summarise(pipeline)
-        steps.alert(pipeline)
-        return steps.ended(pipeline)
+            outcome = tasks.refused(job, tripped, pending, before)
+            _report(job, outcome)
+            tasks.alert(job, outcome)
+            return tasks.stopped_by_breaker(outcome, tripped)
+        cleaning = tasks.clean(job, approved)
+        verification = tasks.verify(job, approved, before)
+        outcome = job.outcome(
+            approved.run.id, before=before, plan=pending, cleaning=cleaning, verification=verification
+        )
+        _report(job, outcome)
+        tasks.alert(job, outcome)
+        return tasks.ended(outcome)
+
+
+def _report(job: Job, outcome: RunOutcome) -> None:
+    tasks.publish(job, outcome)
+    tasks.summarise(outcome)

@@ -7,13 +7,15 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows import steps
-from rollcall.pipeline import Pipeline
+from flows import tasks
+from rollcall.pipeline.job import Job
+from rollcall.report.outcome import RunOutcome
+from rollcall.rules.results import Assessment, Verdict
 
 __all__ = ["pipeline"]
 
 
-@flow(name="rollcall-run", **steps.IN_MEMORY)
+@flow(name="rollcall-run", **tasks.IN_MEMORY)
 def pipeline(
     approval: str = "ask",
     history: bool = False,
@@ -21,14 +23,26 @@ def pipeline(
     plan: str | None = None,
 ) -> State[Any]:
     """Make one database ready, and prove it. Stops after assess where a person must act first."""
-    with Pipeline.open("run", approval, history=history, full_history=full_history, plan=plan) as pipeline:
-        steps.assess(pipeline)
-        if pipeline.may_go_on:
-            steps.plan(pipeline)
-            steps.approve(pipeline)
-            steps.migrate(pipeline)
-            steps.clean(pipeline)
-            steps.verify(pipeline)
-        steps.publish(pipeline)
-        steps.summarise(pipeline)
-        return steps.ended(pipeline)
+    with tasks.begin("run", approval, plan=plan, history=history, full_history=full_history) as job:
+        before = tasks.assess(job)
+        is_stopped = before.verdict is Verdict.NOT_READY
+        outcome = job.outcome(before=before) if is_stopped else _execute(job, before)
+        tasks.publish(job, outcome)
+        tasks.summarise(outcome)
+        return tasks.ended(outcome)
+
+
+def _execute(job: Job, before: Assessment) -> RunOutcome:
+    pending = tasks.plan(job)
+    approved = tasks.approve(job, pending, before)
+    migration = tasks.migrate(job, approved)
+    cleaning = tasks.clean(job, approved)
+    verification = tasks.verify(job, approved, before, migration)
+    return job.outcome(
+        approved.run.id,
+        before=before,
+        plan=pending,
+        migration=migration,
+        cleaning=cleaning,
+        verification=verification,
+    )

@@ -75,7 +75,15 @@ class Refused(RollcallError):
 
 
 class BreakerTripped(Refused):
-    """An unattended run would have done what points at a broken feed; it changed nothing."""
+    """An unattended run would have done what points at a broken feed; it changed nothing.
+
+    Args:
+        run_id: the run that was stopped, once it is recorded.
+    """
+
+    def __init__(self, message: str, hint: str = "", run_id: str = "") -> None:
+        super().__init__(message, hint)
+        self.run_id = run_id
 
 
 class ServerError(RollcallError):

@@ -18,23 +18,19 @@ from rollcall.cli.output import (
     print_json,
     quieten,
 )
-from rollcall.cli.steps import approved_plan, execute_pipeline, open_workspace, user
+from rollcall.cli.steps import execute_pipeline, open_job, open_workspace, user
 from rollcall.errors import ConfigurationError
 
 
 def migrate(plan: PlanSource = None, as_json: Json = False, variables: Vars = None) -> None:
     """Execute the migration plan: additive changes of the schema."""
     from rollcall import console
-    from rollcall.ledger.runs import open_run
-    from rollcall.migrate.migration import migrate as execute
     from rollcall.migrate.migration import refuse_conflicts
+    from rollcall.pipeline import steps
 
-    workspace = open_workspace(variables, as_json)
-    refuse_conflicts(workspace)  # first: where a column has another type, no session can be judged
-    pending = approved_plan(workspace, plan)
-    with open_run(workspace, "migrate", approved_by=user(plan)) as run:
-        run.note(plan_hash=pending.hash)
-        result = execute(workspace, run, pending.statements, console.show_statement)
+    with open_job("migrate", variables, as_json, source=plan) as job:
+        refuse_conflicts(job.workspace)  # first: where a column has another type, no session can be judged
+        result = steps.migrate(job, steps.approve(job, steps.plan(job)))
     if as_json:
         print_json(result.to_json())
     else:
@@ -55,21 +51,10 @@ def clean(
 ) -> None:
     """Execute the clean-up plan, at once."""
     from rollcall import console
-    from rollcall.clean.breaker import check_breaker
-    from rollcall.clean.cleaning import clean as execute
-    from rollcall.ledger.runs import open_run
+    from rollcall.pipeline import steps
 
-    workspace = open_workspace(variables, as_json)
-    pending = approved_plan(workspace, plan)
-    approver = f"{user(plan)} (unattended)" if unattended else user(plan)
-    with open_run(workspace, "clean", approver) as run:
-        if unattended:
-            run.note(unattended=True)
-            check_breaker(workspace, pending)
-        if pending.change_count:
-            console.show_clean_role(workspace.settings.clean_role)
-        with console.progress("sessions") as progress:
-            result = execute(workspace, run, pending, progress, unattended=unattended)
+    with open_job("clean", variables, as_json, source=plan, unattended=unattended) as job:
+        result = steps.clean(job, steps.approve(job, steps.plan(job)))
     if as_json:
         print_json(result.to_json())
     else:

@@ -24,7 +24,7 @@ from rollcall.cli.output import (
     print_json,
     write_reports,
 )
-from rollcall.cli.steps import open_workspace, user
+from rollcall.cli.steps import open_job
 from rollcall.rules.verdict import FailOn
 
 
@@ -41,23 +41,25 @@ def assess(
 ) -> None:
     """Judge the database: verdict, rules, failing sessions. Read-only."""
     from rollcall import console
-    from rollcall.assess.assessment import assess as judge
+    from rollcall.pipeline import steps
     from rollcall.report.failure import reports_of_failure
 
     with reports_of_failure("assess", junit, markdown, describe=failure_line):
-        workspace = open_workspace(variables, as_json)
-        assessment = judge(
-            workspace,
+        job = open_job(
+            "assess",
+            variables,
+            as_json,
             history=history,
             full_history=full_history,
             details=report is not None,
             samples=samples,
         )
+        assessment = steps.assess(job)
         if as_json:
             print_json(assessment.to_json())
         else:
             console.show_assessment(assessment)
-        write_reports(workspace, "assess", assessment, junit, markdown, report, fail_on)
+        write_reports(job.workspace, "assess", assessment, junit, markdown, report, fail_on)
     exit_with_verdict(assessment, fail_on)
 
 
@@ -77,22 +79,20 @@ def plan(
 ) -> None:
     """Show every statement and every row change still to be made. Read-only, but for `--store`."""
     from rollcall import console
-    from rollcall.ledger.runs import open_run
-    from rollcall.plan.pending_work import make_plan
+    from rollcall.pipeline import steps
     from rollcall.plan.script import script
-    from rollcall.plan.stored import store_plan, write_plan
+    from rollcall.plan.stored import write_plan
     from rollcall.private_files import replaced_file
 
-    workspace = open_workspace(variables, as_json)
-    pending = make_plan(workspace)
+    job = open_job("plan", variables, as_json)
+    pending = steps.read_pending_work(job)
     if out is not None:
         write_plan(pending, out)
     if store:
-        with open_run(workspace, "plan", approved_by=user()) as run:
-            store_plan(run, pending)
+        steps.store(job, pending)
     if sql is not None:
         with replaced_file(sql) as file:
-            file.write(script(workspace, pending.statements, pending.database).encode())
+            file.write(script(job.workspace, pending.statements, pending.database).encode())
     if as_json:
         print_json(pending.to_json())
     else:
@@ -112,20 +112,25 @@ def verify(
 ) -> None:
     """Judge again, and prove what a run changed and what it did not. Read-only."""
     from rollcall import console
+    from rollcall.pipeline import steps
     from rollcall.report.failure import reports_of_failure
-    from rollcall.verify import verify as prove
 
     with reports_of_failure("verify", junit, markdown, describe=failure_line):
-        workspace = open_workspace(variables, as_json)
-        verification = prove(
-            workspace, run_id, history=history, full_history=full_history, details=report is not None
+        job = open_job(
+            "verify",
+            variables,
+            as_json,
+            history=history,
+            full_history=full_history,
+            details=report is not None,
         )
+        verification = steps.verify(job, run_id)
         if as_json:
             print_json(verification.to_json())
         else:
             console.show_verification(verification)
         write_reports(
-            workspace,
+            job.workspace,
             "verify",
             verification.assessment,
             junit,

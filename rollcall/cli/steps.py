@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rollcall.cli.output import exit_with_verdict, print_json, quieten
 
 if TYPE_CHECKING:
-    from rollcall.plan.pending_work import Plan
+    from rollcall.pipeline.job import Job
     from rollcall.workspace import Workspace
 
-__all__ = ["approved_plan", "execute_pipeline", "open_workspace", "user"]
+__all__ = ["execute_pipeline", "open_job", "open_workspace", "user"]
 
 
 def open_workspace(variables: str | None, as_json: bool) -> Workspace:
@@ -21,21 +21,21 @@ def open_workspace(variables: str | None, as_json: bool) -> Workspace:
     return Workspace(load_settings(variables))
 
 
-def approved_plan(workspace: Workspace, source: str | None) -> Plan:
-    """The plan that was approved, or what is pending now, to be executed."""
-    from rollcall.ledger.pooler import refuse_pooler
-    from rollcall.plan.pending_work import make_plan
-    from rollcall.plan.stored import read_plan
+def open_job(
+    command: str, variables: str | None, as_json: bool, *, unattended: bool = False, **options: Any
+) -> Job:
+    """A job on the configured database, approved by the command itself. options: further fields of `Job`."""
+    from rollcall.pipeline.job import Approval, Job
 
-    refuse_pooler(workspace)  # before a plan is made that could not be executed
-    return make_plan(workspace) if source is None else read_plan(workspace, source)
+    approval = Approval.UNATTENDED if unattended else Approval.COMMAND
+    return Job(open_workspace(variables, as_json), command, approval, **options)
 
 
-def user(plan: str | None = None) -> str:
-    """Who says that it may be done; plan: the plan that says so."""
+def user() -> str:
+    """The account that approves what the command does."""
     import getpass
 
-    return getpass.getuser() + (f" (plan {plan})" if plan else "")
+    return getpass.getuser()
 
 
 def execute_pipeline(
@@ -52,5 +52,4 @@ def execute_pipeline(
     done = run_pipeline(variables, approval, history=history, full_history=full_history, plan=plan)
     if as_json:
         print_json(done.to_json())
-    assert done.latest is not None, "a pipeline begins with assess"
-    exit_with_verdict(done.latest)
+    exit_with_verdict(done.judgement)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from rollcall.errors import EvaluationError
 from rollcall.rules.verdict import FailOn
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ __all__ = ["RunOutcome"]
 SKIPPED_IN_JSON = 1_000
 
 
-@dataclass
+@dataclass(frozen=True)
 class RunOutcome:
     """What one command found and did, as far as it came.
 
@@ -63,9 +64,27 @@ class RunOutcome:
         return f"the proof of run {self.run_id} does not hold"
 
     @property
+    def failed_proof(self) -> EvaluationError | None:
+        """The error of a run whose proof does not hold."""
+        if self.broken_proof is None:
+            return None
+        return EvaluationError(self.broken_proof, f"`rollcall verify --run {self.run_id}` shows what differs")
+
+    @property
     def latest(self) -> Assessment | None:
         """The judgement that holds now; none if nothing was judged."""
         return self.verification.assessment if self.verification else self.before
+
+    @property
+    def judgement(self) -> Assessment:
+        """The judgement that holds now.
+
+        Raises:
+            EvaluationError: nothing was judged.
+        """
+        if self.latest is None:
+            raise EvaluationError(f"the command {self.command} judged nothing")
+        return self.latest
 
     @property
     def acted(self) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ from typing import Any
 import pytest
 
 from rollcall.cli import main
-from rollcall.errors import Refused
-from rollcall.pipeline import Pipeline
+from rollcall.errors import BreakerTripped
+from rollcall.pipeline import steps
+from rollcall.pipeline.job import Approval, Job
 from rollcall.plan.stored import write_plan
 from tests.support.call_centre import call_centre
 from tests.support.floor import Floor
@@ -206,42 +206,40 @@ def test_a_stored_plan_is_executed_by_its_hash(floor: Floor, rollcall: Command) 
     assert again.document["skipped"][0]["reason"].startswith("already repaired by run")
 
 
-def pipeline(
-    floor: Floor, monkeypatch: pytest.MonkeyPatch, state: Path, approval: str, plan: str | None = None
-) -> AbstractContextManager[Pipeline]:
-    """The line as the flows walk it, without Prefect."""
-    monkeypatch.setenv("ROLLCALL_DATABASE_URL", floor.url)
-    monkeypatch.setenv("ROLLCALL_STATE_DIR", str(state))
-    return Pipeline.open("run", approval, plan=plan)
+def job(floor: Floor, approval: Approval, source: str | None = None) -> Job:
+    """What a flow is asked to do, without Prefect."""
+    return Job(floor.workspace, "run", approval, source)
 
 
-def test_run_with_an_approved_plan_asks_nobody_and_executes_just_that(
-    floor: Floor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_run_with_an_approved_plan_asks_nobody_and_executes_just_that(floor: Floor, tmp_path: Path) -> None:
     planned = floor.session()
     floor.session(seen=1)
     path = str(tmp_path / "plan.jsonl")
     write_plan(floor.plan(), Path(path))
     late = floor.session()
-    with pipeline(floor, monkeypatch, tmp_path, "ask", path) as line:
-        line.plan()
-        line.approve()
-        line.migrate()
-        assert line.clean().changed == 1
+    with job(floor, Approval.ASK, path) as asked:
+        pending = steps.plan(asked)
+        approved = steps.approve(asked, pending)
+        steps.migrate(asked, approved)
+        assert steps.clean(asked, approved).changed == 1
     assert floor.row(planned)["status"] == "offline"
     assert floor.row(late)["status"] == "available"
-    ((approved_by, plan_hash),) = floor.rows("select approved_by, plan_hash from rollcall_ops.runs")
+    ((approved_by, plan_hash, ended),) = floor.rows(
+        "select approved_by, plan_hash, finished_at is not null from rollcall_ops.runs"
+    )
     assert path in approved_by
-    assert plan_hash == line.pending.hash if line.pending else False
+    assert plan_hash == pending.hash
+    assert ended, "the run ends with the job"
 
 
-def test_a_scheduled_run_through_an_outage_changes_nothing(
-    floor: Floor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_scheduled_run_through_an_outage_changes_nothing(floor: Floor) -> None:
     heartbeat_outage(floor)
     before = floor.digest()
-    with pipeline(floor, monkeypatch, tmp_path, "schedule") as line:
-        line.plan()
-        with pytest.raises(Refused, match="the breaker tripped"):
-            line.approve()
+    with job(floor, Approval.SCHEDULE) as asked:
+        pending = steps.plan(asked)
+        with pytest.raises(BreakerTripped, match="the breaker tripped") as refusal:
+            steps.approve(asked, pending)
+        ((run_id, failure),) = floor.rows("select run_id, failure from rollcall_ops.runs")
+        assert refusal.value.run_id == run_id
+        assert "BreakerTripped" in failure, "the lease is free and the refusal recorded before the job ends"
     assert floor.digest() == before

@@ -29,7 +29,8 @@ from rollcall.errors import Refused
 from rollcall.ledger.pooler import refuse_pooler
 from rollcall.ledger.runs import open_run
 from rollcall.migrate.migration import migrate
-from rollcall.pipeline import Approval, Pipeline
+from rollcall.pipeline import steps
+from rollcall.pipeline.job import Approval, Job
 from rollcall.plan.pending_work import make_plan
 from rollcall.servers.postgres import PostgresServer
 from rollcall.verify import verify
@@ -284,10 +285,8 @@ def test_nobody_reads_a_plan_that_could_not_be_executed(
     in_transaction_mode: tuple[Pooler, Workspace],
 ) -> None:
     _, pooled = in_transaction_mode
-    line = Pipeline(pooled, approval=Approval.YES)
     with pytest.raises(Refused, match="pooler in transaction mode"):
-        line.plan()
-    assert line.pending is None
+        steps.plan(Job(pooled, "run", Approval.YES))
 
 
 @pytest.mark.slow

@@ -16,10 +16,9 @@ from typing import Any
 import pytest
 import yaml
 
-from flows import steps
 from rollcall.errors import EvaluationError, Refused
 from rollcall.ledger.runs import open_run
-from rollcall.pipeline import Pipeline
+from rollcall.pipeline import steps
 from rollcall.plan.stored import write_plan
 from rollcall.report.outcome import RunOutcome
 from rollcall.scheduling import DEPLOYMENTS, prepare_prefect, read_deployments
@@ -318,13 +317,13 @@ def test_a_failed_proof_is_published_before_it_fails_the_run(
     from flows.pipeline import pipeline
 
     floor.session()
-    verify = Pipeline.verify
+    verify = steps.verify_run
 
-    def somebody_deletes_the_session(line: Pipeline) -> Any:
+    def delete_the_session_and_verify(*arguments: Any) -> Any:
         floor.rows("delete from agent_sessions")
-        return verify(line)
+        return verify(*arguments)
 
-    monkeypatch.setattr(steps, "verify", steps._step(somebody_deletes_the_session))
+    monkeypatch.setattr(steps, "verify_run", delete_the_session_and_verify)
     flow = {"clean": clean, "nightly": nightly, "run": pipeline}[name]
     ended = run(flow, floor, state, **({"approval": "yes"} if name == "run" else {}))
     assert ended.is_failed()

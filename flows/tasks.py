@@ -1,0 +1,247 @@
+"""Each step of the pipeline as a Prefect task: named, watched, never cached, never tried twice.
+
+What a step finds stays in this process's memory. Prefect records that it ran, how it ended, and
+the summary: no row of the application, no parameter of the connection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any, ParamSpec, TypedDict, TypeVar
+
+import psycopg
+from prefect import Flow, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.events import emit_event
+from prefect.logging import get_run_logger
+from prefect.states import Cancelled, Completed, Failed
+
+from rollcall import console
+from rollcall.alerts import Alert, alerts_of, breaker_alert
+from rollcall.clean.cleaning import CleaningResult
+from rollcall.database.connections import reason_of
+from rollcall.errors import BreakerTripped, EvaluationError, LeaseHeld
+from rollcall.ledger.runs import past_runs
+from rollcall.migrate.migration import MigrationResult
+from rollcall.pipeline import steps
+from rollcall.pipeline.job import Approval, Approved, Job
+from rollcall.plan.pending_work import Plan
+from rollcall.process import private_files
+from rollcall.report.markdown import markdown_summary
+from rollcall.report.outcome import RunOutcome
+from rollcall.rules.results import Assessment, TrippedBreaker, Verdict
+from rollcall.rules.verdict import HEADLINES
+from rollcall.settings.configuration import load_settings
+from rollcall.verify import Verification
+from rollcall.workspace import Workspace
+
+__all__ = [
+    "IN_MEMORY",
+    "UNATTENDED",
+    "alert",
+    "approve",
+    "assess",
+    "begin",
+    "clean",
+    "ended",
+    "left_to_another",
+    "migrate",
+    "plan",
+    "publish",
+    "refused",
+    "stopped_by_breaker",
+    "summarise",
+    "verify",
+]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class _InMemory(TypedDict):
+    persist_result: bool
+    retries: int
+
+
+class _Unattended(_InMemory):
+    on_failure: list[Any]
+
+
+def _show_failure(flow: Flow[..., Any], run: FlowRun, state: State[Any]) -> None:
+    console.show_error(f"{flow.name} ({run.name}): {state.message}")
+
+
+# Whatever the user's Prefect settings are: results are not written anywhere, changes not repeated.
+IN_MEMORY: _InMemory = {"persist_result": False, "retries": 0}
+UNATTENDED: _Unattended = {**IN_MEMORY, "on_failure": [_show_failure]}
+ARTIFACT = "readiness"
+
+
+@contextlib.contextmanager
+def begin(
+    command: str,
+    approval: str = Approval.SCHEDULE,
+    *,
+    plan: str | None = None,
+    history: bool = False,
+    full_history: bool = False,
+) -> Iterator[Job]:
+    """A job on the configured database; its run ends with the block.
+
+    The configuration is that of the environment alone: no flow takes a var as a parameter.
+
+    Raises:
+        ConfigurationError, ConnectionFailed: see `load_settings` and `Workspace`.
+    """
+    job = Job(
+        Workspace(load_settings()),
+        command,
+        Approval(approval),
+        plan,
+        history,
+        full_history,
+        details=command != "clean",  # no charts from a clean-up every few minutes
+    )
+    with private_files(), job:
+        yield job
+
+
+def _task(step: Callable[P, R]) -> Callable[P, R]:
+    """A step as a task that takes no parameter, so that Prefect does not read the values of the steps."""
+
+    @functools.wraps(step)
+    def call(*arguments: P.args, **options: P.kwargs) -> R:
+        @task(name=step.__name__, cache_policy=NO_CACHE, **IN_MEMORY)
+        def run() -> R:
+            try:
+                return step(*arguments, **options)
+            except psycopg.Error as error:
+                # without the server's DETAIL, which may quote a row
+                raise EvaluationError(f"the database refused: {reason_of(error)}") from None
+
+        return run()
+
+    return call
+
+
+@_task
+def assess(job: Job) -> Assessment:
+    """Judge the database as it is."""
+    console.step("Assess")
+    found = steps.assess(job)
+    console.show_assessment(found)
+    return found
+
+
+@_task
+def plan(job: Job) -> Plan:
+    """Read the plan to execute."""
+    console.step("Plan")
+    pending = steps.plan(job)
+    console.show_plan(pending)
+    return pending
+
+
+@_task
+def approve(job: Job, pending: Plan, before: Assessment | None = None) -> Approved:
+    """Have the plan approved, and take the lease."""
+    return steps.approve(job, pending, before)
+
+
+@_task
+def migrate(job: Job, approved: Approved) -> MigrationResult:
+    """Execute the plan's statements."""
+    console.step("Migrate")
+    done = steps.migrate(job, approved)
+    console.show_migration(done)
+    return done
+
+
+@_task
+def clean(job: Job, approved: Approved) -> CleaningResult:
+    """Execute the plan's changes."""
+    console.step("Clean")
+    done = steps.clean(job, approved)
+    console.show_cleaning(done)
+    return done
+
+
+@_task
+def verify(
+    job: Job, approved: Approved, before: Assessment | None = None, done: MigrationResult | None = None
+) -> Verification:
+    """Judge again, and prove what changed."""
+    console.step("Verify")
+    verification = steps.verify_run(job, approved, done)
+    console.show_verification(verification, before)
+    return verification
+
+
+@_task
+def publish(job: Job, outcome: RunOutcome) -> None:
+    """Write the report, and show where it is."""
+    console.show_report(steps.publish(job, outcome))
+
+
+@_task
+def summarise(outcome: RunOutcome) -> None:
+    """Keep the verdict and what was done with the flow run, as an artifact."""
+    create_markdown_artifact(markdown_summary(outcome), ARTIFACT, f"Database {outcome.database}")
+
+
+@_task
+def alert(job: Job, outcome: RunOutcome) -> bool:
+    """Send the alerts of the run. Gives whether there were any."""
+    alerts = alerts_of(outcome, past_runs(job.workspace))
+    for found in alerts:
+        _send(found)
+        if found.text:
+            get_run_logger().warning(found.text)
+            console.show_error(found.text)
+    return bool(alerts)
+
+
+def ended(outcome: RunOutcome) -> State[Any]:
+    """The flow run's last state, named after the verdict; failed when a person must act.
+
+    Raises:
+        EvaluationError: the proof does not hold.
+    """
+    if outcome.failed_proof is not None:
+        raise outcome.failed_proof
+    verdict = outcome.judgement.verdict
+    state = Failed if verdict is Verdict.NOT_READY else Completed
+    return state(name=verdict.value, message=" ".join(HEADLINES[verdict]), data=outcome)
+
+
+def left_to_another(held: LeaseHeld) -> State[Any]:
+    """The last state of a flow run that found another run at work, and changed nothing."""
+    console.show_error(held.message)
+    return Cancelled(name="LEASE_HELD", message=str(held))
+
+
+def refused(job: Job, tripped: BreakerTripped, pending: Plan, before: Assessment | None = None) -> RunOutcome:
+    """The outcome of a run that the breaker stopped."""
+    breaker = TrippedBreaker(tripped.run_id, datetime.now(UTC), str(tripped))
+    return job.outcome(tripped.run_id, before=before, plan=pending, tripped=breaker)
+
+
+def stopped_by_breaker(outcome: RunOutcome, tripped: BreakerTripped) -> State[Any]:
+    """The last state of an unattended flow run that changed nothing: a person must look at the feed."""
+    _send(breaker_alert(outcome, str(tripped)))
+    return Failed(name="BREAKER_TRIPPED", message=str(tripped))
+
+
+def _send(alert: Alert) -> None:
+    """Send an event about the database, for automations that alert."""
+    name = alert.database
+    emit_event(
+        alert.event,
+        resource={"prefect.resource.id": f"rollcall.database.{name}", "prefect.resource.name": name},
+        payload=dict(alert.payload),
+    )

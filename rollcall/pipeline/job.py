@@ -1,0 +1,138 @@
+"""What one command or flow run was asked to do, as a value that its steps take."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rollcall import console
+from rollcall.errors import ConfigurationError
+from rollcall.report.outcome import RunOutcome
+
+if TYPE_CHECKING:
+    from rollcall.clean.cleaning import CleaningResult
+    from rollcall.ledger.runs import Run
+    from rollcall.migrate.migration import MigrationResult
+    from rollcall.plan.pending_work import Plan
+    from rollcall.rules.results import Assessment, TrippedBreaker
+    from rollcall.verify import Verification
+    from rollcall.workspace import Workspace
+
+__all__ = ["Approval", "Approved", "Job"]
+
+
+class Approval(StrEnum):
+    """How the plan of a run is approved."""
+
+    ASK = "ask"  # with a question at the terminal
+    YES = "yes"  # with the option --yes
+    SCHEDULE = "schedule"  # by deploying the schedule
+    COMMAND = "command"  # by the command itself: migrate, clean
+    UNATTENDED = "unattended"  # by the command clean --unattended
+
+    @property
+    def is_unattended(self) -> bool:
+        """Whether the breaker has to decide, because no person watches the run."""
+        return self in (Approval.SCHEDULE, Approval.UNATTENDED)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One command or flow run on one database.
+
+    A context manager: the run that `approve` records ends with the block.
+
+    Attributes:
+        command: the name under which the run is recorded.
+        approval: how the plan is approved.
+        source: the approved plan to execute: a file, or a stored plan's hash; none: what is pending now.
+        history: judge closed sessions, calls and the deployed views too.
+        full_history: all of them, and not only what changed since they were last read.
+        details: read what the report shows as well.
+        samples: how many rows of each failing rule to read the values of.
+    """
+
+    workspace: Workspace
+    command: str
+    approval: Approval = Approval.ASK
+    source: str | None = None
+    history: bool = False
+    full_history: bool = False
+    details: bool = False
+    samples: int = 0
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    open_runs: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, repr=False, compare=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.open_runs.__exit__(kind, error, trace)
+
+    def approver(self, plan: Plan) -> str | None:
+        """The text that records the approval of a plan; none where a flow finds nothing to do.
+
+        Raises:
+            ConfigurationError: there is no terminal, or the answer is no; nothing was changed.
+        """
+        by_command = self.approval in (Approval.COMMAND, Approval.UNATTENDED)
+        if plan.is_empty and not by_command:
+            return None
+        notes = [] if self.source is None else [f"plan {self.source}"]
+        if self.approval is Approval.UNATTENDED:
+            notes.append("unattended")
+        elif self.source is None and not by_command:
+            notes.append(self._asked() if self.approval is Approval.ASK else self.approval.value)
+        return " ".join([getpass.getuser(), *(f"({note})" for note in notes)])
+
+    def outcome(
+        self,
+        run_id: str | None = None,
+        *,
+        before: Assessment | None = None,
+        plan: Plan | None = None,
+        migration: MigrationResult | None = None,
+        cleaning: CleaningResult | None = None,
+        verification: Verification | None = None,
+        tripped: TrippedBreaker | None = None,
+    ) -> RunOutcome:
+        """What the steps found and did, as the value that every report is made from."""
+        return RunOutcome(
+            run_id=run_id,
+            command=self.command,
+            database=self.workspace.database.name,
+            started_at=self.started_at,
+            finished_at=datetime.now(UTC),
+            before=before,
+            plan=plan,
+            migration=migration,
+            cleaning=cleaning,
+            verification=verification,
+            tripped=tripped,
+        )
+
+    def _asked(self) -> str:
+        if not sys.stdin.isatty():
+            raise ConfigurationError(
+                "there is no terminal to ask for approval, so nothing was changed",
+                "read `rollcall plan` and run again with --yes",
+            )
+        if not console.confirm("Execute this plan?"):
+            raise ConfigurationError("the plan was not approved, so nothing was changed")
+        return "asked"
+
+
+@dataclass(frozen=True)
+class Approved:
+    """A plan that may be executed, and the run that holds the lease for it."""
+
+    run: Run
+    plan: Plan

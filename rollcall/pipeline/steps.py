@@ -1,0 +1,172 @@
+"""The steps: each takes values and returns a value. Commands and flows say their order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rollcall import console
+from rollcall.assess import assessment
+from rollcall.clean import cleaning
+from rollcall.clean.breaker import check_breaker
+from rollcall.clean.cleaning import CleaningResult
+from rollcall.errors import BreakerTripped
+from rollcall.ledger.pooler import refuse_pooler
+from rollcall.ledger.runs import open_run
+from rollcall.migrate import migration
+from rollcall.migrate.migration import MigrationResult
+from rollcall.pipeline.job import Approved, Job
+from rollcall.plan.pending_work import Plan, make_plan
+from rollcall.plan.stored import read_plan, store_plan
+from rollcall.report.outcome import RunOutcome
+from rollcall.rules.results import Assessment
+from rollcall.verify import Verification
+from rollcall.verify import verify as judge_and_prove
+
+__all__ = [
+    "approve",
+    "assess",
+    "clean",
+    "migrate",
+    "plan",
+    "publish",
+    "read_pending_work",
+    "store",
+    "verify",
+    "verify_run",
+]
+
+
+def assess(job: Job) -> Assessment:
+    """Judge the database. Reads only.
+
+    Raises:
+        see `rollcall.assess.assessment.assess`.
+    """
+    return assessment.assess(
+        job.workspace,
+        history=job.history,
+        full_history=job.full_history,
+        details=job.details,
+        samples=job.samples,
+    )
+
+
+def read_pending_work(job: Job) -> Plan:
+    """Read what is still to be done. Reads only."""
+    return make_plan(job.workspace)
+
+
+def store(job: Job, pending: Plan) -> None:
+    """Keep a plan in the ledger, recorded as a run.
+
+    Raises:
+        see `rollcall.ledger.runs.open_run`.
+    """
+    with open_run(job.workspace, job.command, job.approver(pending)) as run:
+        store_plan(run, pending)
+
+
+def plan(job: Job) -> Plan:
+    """Read the plan to execute: the approved one, or what is pending now. Reads only.
+
+    Raises:
+        Refused: a pooler in transaction mode would lose the lease, or the approved plan does not fit;
+            see `read_plan`.
+    """
+    refuse_pooler(job.workspace)  # before a plan is shown that could not be executed
+    return read_pending_work(job) if job.source is None else read_plan(job.workspace, job.source)
+
+
+def approve(job: Job, pending: Plan, before: Assessment | None = None) -> Approved:
+    """Have the plan approved, take the lease and record the run, which ends with the job.
+
+    Args:
+        before: the judgement to record with the run.
+
+    Raises:
+        ConfigurationError: there is no terminal to ask, or the answer is no; nothing was changed.
+        LeaseHeld: another run is at work.
+        BreakerTripped: nothing was changed; the run has ended, and is recorded as refused.
+    """
+    approver = job.approver(pending)
+    run = job.open_runs.enter_context(open_run(job.workspace, job.command, approver))
+    run.note(plan_hash=pending.hash, judged_at=pending.judged_at.isoformat())
+    if before is not None:
+        run.note(verdict_before=before.verdict.value)
+        run.note_rules("before", before)
+    if job.approval.is_unattended:
+        run.note(unattended=True)
+        try:
+            check_breaker(job.workspace, pending)
+        except BreakerTripped as tripped:
+            job.open_runs.__exit__(type(tripped), tripped, tripped.__traceback__)
+            raise BreakerTripped(tripped.message, tripped.hint, run.id) from None
+    return Approved(run, pending)
+
+
+def migrate(job: Job, approved: Approved) -> MigrationResult:
+    """Execute the plan's statements.
+
+    Raises:
+        see `rollcall.migrate.migration.migrate`.
+    """
+    statements = approved.plan.statements
+    return migration.migrate(job.workspace, approved.run, statements, console.show_statement)
+
+
+def clean(job: Job, approved: Approved) -> CleaningResult:
+    """Execute the plan's changes.
+
+    Raises:
+        see `rollcall.clean.cleaning.clean`.
+    """
+    if approved.plan.change_count:
+        console.show_clean_role(job.workspace.settings.clean_role)
+    with console.progress("sessions") as progress:
+        return cleaning.clean(
+            job.workspace, approved.run, approved.plan, progress, unattended=job.approval.is_unattended
+        )
+
+
+def verify(job: Job, run_id: str | None = None) -> Verification:
+    """Judge now, and prove a past run. Reads only.
+
+    Raises:
+        see `rollcall.verify.verify`.
+    """
+    return judge_and_prove(
+        job.workspace, run_id, history=job.history, full_history=job.full_history, details=job.details
+    )
+
+
+def verify_run(job: Job, approved: Approved, done: MigrationResult | None = None) -> Verification:
+    """Judge again at the plan's instant, prove this run, and record the judgement.
+
+    Args:
+        done: the run's migration; none where it does not migrate.
+    """
+    run = approved.run
+    history = job.history or job.full_history
+    verification = judge_and_prove(
+        job.workspace,
+        run.id,
+        approved.plan.judged_at,
+        history=history,
+        # what was just read is not read again, but for views that were deployed only now
+        full_history=history and done is not None and bool(done.executed),
+        details=job.details,
+    )
+    run.note(verdict=verification.assessment.verdict.value)
+    run.note_rules("after", verification.assessment)
+    return verification
+
+
+def publish(job: Job, outcome: RunOutcome) -> Path:
+    """Write the report, with the data docs beside it. Gives its first page.
+
+    Raises:
+        ReportFailed: the folder of reports cannot be written.
+    """
+    from rollcall.report import folder
+
+    return folder.publish(job.workspace.settings.reports_directory, outcome)
