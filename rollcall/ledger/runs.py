@@ -29,6 +29,7 @@ from rollcall.ledger.pooler import refuse_pooler
 from rollcall.ledger.readings import record_reading
 from rollcall.ledger.strong_locks import ShortLockExecutor
 from rollcall.ledger.trend import rows_to_record
+from rollcall.retries import poll
 from rollcall.rules.results import Assessment
 from rollcall.schema.allow_list import LEDGER_SCHEMA, check_migrating
 from rollcall.schema.declared import (
@@ -44,6 +45,7 @@ __all__ = ["Run", "has_ledger", "ledger_needed", "open_run", "past_runs", "refus
 LOCK_KEYS = (0x726F6C6C, 0x63616C6C)  # "roll", "call"
 FAILURE_LENGTH = 1_000
 FREE_SECONDS = 2.0  # how long the lock of a killed run may stay held
+PAUSE_SECONDS = 0.1  # between two attempts to take it
 
 
 @dataclass
@@ -225,16 +227,11 @@ def _failure(error: BaseException) -> str:
 
 def _take_lock(workspace: Workspace, connection: Connection) -> None:
     """Try for a moment, never wait: waiting in the server would hold a snapshot."""
-    import time
-
-    deadline = time.monotonic() + FREE_SECONDS
-    while True:
-        row = fetch(connection, "select pg_try_advisory_lock($1, $2) as is_ours", LOCK_KEYS)[0]
-        if row["is_ours"]:
-            return
-        if time.monotonic() > deadline:
-            break
-        time.sleep(0.1)
+    query = "select pg_try_advisory_lock($1, $2) as is_ours"
+    if poll(
+        lambda: fetch(connection, query, LOCK_KEYS)[0]["is_ours"], seconds=FREE_SECONDS, pause=PAUSE_SECONDS
+    ):
+        return
     holders = fetch(connection, workspace.project.sql("lease_holder"), LOCK_KEYS)
     raise LeaseHeld(
         f"another run is at work: {_describe(holders)}",

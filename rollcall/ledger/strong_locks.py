@@ -7,9 +7,7 @@ meanwhile, and named when the patience ends.
 from __future__ import annotations
 
 import contextlib
-import random
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +15,7 @@ from typing import Any
 import psycopg
 
 from rollcall.database.connections import Connection, Row, fetch, reason_of, take_role
+from rollcall.retries import LockRetries
 from rollcall.schema.allow_list import shown_query
 from rollcall.schema.declared import build_workers
 from rollcall.workspace import Workspace
@@ -74,9 +73,14 @@ class Limits:
             "max_parallel_maintenance_workers": str(self.build_workers),
         }
 
-    def pause(self, attempt: int) -> float:
-        """Full jitter: anything up to a bound that doubles with every attempt."""
-        return random.uniform(0, min(self.longest_pause, self.first_pause * 2**attempt))
+    def retries(self) -> LockRetries:
+        return LockRetries(
+            (*RETRIED, WaitedTooLong),
+            attempts=self.attempts,
+            first_pause=self.first_pause,
+            longest_pause=self.longest_pause,
+            budget=self.budget,
+        )
 
 
 class WaitedTooLong(Exception):
@@ -104,7 +108,7 @@ class ShortLockExecutor:
         self._guard = guard
         self._seal = seal
         self._limits = Limits.of(workspace.settings.variables)
-        self._seconds_left = self._limits.budget
+        self._retries = self._limits.retries()
         self._blockers: list[Row] = []
         self._monitor: Connection | None = None
         self.attempts = 0
@@ -116,28 +120,17 @@ class ShortLockExecutor:
             psycopg.Error: the server refused one of them.
         """
         with contextlib.closing(self._workspace.database.connect()) as self._monitor:
-            attempt = 0
             self._blockers = []  # of the last attempt in which one was seen: a look may come too late
-            while True:
-                self.attempts = attempt = attempt + 1
-                started = time.monotonic()
-                try:
-                    with contextlib.closing(self._workspace.database.connect()) as connection:
-                        self._send_in_transaction(connection, parts)
-                except (*RETRIED, WaitedTooLong) as error:
-                    if not self._may_try_again(attempt, started):
-                        return self._held_up(error, attempt)
-                else:
-                    return None
-
-    def _may_try_again(self, attempt: int, started: float) -> bool:
-        """Pause before the next attempt, if there may be one."""
-        pause = self._limits.pause(attempt)
-        self._seconds_left -= time.monotonic() - started + pause
-        if attempt >= self._limits.attempts or self._seconds_left < 0:
-            return False
-        time.sleep(pause)
-        return True
+            try:
+                for attempt in self._retries:
+                    with attempt:
+                        self.attempts = attempt.retry_state.attempt_number
+                        self._retries.begin()
+                        with contextlib.closing(self._workspace.database.connect()) as connection:
+                            self._send_in_transaction(connection, parts)
+            except (*RETRIED, WaitedTooLong) as error:
+                return self._held_up(error, self.attempts)
+        return None
 
     def _send_in_transaction(self, connection: Connection, parts: Sequence[str]) -> None:
         limit = self._limits.lock_timeout_ms / 1000

@@ -23,6 +23,7 @@ from rollcall.ledger.runs import Run
 from rollcall.ledger.strong_locks import RETRIED, ShortLockExecutor, WaitedTooLong, run_monitored, set_for
 from rollcall.migrate.catalog_state import CatalogueProof
 from rollcall.migrate.proof import record_catalogue
+from rollcall.retries import poll
 from rollcall.schema.allow_list import check_migrating
 from rollcall.schema.declared import Statement, conflicts, declared_changes, pending_statements
 from rollcall.workspace import Workspace
@@ -163,27 +164,26 @@ class _Executor(ShortLockExecutor):
 
     def _try(self, statement: Statement) -> tuple[int, str | None]:
         """Send it, again while a lock is not to be had. Gives the attempts, and why it failed."""
-        attempt = 0
+        number = 0
         self._blockers = []
-        while True:
-            attempt += 1
-            started = time.monotonic()
-            try:
-                self._send(statement)
-            except (*RETRIED, WaitedTooLong) as error:
-                if not self._may_try_again(attempt, started):
-                    return attempt, self._held_up(error, attempt)
-            except psycopg.errors.InsufficientPrivilege as error:
-                return attempt, f"{reason_of(error)}; {NOT_THE_OWNER}"
-            except psycopg.Error as error:
-                return attempt, reason_of(error)
-            else:
-                return attempt, None
-            if not statement.in_transaction:
-                needed = self._as_needed_now(statement)
-                if needed is None:
-                    return attempt, None
-                statement = needed
+        try:
+            for attempt in self._retries:
+                with attempt:
+                    if number and not statement.in_transaction:
+                        needed = self._as_needed_now(statement)
+                        if needed is None:
+                            return number, None
+                        statement = needed
+                    number += 1
+                    self._retries.begin()
+                    self._send(statement)
+        except (*RETRIED, WaitedTooLong) as error:
+            return number, self._held_up(error, number)
+        except psycopg.errors.InsufficientPrivilege as error:
+            return number, f"{reason_of(error)}; {NOT_THE_OWNER}"
+        except psycopg.Error as error:
+            return number, reason_of(error)
+        return number, None
 
     def _after_failure(self, statement: Statement, reason: str) -> tuple[str, str | None]:
         """What a failed statement left: the outcome to record, and the reason to give."""
@@ -238,16 +238,19 @@ class _Executor(ShortLockExecutor):
         A build that still goes on in the server, after the run that began it was killed, is waited for.
         """
         project = self._workspace.project
-        deadline = time.monotonic() + self._limits.build_timeout_ms / 1000
-        while True:
+
+        def look() -> tuple[bool, Statement | None]:
             with self._workspace.database.snapshot() as snapshot:
                 _refuse_conflicts(snapshot, self._workspace)
                 states = {row["object_name"]: row["state"] for row in declared_changes(snapshot, project)}
                 pending = {item.object_name: item for item in pending_statements(snapshot, project)}
-            if not wait or states.get(planned.object_name) != "building" or time.monotonic() > deadline:
-                return pending.get(planned.object_name)
-            self._show_progress(planned.object_name, None)
-            time.sleep(POLL_SECONDS)
+            is_building = states.get(planned.object_name) == "building"
+            if is_building and wait:
+                self._show_progress(planned.object_name, None)
+            return is_building, pending.get(planned.object_name)
+
+        seconds = self._limits.build_timeout_ms / 1000 if wait else 0
+        return poll(look, seconds=seconds, pause=POLL_SECONDS, is_done=lambda found: not found[0])[1]
 
     def _is_unfinished(self, statement: Statement) -> bool:
         """Whether it is about an index that our ledger says we made and left unfinished (see schema.py)."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from rollcall.errors import ServerError
+from rollcall.retries import poll
 
 LOCK_SECONDS = 150.0  # longer than one slow start by another process
 
@@ -26,19 +26,20 @@ def locked(path: Path) -> Iterator[None]:
         lock = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         lock = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
-    deadline = time.monotonic() + LOCK_SECONDS
+
+    def is_taken() -> bool:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
     try:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise ServerError(
-                        f"another process has held {path} for {LOCK_SECONDS:.0f} s",
-                        "End that process, then try again",
-                    ) from None
-                time.sleep(0.05)
+        if not poll(is_taken, seconds=LOCK_SECONDS, pause=0.05):
+            raise ServerError(
+                f"another process has held {path} for {LOCK_SECONDS:.0f} s",
+                "End that process, then try again",
+            )
         yield
     finally:
         os.close(lock)

@@ -22,14 +22,15 @@ import re
 import shlex
 import shutil
 import stat
+import subprocess
 import tempfile
-import time
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
 from rollcall.errors import ConfigurationError, ServerError
+from rollcall.retries import poll
 from rollcall.servers import account as accounts
 from rollcall.servers.account import Account, digest_of, make_folders, owner_name
 from rollcall.servers.file_lock import locked
@@ -184,8 +185,11 @@ class PostgresServer:
 
     def _is_found(self) -> bool:
         """Whether a server runs; wait for one that is starting, clean up after a dead one."""
-        deadline = time.monotonic() + START_SECONDS
-        while (postmaster := self._postmaster()) is not None:
+
+        def look() -> bool | None:
+            postmaster = self._postmaster()
+            if postmaster is None:
+                return False
             if self.is_running:
                 return True
             if not postmaster.is_alive:
@@ -193,14 +197,16 @@ class PostgresServer:
                 return False
             if postmaster.is_ready:  # its socket is gone
                 self._stop_running()
-            elif time.monotonic() > deadline:
-                raise ServerError(
-                    f"the PostgreSQL server in {self.data_directory} (pid {postmaster.pid}) has"
-                    f" been {postmaster.status or 'starting'} for {START_SECONDS:.0f} s",
-                    f"See {self._log}",
-                )
-            time.sleep(0.05)
-        return False
+            return None
+
+        is_found = poll(look, seconds=START_SECONDS, pause=0.05, is_done=lambda found: found is not None)
+        if is_found is None and (postmaster := self._postmaster()) is not None:
+            raise ServerError(
+                f"the PostgreSQL server in {self.data_directory} (pid {postmaster.pid}) has"
+                f" been {postmaster.status or 'starting'} for {START_SECONDS:.0f} s",
+                f"See {self._log}",
+            )
+        return bool(is_found)
 
     def _clear_stale_files(self, postmaster: Postmaster) -> None:
         # PostgreSQL removes them itself, unless another process has got the process id
@@ -281,8 +287,9 @@ class PostgresServer:
             "unix_socket_permissions": "0700",
         }
         options = " ".join(f"-c {shlex.quote(f'{k}={v}')}" for k, v in settings.items())
-        deadline = time.monotonic() + START_SECONDS
-        while True:
+
+        def launch() -> tuple[subprocess.CompletedProcess[str], str | None]:
+            """One attempt: what pg_ctl reported, and the server's messages where it does not run."""
             log_size = self._log.stat().st_size if self._log.exists() else 0
             started = self._programs.run(
                 "pg_ctl",
@@ -293,19 +300,19 @@ class PostgresServer:
                 f"--log={self._log}",
                 f"--options={options}",
             )
-            if started.returncode == 0 and self.is_running:
-                return
-            output = self._log_since(log_size) or started.stderr
-            # the backends of a killed server release its shared memory within moments
-            is_releasing = "shared memory block" in output or "lock file" in output
-            if not is_releasing or time.monotonic() > deadline:
-                fatal = re.findall(r"(?:FATAL|PANIC):\s+(.*)", output)
-                raise ServerError(
-                    f"the PostgreSQL server in {self.data_directory} does not start:"
-                    f" {fatal[-1] if fatal else reason_of_failure(started)}",
-                    _hint_for(output) or f"See {self._log}",
-                )
-            time.sleep(0.2)
+            is_up = started.returncode == 0 and self.is_running
+            return started, None if is_up else self._log_since(log_size) or started.stderr
+
+        started, output = poll(
+            launch, seconds=START_SECONDS, pause=0.2, is_done=lambda found: not _is_releasing(found[1])
+        )
+        if output is not None:
+            fatal = re.findall(r"(?:FATAL|PANIC):\s+(.*)", output)
+            raise ServerError(
+                f"the PostgreSQL server in {self.data_directory} does not start:"
+                f" {fatal[-1] if fatal else reason_of_failure(started)}",
+                _hint_for(output) or f"See {self._log}",
+            )
 
     def _log_since(self, size: int) -> str:
         try:
@@ -373,6 +380,11 @@ class PostgresServer:
             f"the PostgreSQL data in {self.data_directory} belongs to the user {owner}",
             f"Go on as root or as {owner}, or have that folder removed",
         )
+
+
+def _is_releasing(output: str | None) -> bool:
+    """Whether the backends of a killed server still hold its shared memory; they release it soon."""
+    return output is not None and ("shared memory block" in output or "lock file" in output)
 
 
 def _hint_for(error: OSError | str) -> str:

@@ -20,7 +20,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +28,7 @@ from urllib.parse import urlsplit
 
 from rollcall.errors import ConfigurationError, RollcallError
 from rollcall.process import make_private_directory
+from rollcall.retries import poll
 
 __all__ = [
     "Api",
@@ -133,14 +133,17 @@ class LocalServer:
         Raises:
             ServerFailed: it ended, or does not answer in time; says where its log is.
         """
-        deadline = time.monotonic() + seconds
-        while not _answers(self.port):
+
+        def answers() -> bool:
+            if _answers(self.port):
+                return True
             if self._process is None or self._process.poll() is not None:
                 raise self._failed("Prefect's server ended while it started")
-            if time.monotonic() > deadline:
-                self.stop()
-                raise self._failed(f"Prefect's server did not answer within {seconds:.0f} s")
-            time.sleep(POLL_SECONDS)
+            return False
+
+        if not poll(answers, seconds=seconds, pause=POLL_SECONDS):
+            self.stop()
+            raise self._failed(f"Prefect's server did not answer within {seconds:.0f} s")
 
     def stop(self) -> None:
         """Let it finish what it was told, and end it."""
