@@ -12,17 +12,27 @@ import csv
 import difflib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from rollcall.database.connections import Row, Snapshot
-from rollcall.errors import ConfigurationError, EvaluationError
+from rollcall.errors import ConfigurationError, ConfigurationProblems, EvaluationError
 from rollcall.rules.custom_rules import own_suites
 from rollcall.rules.results import Severity
 from rollcall.rules.waiver import ALL, Waiver, WaiverResult, state_of
+from rollcall.settings.problems import details_of, problem
 
 if TYPE_CHECKING:
     from rollcall.rules.suites import Suite
@@ -40,6 +50,7 @@ COLUMNS = ("rule", "key", "condition", "reason", "owner", "expires_on")
 NEVER_WAIVED_SUITES = ("schema", "cleaned_sessions", "routable_agents")
 ABOUT_THE_WHOLE_FLOOR = ("heartbeat_feed", "no_active_agents", "silent_feed")
 
+MORE = "_more"  # the values beyond the columns
 BEGINNING = f"its first line is {','.join(COLUMNS)}"
 
 _CONDITION = re.compile(r"(agent_id|began_before)\s*=\s*(\S.*)")
@@ -137,11 +148,12 @@ def read_waivers(path: Path, suites: Mapping[str, Suite]) -> tuple[Waiver, ...]:
         suites: those of Rollcall and the user's own, by name.
 
     Raises:
-        ConfigurationError: naming the line and what to write.
+        ConfigurationError: it is no file of waivers.
+        ConfigurationProblems: naming each line with a mistake and what to write.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restkey="_more", restval=None, strict=True)
+            reader = csv.DictReader(file, restkey=MORE, restval=None, strict=True)
             rows = [(reader.line_num, row) for row in reader]
             columns = tuple(reader.fieldnames or ())
     except FileNotFoundError:
@@ -154,9 +166,17 @@ def read_waivers(path: Path, suites: Mapping[str, Suite]) -> tuple[Waiver, ...]:
     if columns != COLUMNS:
         raise ConfigurationError(f"{path}, line 1 does not name the columns of waivers", BEGINNING)
     rules = _waivable(suites)
-    waivers = tuple(_waiver(f"{path}, line {line}", line, row, rules) for line, row in rows)
-    _refuse_twice(path, waivers)
-    return waivers
+    waivers: list[Waiver] = []
+    problems: list[str] = []
+    for line, row in rows:
+        try:
+            waivers.append(_waiver(line, row, rules))
+        except ValidationError as error:
+            problems += [f"{path}, line {line}: {details['msg']}" for details in details_of(error)]
+    problems += _repeated(path, waivers)
+    if problems:
+        raise ConfigurationProblems(problems)
+    return tuple(waivers)
 
 
 def _waivable(suites: Mapping[str, Suite]) -> dict[str, tuple[Severity, str]]:
@@ -173,71 +193,102 @@ def _waivable(suites: Mapping[str, Suite]) -> dict[str, tuple[Severity, str]]:
     return known
 
 
-def _waiver(
-    where: str, line: int, row: Mapping[str, Any], rules: Mapping[str, tuple[Severity, str]]
-) -> Waiver:
-    if "_more" in row or any(row[name] is None for name in COLUMNS):
-        raise ConfigurationError(
-            f"{where} does not have {len(COLUMNS)} values", 'put a value with a comma in it in "quotes"'
-        )
-    cells = {name: str(row[name]).strip() for name in COLUMNS}
-    name = cells["rule"]
-    if name not in rules:
-        near = difflib.get_close_matches(name[:100], rules, n=1)
-        raise ConfigurationError(
-            f"{where}: there is no rule of this name",
-            f"did you mean {near[0]}?" if near else "docs/rules/ has them all",
-        )
-    severity, why_not = rules[name]
-    if why_not:
-        raise ConfigurationError(f"{where}: {name} cannot be waived: {why_not}", "remove the line")
-    for column in ("reason", "owner"):
-        if not cells[column]:
-            raise ConfigurationError(f"{where}: the {column} is missing", "each waiver needs one")
-    if bool(cells["key"]) == bool(cells["condition"]):
-        raise ConfigurationError(f"{where}: give either a key or a condition", f"for a condition {_EXAMPLE}")
-    condition, value = _condition(where, cells["condition"]) if cells["condition"] else (None, None)
-    if condition is not None and severity is Severity.BLOCKING:
-        raise ConfigurationError(
-            f"{where}: {name} is blocking, so it is waived by key only", "give a line for each key"
-        )
+def _waiver(line: int, row: Mapping[str, Any], rules: Mapping[str, tuple[Severity, str]]) -> Waiver:
+    """One line of the file as a waiver.
+
+    Raises:
+        ValidationError: every mistake in the line, each in words that show none of its content.
+    """
+    cells = _Line.model_validate(row, context=rules)
     return Waiver(
         line=line,
-        rule=name,
-        key=cells["key"] or None,
-        condition=condition,
-        value=value,
-        reason=cells["reason"],
-        owner=cells["owner"],
-        expires_on=_day(where, "expires_on", cells["expires_on"]),
+        rule=cells.rule,
+        key=cells.key or None,
+        condition=cells.condition[0] if cells.condition else None,
+        value=cells.condition[1] if cells.condition else None,
+        reason=cells.reason,
+        owner=cells.owner,
+        expires_on=cells.expires_on,
     )
 
 
-def _condition(where: str, text: str) -> tuple[str, str | None]:
+def _rule(name: str, info: ValidationInfo) -> str:
+    rules: Mapping[str, tuple[Severity, str]] = info.context or {}
+    if name not in rules:
+        near = difflib.get_close_matches(name[:100], rules, n=1)
+        raise problem(
+            "there is no rule of this name",
+            f"did you mean {near[0]}?" if near else "docs/rules/ has them all",
+        )
+    if why_not := rules[name][1]:
+        raise problem(f"{name} cannot be waived: {why_not}", "remove the line")
+    return name
+
+
+def _filled(text: str, info: ValidationInfo) -> str:
+    if not text:
+        raise problem(f"the {info.field_name} is missing", "each waiver needs one")
+    return text
+
+
+def _condition(text: str) -> tuple[str, str | None] | None:
+    if not text:
+        return None
     if text == ALL:
         return ALL, None
     match = _CONDITION.fullmatch(text)
     if match is None:
-        raise ConfigurationError(f"{where}: the condition is not understood", _EXAMPLE)
+        raise problem("the condition is not understood", _EXAMPLE)
     name, value = match.groups()
-    if name == "began_before":
-        return name, _day(where, name, value).isoformat()
-    return name, value
+    return name, _day(value, name).isoformat() if name == "began_before" else value
 
 
-def _day(where: str, what: str, text: str) -> date:
+def _day(text: str, what: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise ConfigurationError(f"{where}: {what} is no day", "write it like 2026-12-31") from None
+        raise problem(f"{what} is no day", "write it like 2026-12-31") from None
 
 
-def _refuse_twice(path: Path, waivers: Sequence[Waiver]) -> None:
+Filled = Annotated[str, AfterValidator(_filled)]
+
+
+class _Line(BaseModel):
+    """The cells of a line, without the blanks around them."""
+
+    rule: Annotated[str, AfterValidator(_rule)]
+    key: str
+    condition: Annotated[
+        tuple[str, str | None] | None, BeforeValidator(lambda text: _condition(text.strip()))
+    ]
+    reason: Filled
+    owner: Filled
+    expires_on: Annotated[date, BeforeValidator(lambda text: _day(text, "expires_on"))]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_all_values(cls, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        if MORE in row or any(row[name] is None for name in COLUMNS):
+            raise problem(
+                f"it does not have {len(COLUMNS)} values", 'put a value with a comma in it in "quotes"'
+            )
+        return {name: row[name].strip() for name in COLUMNS}
+
+    @model_validator(mode="after")
+    def _waives_by_key_or_condition(self, info: ValidationInfo) -> Self:
+        if bool(self.key) == (self.condition is not None):
+            raise problem("give either a key or a condition", f"for a condition {_EXAMPLE}")
+        rules: Mapping[str, tuple[Severity, str]] = info.context or {}
+        if self.condition is not None and rules[self.rule][0] is Severity.BLOCKING:
+            raise problem(f"{self.rule} is blocking, so it is waived by key only", "give a line for each key")
+        return self
+
+
+def _repeated(path: Path, waivers: Sequence[Waiver]) -> Iterator[str]:
+    """The lines that waive the same as an earlier one."""
     seen: dict[tuple[Any, ...], int] = {}
     for waiver in waivers:
-        what = (waiver.rule, waiver.key, waiver.condition, waiver.value)
-        if what in seen:
-            raise ConfigurationError(
-                f"{path}: lines {seen[what]} and {waiver.line} waive the same", "remove one of them"
-            )
-        seen[what] = waiver.line
+        first = seen.setdefault((waiver.rule, waiver.key, waiver.condition, waiver.value), waiver.line)
+        if first != waiver.line:
+            text = f"{path}: lines {first} and {waiver.line} waive the same"
+            yield str(ConfigurationError(text, "remove one of them"))

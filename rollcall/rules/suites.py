@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Self
 
-from rollcall.errors import ConfigurationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from rollcall.errors import ConfigurationError, ConfigurationProblems
 from rollcall.rules.results import Check, Severity
+from rollcall.settings.problems import OWN_PROBLEM, details_of, line, problem
 
 __all__ = ["COUNT_TYPE", "Rule", "Suite", "is_no_count", "read_suite", "read_suites"]
 
@@ -25,10 +29,6 @@ _GX_SEVERITY = {
     Severity.WARNING: "warning",
     Severity.INFO: "info",
 }
-_UNITS = ("sessions", "calls", "agents", "objects")
-_SUITE_KEYS = {"name", "expectations", "meta", "notes"}
-_EXPECTATION_KEYS = {"type", "kwargs", "severity", "meta"}
-_META_KEYS = {"rule", "check", "severity", "reason", "remedy", "unit"}
 
 # What judges a count: unlike a row-level expectation it does not pass on null.
 COUNT_TYPE = "expect_column_max_to_be_between"
@@ -71,7 +71,15 @@ def read_suites(directory: Path) -> dict[str, Suite]:
         ConfigurationError: no suite there, a file that cannot be read or is not a suite, a rule
             that occurs twice. Whether GX knows the expectations only `load_suites` can tell.
     """
-    suites = [read_suite(path) for path in sorted(directory.glob("*.json"))]
+    suites: list[Suite] = []
+    problems: list[str] = []
+    for path in sorted(directory.glob("*.json")):
+        try:
+            suites.append(read_suite(path))
+        except ConfigurationProblems as error:
+            problems += error.problems
+    if problems:
+        raise ConfigurationProblems(problems)
     if not suites:
         raise ConfigurationError(
             f"{directory} holds no expectation suite",
@@ -91,99 +99,124 @@ def read_suite(path: Path) -> Suite:
     """One suite from its file, without importing GX.
 
     Raises:
-        ConfigurationError: naming the file, the index of the expectation and what to write.
+        ConfigurationProblems: naming the file, the index of the expectation and what to write, a line each.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+        raise ConfigurationProblems([f"{path} cannot be read: {error.strerror}"]) from error
     except (ValueError, RecursionError) as error:
         where = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise ConfigurationError(f"{path}{where} is not JSON") from None
-    _check_suite_keys(path, document)
-    rules = tuple(
-        _read_rule(f"{path}, expectation {index}", expectation)
-        for index, expectation in enumerate(document["expectations"])
-    )
-    return Suite(document["name"], path, document, rules)
-
-
-def _check_suite_keys(path: Path, document: Any) -> None:
-    if not isinstance(document, dict) or not isinstance(document.get("expectations"), list):
-        raise ConfigurationError(
-            f"{path} is not an expectation suite",
-            hint='Write an object with "name" and a list of "expectations".',
-        )
-    _refuse_unknown(str(path), document, _SUITE_KEYS)
-    if document.get("name") != path.stem:
-        raise ConfigurationError(
+        raise ConfigurationProblems([f"{path}{where} is not JSON"]) from None
+    try:
+        model = _Document.model_validate(document)
+    except ValidationError as error:
+        problems = [text for details in details_of(error) for text in _described(path, details)]
+        raise ConfigurationProblems(problems) from None
+    if model.name != path.stem:
+        text = line(
             f"{path}: the suite has another name than its file",
-            hint=f'Write "name": "{path.stem}", as the file is called.',
+            f'Write "name": "{path.stem}", as the file is called.',
         )
-
-
-def _read_rule(where: str, expectation: Any) -> Rule:
-    if not isinstance(expectation, dict):
-        raise ConfigurationError(f"{where} is not an object")
-    _refuse_unknown(where, expectation, _EXPECTATION_KEYS)
-    _refuse_missing(where, expectation, _EXPECTATION_KEYS)
-    kwargs, meta = expectation["kwargs"], expectation["meta"]
-    if not isinstance(kwargs, dict) or not isinstance(meta, dict):
-        raise ConfigurationError(f"{where}: kwargs and meta must be objects")
-    _refuse_unknown(f"{where}, meta", meta, _META_KEYS)
-    _refuse_missing(f"{where}, meta", meta, _META_KEYS)
-    for key in sorted(_META_KEYS):
-        if not isinstance(meta[key], str) or not meta[key].strip():
-            raise ConfigurationError(f"{where}, meta: {key} must be a text that is not empty")
-    severity = Severity(_one_of(where, "severity", meta["severity"], list(Severity)))
-    _one_of(where, "GX severity", expectation["severity"], [_GX_SEVERITY[severity]])
-    return Rule(
-        name=meta["rule"],
-        check=Check(_one_of(where, "check", meta["check"], list(Check))),
-        severity=severity,
-        tolerance=_tolerance(where, meta["rule"], expectation),
-        reason=meta["reason"],
-        remedy=meta["remedy"],
-        unit=_one_of(where, "unit", meta["unit"], _UNITS),
-    )
-
-
-def _tolerance(where: str, rule: str, expectation: Mapping[str, Any]) -> int:
-    """How many violations pass: of a count what its expectation says, of rows always none."""
-    kwargs = expectation["kwargs"]
-    if expectation["type"] != COUNT_TYPE:
-        if "mostly" in kwargs:
-            raise ConfigurationError(f"{where}: remove `mostly`, rows are judged without tolerance")
-        return 0
-    tolerance = kwargs.get("max_value")
-    if set(kwargs) != {"column", "max_value"} or kwargs["column"] != rule or is_no_count(tolerance):
-        raise ConfigurationError(
-            f"{where}: kwargs do not judge the count of {rule}",
-            hint=f'Write "kwargs": {{"column": "{rule}", "max_value": 0}}, 0 being the tolerance.',
-        )
-    return int(tolerance)
+        raise ConfigurationProblems([text])
+    return Suite(model.name, path, document, tuple(item.rule for item in model.expectations))
 
 
 def is_no_count(value: Any) -> bool:
     return not isinstance(value, int) or isinstance(value, bool) or value < 0
 
 
-def _one_of(where: str, what: str, value: Any, allowed: Sequence[str]) -> str:
-    if value not in allowed:
-        raise ConfigurationError(f"{where}: the {what} is {value!r}", hint=f"Write {' or '.join(allowed)}.")
-    return str(value)
+# --- the form of a file -------------------------------------------------------------------------
+
+Filled = Annotated[str, StringConstraints(strict=True, pattern=r"\S")]
 
 
-def _refuse_unknown(where: str, given: Mapping[str, Any], known: set[str]) -> None:
-    unknown = sorted(set(given) - known)
-    if unknown:
-        raise ConfigurationError(
-            f"{where} has an unknown key {unknown[0]!r}",
-            hint=f"Known are {', '.join(sorted(known))}.",
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Meta(_Part):
+    rule: Filled
+    check: Check
+    severity: Severity
+    reason: Filled
+    remedy: Filled
+    unit: Literal["sessions", "calls", "agents", "objects"]
+
+
+class _Expectation(_Part):
+    type: str
+    kwargs: dict[str, Any]
+    severity: Any
+    meta: _Meta
+
+    @model_validator(mode="after")
+    def _fits_rollcall(self) -> Self:
+        severity = _GX_SEVERITY[self.meta.severity]
+        if self.severity != severity:
+            raise problem(f"the GX severity is {self.severity!r}", f"Write {severity}.")
+        if self.type != COUNT_TYPE:
+            if "mostly" in self.kwargs:
+                raise problem("remove `mostly`, rows are judged without tolerance")
+            return self
+        rule = self.meta.rule
+        is_count = set(self.kwargs) == {"column", "max_value"} and self.kwargs["column"] == rule
+        if not is_count or is_no_count(self.kwargs["max_value"]):
+            raise problem(
+                f"kwargs do not judge the count of {rule}",
+                f'Write "kwargs": {{"column": "{rule}", "max_value": 0}}, 0 being the tolerance.',
+            )
+        return self
+
+    @property
+    def rule(self) -> Rule:
+        """What the expectation means; of rows none is tolerated, of a count what its `kwargs` say."""
+        return Rule(
+            name=self.meta.rule,
+            check=self.meta.check,
+            severity=self.meta.severity,
+            tolerance=int(self.kwargs["max_value"]) if self.type == COUNT_TYPE else 0,
+            reason=self.meta.reason,
+            remedy=self.meta.remedy,
+            unit=self.meta.unit,
         )
 
 
-def _refuse_missing(where: str, given: Mapping[str, Any], needed: set[str]) -> None:
-    missing = sorted(needed - set(given))
-    if missing:
-        raise ConfigurationError(f"{where} lacks {', '.join(missing)}", hint="Add what is missing.")
+class _Document(_Part):
+    name: str
+    expectations: list[_Expectation]
+    meta: Any = None
+    notes: Any = None
+
+
+_PARTS: dict[int, type[_Part]] = {0: _Document, 2: _Expectation, 3: _Meta}  # by the depth in the file
+
+
+def _described(path: Path, details: ErrorDetails) -> Iterator[str]:
+    """A problem as a line: where it is, what is wrong, what to write."""
+    place, kind = details["loc"], details["type"]
+    if place in ((), ("expectations",)):
+        yield line(
+            f"{path} is not an expectation suite",
+            'Write an object with "name" and a list of "expectations".',
+        )
+        return
+    expectation = f"{path}, expectation {place[1]}" if len(place) > 1 else str(path)
+    where = f"{expectation}, meta" if len(place) > 3 else expectation
+    field = place[-1]
+    if kind == OWN_PROBLEM:
+        yield f"{expectation}: {details['msg']}"
+    elif kind == "extra_forbidden":
+        known = _PARTS[len(place) - 1].model_fields
+        yield line(f"{where} has an unknown key {field!r}", f"Known are {', '.join(sorted(known))}.")
+    elif kind == "missing":
+        yield line(f"{where} lacks {field}", "Add what is missing.")
+    elif kind in ("enum", "literal_error"):
+        allowed = details["ctx"]["expected"].replace("'", "")
+        yield line(f"{expectation}: the {field} is {details['input']!r}", f"Write {allowed}.")
+    elif isinstance(field, int):
+        yield f"{expectation} is not an object"
+    elif kind in ("dict_type", "model_type", "model_attributes_type"):
+        yield f"{expectation}: {field} must be an object"
+    else:
+        yield f"{where}: {field} must be a text that is not empty"

@@ -17,8 +17,9 @@ from typing import Any
 import yaml
 
 from rollcall.errors import ConfigurationError, ConfigurationProblems
+from rollcall.settings.problems import line
 from rollcall.settings.user_file import UserFile, find_user_file, refuse_strangers
-from rollcall.settings.variables import first_line, problem_of_value, read_yaml
+from rollcall.settings.variables import first_line, problems_of_values, read_yaml
 
 __all__ = ["PROJECT_DIRECTORY", "STATE", "VARS", "Settings", "load_settings"]
 
@@ -118,7 +119,9 @@ def load_settings(
         "--vars": read_yaml(variables or "", "--vars"),
     }
     overrides = {name: value for given in sources.values() for name, value in given.items()}
-    problems = [line for item in overrides.items() for line in _unknown_or_unfit(*item, defaults)]
+    known = {name: value for name, value in overrides.items() if name in defaults}
+    problems = [_unknown(name, defaults) for name in overrides if name not in defaults]
+    problems += problems_of_values(known, defaults)
     merged = {**defaults, **overrides}
     if not problems:
         problems = [*_contradictions(merged), *_values_out_of_range(merged)]
@@ -166,16 +169,11 @@ def _defaults() -> dict[str, Any]:
         ) from error
 
 
-def _unknown_or_unfit(name: object, value: object, defaults: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with the name or the value of one var."""
-    if name in defaults:
-        problem = problem_of_value(str(name), value, defaults[str(name)])
-        if problem:
-            yield _problem(f"var {name} {problem}", "correct it; a value is data and written as it is")
-        return
+def _unknown(name: object, defaults: Mapping[str, Any]) -> str:
+    """The problem of a var that does not exist."""
     text = name[:60] if isinstance(name, str) else ""
     near = difflib.get_close_matches(text, defaults, n=1)
-    yield _problem(
+    return line(
         f"unknown var {text}" if text.isprintable() and text else "unknown var: its name is no plain text",
         f"did you mean {near[0]}?" if near else "the vars are listed in dbt_project.yml",
     )
@@ -196,11 +194,9 @@ def _contradictions(variables: Mapping[str, Any]) -> Iterator[str]:
     ):
         both = sorted(set(values) & set(variables[other]))
         if both:
-            yield _problem(
-                f"{', '.join(both)} is in {label} and in {other}", "a status can be in one list only"
-            )
+            yield line(f"{', '.join(both)} is in {label} and in {other}", "a status can be in one list only")
     if len(set(working)) < len(working):
-        yield _problem(
+        yield line(
             f"two working statuses are the same ({', '.join(working)})",
             "available_status, on_call_status, break_status and other_working_statuses must differ",
         )
@@ -209,7 +205,7 @@ def _contradictions(variables: Mapping[str, Any]) -> Iterator[str]:
         ("connected_call_status", "live_call_statuses"),
     ):
         if variables[name] not in variables[other]:
-            yield _problem(
+            yield line(
                 f"var {name} is {variables[name]}, which {other} does not have",
                 f"add it to {other} or change {name}",
             )
@@ -217,25 +213,21 @@ def _contradictions(variables: Mapping[str, Any]) -> Iterator[str]:
 
 def _values_out_of_range(variables: Mapping[str, Any]) -> Iterator[str]:
     if variables["closed_logout_at"] not in ("last_seen", "now"):
-        yield _problem(
+        yield line(
             f"var closed_logout_at must be last_seen or now, not {variables['closed_logout_at']!r}",
             "correct it",
         )
     for name in ("heartbeat_feed_min_share", "breaker_max_share", "breaker_cluster_share"):
         if variables[name] > 1:
-            yield _problem(f"var {name} is a share, at most 1", "correct it")
+            yield line(f"var {name} is a share, at most 1", "correct it")
     for name in ("batch_connections", "index_build_processes"):
         if variables[name] not in range(1, MOST_AT_ONCE + 1):
-            yield _problem(
+            yield line(
                 f"var {name} must be a whole number from 1 to {MOST_AT_ONCE}, not {variables[name]!r}",
                 "correct it",
             )
     if variables["app_time_zone"] not in zoneinfo.available_timezones():
-        yield _problem(
+        yield line(
             f"var app_time_zone names no time zone: {variables['app_time_zone']}",
             "use a name like UTC or Europe/Berlin",
         )
-
-
-def _problem(message: str, hint: str) -> str:
-    return str(ConfigurationError(message, hint))

@@ -9,13 +9,25 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
+from pydantic import (
+    AfterValidator,
+    Field,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    StringConstraints,
+    ValidationError,
+    create_model,
+)
+from pydantic_core import ErrorDetails
 
 from rollcall.errors import ConfigurationError
+from rollcall.settings.problems import OWN_PROBLEM, details_of, line, problem
 
-__all__ = ["first_line", "problem_of_value", "read_yaml"]
+__all__ = ["first_line", "problems_of_values", "read_yaml"]
 
 MOST_CHARACTERS = 20_000
 DEEPEST = 4  # a mapping of vars, a list of texts, and something to spare
@@ -46,8 +58,8 @@ def read_yaml(text: str, source: str) -> dict[str, Any]:
         return {}
     example = f"write it like {source}='{{app_schema: crm, settle_minutes: 5}}'"
     try:
-        problem = _problem_of_form(text)
-        document = None if problem else yaml.safe_load(text)
+        unfit = _problem_of_form(text)
+        document = None if unfit else yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{source} is not valid YAML ({first_line(error)})", example) from None
     except (ValueError, KeyError, AttributeError, TypeError):
@@ -55,8 +67,8 @@ def read_yaml(text: str, source: str) -> dict[str, Any]:
         raise ConfigurationError(
             f"{source} is not valid YAML (a value does not fit its type)", example
         ) from None
-    if problem:
-        raise ConfigurationError(f"{source} {problem}", example)
+    if unfit:
+        raise ConfigurationError(f"{source} {unfit}", example)
     if not isinstance(document, dict):
         raise ConfigurationError(f"{source} must be a mapping of vars to values", example)
     return document
@@ -88,47 +100,61 @@ def first_line(error: BaseException) -> str:
     return (str(error) or type(error).__name__).splitlines()[0]
 
 
-def problem_of_value(name: str, value: object, default: object) -> str:
-    """Why a value is not fit for its var; empty if it is."""
-    wanted = _wanted(value, default)
-    if wanted:
-        return f"must be {wanted}, not {_kind_of(value)}"
-    if isinstance(value, int | float):
-        largest = _largest(name)
-        return "" if value <= largest else f"must be a number of at most {largest}"
-    return next(filter(None, map(_problem_of_text, _texts(value))), "")
+def problems_of_values(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with the values of vars: a line for each var that cannot work.
+
+    Args:
+        given: vars that have a default; the default decides what a value must be.
+    """
+    fields: Any = {name: (_type_of(name, defaults[name]), ...) for name in given}
+    try:
+        create_model("Vars", **fields).model_validate(given)
+    except ValidationError as error:
+        problems: dict[str, str] = {}
+        for details in details_of(error):
+            name = str(details["loc"][0])
+            problems.setdefault(name, _described(name, given[name], defaults[name], details))
+        for name, text in problems.items():
+            yield line(f"var {name} {text}", "correct it; a value is data and written as it is")
 
 
-def _wanted(value: object, default: object) -> str:
-    """What a value must be and is not; empty if it is."""
+def _check_text(text: str) -> str:
+    if any(mark in text for mark in JINJA):
+        raise problem(f"has a mark of Jinja in it ({', '.join(JINJA)})")
+    if any(unicodedata.category(character) in UNPRINTABLE for character in text):
+        raise problem("has a control character in it")
+    return text
+
+
+AnyText = Annotated[StrictStr, StringConstraints(max_length=LONGEST_TEXT), AfterValidator(_check_text)]
+Text = Annotated[AnyText, StringConstraints(pattern=r"\S")]
+
+
+def _type_of(name: str, default: object) -> Any:
+    """The type of a var: that of its default, within what PostgreSQL and libpq can use."""
     if isinstance(default, list):
-        fits = isinstance(value, list) and all(isinstance(item, str) for item in value)
-        return "" if fits else "a list of texts"
+        return list[AnyText]
     if isinstance(default, str):
-        return "" if isinstance(value, str) and value.strip() else "a text"
-    fits = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
-    return "" if fits else "a number above zero"
+        return Text
+    return Annotated[StrictInt | StrictFloat, Field(gt=0, le=_largest(name))]
 
 
 def _largest(name: str) -> int:
     return next((most for unit, most in LARGEST.items() if name.endswith(unit)), LARGEST_INTEGER)
 
 
-def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        yield from value
-
-
-def _problem_of_text(text: str) -> str:
-    if len(text) > LONGEST_TEXT:
-        return f"is longer than {LONGEST_TEXT} characters"
-    if any(mark in text for mark in JINJA):
-        return f"has a mark of Jinja in it ({', '.join(JINJA)})"
-    if any(unicodedata.category(character) in UNPRINTABLE for character in text):
+def _described(name: str, value: object, default: object, details: ErrorDetails) -> str:
+    """A problem in words; the value is not shown."""
+    if details["type"] == OWN_PROBLEM:
+        return details["msg"].removesuffix(".")
+    if details["type"] == "string_unicode":  # a lone surrogate
         return "has a control character in it"
-    return ""
+    if details["type"] == "string_too_long":
+        return f"is longer than {LONGEST_TEXT} characters"
+    if details["type"] == "less_than_equal":
+        return f"must be a number of at most {_largest(name)}"
+    wanted = "a list of texts" if isinstance(default, list) else "a number above zero"
+    return f"must be {'a text' if isinstance(default, str) else wanted}, not {_kind_of(value)}"
 
 
 KINDS: Mapping[type, str] = {

@@ -1,0 +1,29 @@
+"""Problems that pydantic finds, as lines: what is wrong where, and what to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from rollcall.errors import ConfigurationError
+
+__all__ = ["OWN_PROBLEM", "details_of", "line", "problem"]
+
+OWN_PROBLEM = "rollcall_problem"
+
+
+def line(message: str, hint: str = "") -> str:
+    """A problem and what to do about it, in one line."""
+    return str(ConfigurationError(message, hint))
+
+
+def problem(message: str, hint: str = "") -> PydanticCustomError:
+    """An error for a validator to raise, whose text is shown as it is."""
+    return PydanticCustomError(OWN_PROBLEM, "{text}", {"text": line(message, hint)})
+
+
+def details_of(error: ValidationError) -> Iterator[ErrorDetails]:
+    """Every problem of a validation, in the order of the fields."""
+    yield from error.errors(include_url=False)
