@@ -35,6 +35,7 @@ PIPELINE = ["assess", "plan", "approve", "migrate", "clean", "verify", "publish"
 @pytest.fixture(scope="module")
 def prefect(serving: subprocess.Popen[str], state: Path) -> Iterator[Any]:
     """A client of that Prefect server, which the flows of this process use too."""
+    before = dict(os.environ)
     prepare_prefect(state)
     from prefect import get_client
     from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
@@ -46,6 +47,8 @@ def prefect(serving: subprocess.Popen[str], state: Path) -> Iterator[Any]:
         get_client(sync_client=True) as client,
     ):
         yield client
+    os.environ.clear()  # the folders of these tests are not those of the next file's processes
+    os.environ.update(before)
 
 
 def run(flow: Any, centre: CallCentre | Floor, state: Path, **parameters: Any) -> Any:
@@ -68,7 +71,7 @@ def tasks_of(prefect: Any, ended: Any) -> list[str]:
         return runs if runs and all(run.state and run.state.is_final() for run in runs) else []
 
     time.sleep(1)
-    return [run.name.rsplit("-", 1)[0] for run in sorted(until(recorded, 20), key=lambda run: run.start_time)]
+    return [run.name.rsplit("-", 1)[0] for run in sorted(until(recorded), key=lambda run: run.start_time)]
 
 
 def event_of(prefect: Any, name: str, run_id: str) -> dict[str, Any]:
@@ -79,7 +82,7 @@ def event_of(prefect: Any, name: str, run_id: str) -> dict[str, Any]:
         events = prefect.request("POST", "/events/filter", json=wanted).json()["events"]
         return [event for event in events if event["payload"]["run"] == run_id]
 
-    (event,) = until(emitted, 60)
+    (event,) = until(emitted)
     return dict(event)
 
 

@@ -38,6 +38,7 @@ NO_BREAKER = {"abandoned_after_hours": 0.0001, "breaker_min_sessions": 1e6, "set
 @pytest.fixture
 def api(serving: subprocess.Popen[str], state: Path) -> Api:
     def answering() -> Api | None:
+        assert serving.poll() is None, serving.communicate()
         return api_of_serving(state)  # a server that is busy may miss one request
 
     found = until(answering)

@@ -26,7 +26,7 @@ from tests.support.call_centre import CallCentre, call_centre
 PASSWORD = "planted-password-7f3a"
 EVERY_TWO_SECONDS = {
     **yaml.safe_load(DEPLOYMENTS.read_text())["deployments"][0],
-    "schedules": [{"interval": 2}],
+    "schedules": [{"interval": 2, "slug": "every-two-seconds"}],
 }
 
 
@@ -40,9 +40,13 @@ def until(holds: Callable[[], Any], seconds: float = 120) -> Any:
 
 
 def environment(state: Path, url: str, **more: str) -> dict[str, str]:
-    """What a process of ours gets: a database, folders of the test's, and Prefect that looks often."""
+    """A database, folders of the test's own, and Prefect that looks often.
+
+    Without the PREFECT_* variables that a flow within this process has set: they name its folders.
+    """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     return {
-        **os.environ,
+        **inherited,
         "ROLLCALL_DATABASE_URL": url,
         "ROLLCALL_STATE_DIR": str(state),
         "PREFECT_RUNNER_POLL_FREQUENCY": "1",
