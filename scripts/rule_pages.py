@@ -39,7 +39,7 @@ SEVERITIES = {
     Severity.WARNING: "it is shown and fails no check (`--fail-on warn` makes it count)",
     Severity.INFO: "it is shown and fails no check",
 }
-# The schema is judged against the catalogue, where no unit test can show a row.
+# The schema is judged against the catalog, where no unit test can show a row.
 SCHEMA_EXAMPLES = {
     "missing_column": "`agent_sessions` has no column `last_heartbeat`.",
     "missing_index": "There is no index on the open sessions, so a query for them reads the whole table.",

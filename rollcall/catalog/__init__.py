@@ -1,1 +1,1 @@
-"""The application's tables as PostgreSQL's catalog describes them, checked before dbt starts."""
+"""The application's tables in PostgreSQL's catalog, checked before dbt starts."""

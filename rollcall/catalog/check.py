@@ -1,7 +1,7 @@
-"""The configured tables and columns against the catalog: every problem at once, before dbt is started.
+"""Check the configured tables and columns against the catalog, before dbt starts.
 
-What is checked is what can never work: a table or column that does not exist, a type that cannot serve, a
-reference and a key that cannot be compared. What a person or `migrate` may put right in the database
+The check reports all problems of the configuration at once: a missing table or column, an unsuitable type,
+a reference and a key of types that PostgreSQL cannot compare. A problem that can be solved in the database
 (a declared column of another type, a key that is not unique) is a rule of the assessment instead.
 """
 
@@ -51,7 +51,7 @@ REFERENCES = {
     "sessions_call_id_column": "calls_id_column",
     "calls_agent_id_column": "agents_id_column",
 }
-# what is compared with another key
+# the columns that are compared with a key
 KEYS = (*REFERENCES, "agents_id_column", "sessions_id_column", "calls_id_column")
 # types that PostgreSQL compares with each other
 INTEGERS = ("smallint", "integer", "bigint")
@@ -75,7 +75,7 @@ class _Column:
     type: str
     labels: tuple[str, ...]
     foreign_type: str | None
-    """With its schema, where its values are equal by an operator outside pg_catalog; else none."""
+    """The type with its schema if its equality operator is outside pg_catalog; else None."""
 
     @property
     def family(self) -> str | None:
@@ -83,13 +83,13 @@ class _Column:
 
 
 def check_application(columns: Sequence[Row], database: Database, settings: Settings) -> None:
-    """Refuse a configuration that does not fit the database, with a line for each problem.
+    """Refuse a configuration that does not match the database, with a line per problem.
 
     Args:
-        columns: what `read_application_columns` gave.
+        columns: the result of `read_application_columns`.
 
     Raises:
-        ConfigurationProblems: what does not fit.
+        ConfigurationProblems: the problems.
     """
     problems = list(problems_of_columns(columns, settings.variables))
     present = {row["table_name"] for row in columns}
@@ -105,7 +105,7 @@ def check_application(columns: Sequence[Row], database: Database, settings: Sett
 def problems_of_tables(
     missing: Sequence[str], relations: Sequence[Row], variables: Mapping[str, Any], database: str
 ) -> Iterator[str]:
-    """Say of each table that is not there what is there instead."""
+    """Describe each missing table, with similar names that exist."""
     schema = variables["app_schema"]
     kinds = {(row["schema_name"], row["relation_name"]): row["kind"] for row in relations}
     schemas = sorted({name for name, _ in kinds})
@@ -127,7 +127,7 @@ def problems_of_tables(
 
 
 def problems_of_columns(columns: Sequence[Row], variables: Mapping[str, Any]) -> Iterator[str]:
-    """Say what is wrong with the columns of the tables that exist."""
+    """Describe the problems of the columns of existing tables."""
     found: dict[str, _Column] = {}
     for part in TABLES:
         table = variables[f"{part}_table"]
@@ -146,7 +146,7 @@ def problems_of_columns(columns: Sequence[Row], variables: Mapping[str, Any]) ->
                 )
     yield from _unfit_types(found)
     yield from _unfit_statuses(found, variables)
-    yield from _compared_elsewhere(found)
+    yield from _foreign_equality(found)
     yield from _incomparable(found)
 
 
@@ -159,7 +159,7 @@ def _column_vars(part: str, variables: Mapping[str, Any]) -> list[str]:
 
 
 def _column(var: str, place: str, row: Row) -> _Column:
-    """The column; its type without precision and length, and citext without its schema."""
+    """A column, its type without precision and length, and citext without its schema."""
     kind = re.sub(r"\(\d+(,-?\d+)?\)", "", row["column_type"])
     labels = json.loads(row["enum_labels"]) if row["enum_labels"] else ()
     plain = "citext" if kind.endswith(".citext") else kind
@@ -187,7 +187,7 @@ def _unfit(column: _Column, meaning: str, types: Sequence[str]) -> str:
 
 
 def _unfit_statuses(found: Mapping[str, _Column], variables: Mapping[str, Any]) -> Iterator[str]:
-    """A status is a text, a label of an enum, or a number where all configured statuses are numbers."""
+    """Accept a text, an enum, or an integer if all configured statuses are numbers."""
     for var, lists in STATUSES.items():
         column = found.get(var)
         if column is None:
@@ -209,8 +209,8 @@ def _as_list(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
 
 
-def _compared_elsewhere(found: Mapping[str, _Column]) -> Iterator[str]:
-    """A key that would be compared as text: calls of a living agent might be missed."""
+def _foreign_equality(found: Mapping[str, _Column]) -> Iterator[str]:
+    """Find keys that would be compared as text, which could miss the calls of an agent."""
     for var in KEYS:
         if var in found and found[var].foreign_type:
             yield (
@@ -233,7 +233,7 @@ def _incomparable(found: Mapping[str, _Column]) -> Iterator[str]:
 
 
 def _near(name: str, known: Iterable[str]) -> list[str]:
-    """The names that are most like this one, whatever their case and underscores."""
+    """The most similar names, ignoring case and underscores."""
     plain = {re.sub(r"[\W_]", "", other).lower(): other for other in known}
     wanted = re.sub(r"[\W_]", "", name).lower()
     close = difflib.get_close_matches(wanted, plain, n=2, cutoff=0.5)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.padding import Padding
 
-from rollcall.console.changes import show_catalogue
+from rollcall.console.changes import show_catalog
 from rollcall.console.terminal import (
     SKIPS_SHOWN,
     instant,
@@ -189,7 +189,7 @@ def _show_proof(proof: Proof) -> None:
 
 def _show_migration_proof(migration: MigrationProof) -> None:
     write(f"migration {escape(migration.run_id)}, {instant(migration.before_at)}:")
-    show_catalogue(migration.catalogue)
+    show_catalog(migration.catalog)
     if not migration.is_complete:
         write("  it did not end by itself: what was before it is compared with what is now.")
     for difference in migration.changed_since[:SKIPS_SHOWN]:

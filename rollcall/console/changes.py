@@ -20,7 +20,7 @@ from rollcall.report.words_of_changes import (
 if TYPE_CHECKING:
     from rollcall.clean.cleaning import CleaningResult
     from rollcall.detach import Detachment
-    from rollcall.migrate.catalog_state import CatalogueProof
+    from rollcall.migrate.catalog_state import CatalogProof
     from rollcall.migrate.migration import MigrationResult
     from rollcall.plan.pending_work import Plan
     from rollcall.undo import UndoResult
@@ -78,10 +78,10 @@ def show_migration(result: MigrationResult) -> None:
             soft_wrap=True,
         )
     if result.proof is not None:
-        show_catalogue(result.proof)
+        show_catalog(result.proof)
 
 
-def show_catalogue(proof: CatalogueProof) -> None:
+def show_catalog(proof: CatalogProof) -> None:
     mark = symbol("✓", "ok") if proof.holds else symbol("✗", "!!")
     write(
         f"{mark} proof: of the application's tables {len(proof.added)} declared objects were added,"

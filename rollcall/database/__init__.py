@@ -1,1 +1,1 @@
-"""Connections to the application's database: the only door to psycopg."""
+"""Connections to the application's database: the only package that opens them."""

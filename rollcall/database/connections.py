@@ -1,9 +1,9 @@
-"""The one place that opens connections to the application's database.
+"""Open connections to the application's database; no other module does.
 
-Parameters are PostgreSQL's own ``$1``, as the compiled SQL has them, so that a ``%`` in a name is
-only a ``%``. `rollcall.database.session_settings` says what is set before any other statement: for the
-transaction where a step reads, because a pooler may hand the session to the application; for the
-session where a step writes, which refuses a pooler in transaction mode first.
+Statements use PostgreSQL's own parameters (``$1``), as the compiled SQL does, so that a ``%`` in a name
+needs no escaping. `rollcall.database.session_settings` applies settings before any other statement. Steps
+that read apply them to the transaction, because a pooler may pass the session on to the application. Steps
+that write apply them to the session, after `refuse_pooler`.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ OTHER_ENCODING_HINT = "use only characters in vars and own rules that the databa
 
 @dataclass(frozen=True)
 class Database:
-    """A database that can be connected to.
+    """A reachable database.
 
     Attributes:
-        conninfo: libpq's; may hold a password.
-        name, server_version: what the server says; the version like ``18.1``.
-        identity: host, port, database and user; tells two databases apart.
-        time_zone: of every connection: the one that the application writes in.
+        conninfo: libpq's; may contain a password.
+        name, server_version: as the server reports them; the version such as ``18.1``.
+        identity: host, port, database and user; distinguishes two databases.
+        time_zone: the time zone in which the application writes, set on every connection.
     """
 
     conninfo: str = field(repr=False)
@@ -68,7 +68,7 @@ class Database:
 
     @classmethod
     def reach(cls, conninfo: str, time_zone: str = "UTC") -> Database:
-        """Connect once, and learn what the server says of itself.
+        """Connect once and read the name and version of the server.
 
         Raises:
             ConfigurationError: the conninfo cannot be read.
@@ -87,7 +87,7 @@ class Database:
             )
 
     def connect(self) -> Connection:
-        """Open a connection of its own, in autocommit, with the settings for the session.
+        """Open a new connection in autocommit mode, with the settings for the session.
 
         For steps that write, after `refuse_pooler`; the caller closes it.
         """
@@ -100,25 +100,25 @@ class Database:
         return connection
 
     def connect_unset(self) -> Connection:
-        """Open a connection on which nothing is set, in autocommit, for what reads through a pooler.
+        """Open a connection in autocommit mode without settings, for reads through a pooler.
 
-        Each transaction on it has to begin with `apply_settings`; the caller closes it.
+        Each transaction on it must begin with `apply_settings`; the caller closes the connection.
         """
         return _connect(self.conninfo)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """One transaction that may write, with the settings for it alone: works through any pooler."""
+        """Open a read-write transaction with settings of its own; works through any pooler."""
         with contextlib.closing(_connect(self.conninfo)) as connection, connection.transaction():
             apply_settings(connection, for_session=False, time_zone=self.time_zone)
             yield connection
 
     @contextlib.contextmanager
     def snapshot(self, judged_at: datetime | None = None) -> Iterator[Snapshot]:
-        """One repeatable-read, read-only transaction; every query in it sees the same instant.
+        """Open a repeatable-read, read-only transaction; all queries see the same instant.
 
         Args:
-            judged_at: judge as of this instant instead of the transaction's own.
+            judged_at: the instant to judge at, instead of that of the transaction.
         """
         with contextlib.closing(self.connect_unset()) as connection, connection.transaction():
             connection.execute("set transaction isolation level repeatable read, read only")
@@ -133,12 +133,12 @@ class Database:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Queries on one instant of the database."""
+    """Queries on one snapshot of the database."""
 
     connection: Connection
 
     def exported(self) -> str:
-        """The snapshot's name, for other transactions to see the same instant."""
+        """Export the snapshot for other transactions; returns its name."""
         return str(self.row("select pg_export_snapshot() as id")["id"])
 
     def row(self, query: str, parameters: Sequence[Any] = ()) -> Row:
@@ -152,7 +152,7 @@ class Snapshot:
             return fetch(self.connection, query, parameters)
 
     def stream(self, query: str) -> Iterator[Row]:
-        """The rows of a query one by one, a few thousand in memory at a time."""
+        """Yield the rows of a query, holding a few thousand in memory."""
         with psycopg.RawServerCursor(self.connection, "rollcall_stream") as cursor:
             cursor.itersize = FETCH_ROWS
             with _text_needed(self.connection):
@@ -162,7 +162,7 @@ class Snapshot:
 
 @contextlib.contextmanager
 def _text_needed(connection: Connection) -> Iterator[None]:
-    """Say in one line which text cannot be converted; PostgreSQL names its bytes, not its place."""
+    """Translate a failed text conversion into an error with the encodings and a remedy."""
     try:
         yield
     except (psycopg.errors.CharacterNotInRepertoire, psycopg.errors.UntranslatableCharacter) as error:
@@ -175,16 +175,16 @@ def _text_needed(connection: Connection) -> Iterator[None]:
 
 
 def fetch(connection: Connection, query: str, parameters: Sequence[Any] = ()) -> list[Row]:
-    """Run one statement and give its rows, or none where it gives none."""
+    """Execute one statement and return its rows; empty for a statement without a result."""
     cursor = connection.execute(cast(Any, query), parameters or None)
     return cursor.fetchall() if cursor.description else []
 
 
 @contextlib.contextmanager
 def deadline(seconds: float, *connections: Connection) -> Iterator[list[bool]]:
-    """Shut the connections down when an answer takes too long: a pooler lets us wait for minutes.
+    """Shut the connections down after a timeout; a pooler may delay an answer for minutes.
 
-    Gives a list that is no longer empty once that happened.
+    Yields a list that is empty until the timeout has expired.
     """
     expired: list[bool] = []
 
@@ -193,9 +193,9 @@ def deadline(seconds: float, *connections: Connection) -> Iterator[list[bool]]:
         for connection in connections:
             with (
                 contextlib.suppress(OSError, psycopg.Error),
-                socket.socket(fileno=os.dup(connection.fileno())) as line,
+                socket.socket(fileno=os.dup(connection.fileno())) as shared,
             ):
-                line.shutdown(socket.SHUT_RDWR)
+                shared.shutdown(socket.SHUT_RDWR)
 
     timer = threading.Timer(seconds, expire)
     timer.start()
@@ -206,29 +206,29 @@ def deadline(seconds: float, *connections: Connection) -> Iterator[list[bool]]:
 
 
 def text_array(values: Iterable[str]) -> str:
-    """A list of texts as PostgreSQL reads an array: psycopg takes five times as long for a large one."""
+    """Format texts as a PostgreSQL array literal, five times as fast as psycopg does."""
     escaped = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
     return "{" + ",".join(f'"{value}"' for value in escaped) + "}"
 
 
 def take_role(connection: Connection, role: str | None) -> None:
-    """Act as a role for the rest of this transaction."""
+    """Set a role for the rest of this transaction."""
     if role is not None:
         connection.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
 
 
 def reason_of(error: psycopg.Error) -> str:
-    """One line of what the server or libpq said, without the statement that it was given.
+    """The first line of the error message, without the statement.
 
-    Of a function of the application that relies on the caller's search path, also how to mend it.
+    For a function of the application that relies on the caller's search path, the remedy is added.
     """
     primary = error.diag.message_primary if error.diag else None
-    line = (primary or str(error).strip() or type(error).__name__).splitlines()[0]
+    message = (primary or str(error).strip() or type(error).__name__).splitlines()[0]
     function = FUNCTION.search(error.diag.context or "") if isinstance(error, NOT_FOUND) else None
     if function is None:
-        return line
+        return message
     return (
-        f"{line}, in {function[1]}: Rollcall's search_path is empty, so the function needs its own "
+        f"{message}, in {function[1]}: Rollcall's search_path is empty, so the function needs its own "
         f"(alter function {function[1]} set search_path = ...)"
     )
 
@@ -236,12 +236,12 @@ def reason_of(error: psycopg.Error) -> str:
 def _connect(conninfo: str) -> Connection:
     parameters = read_conninfo(conninfo)
     try:
-        ours: dict[str, Any] = {
+        defaults: dict[str, Any] = {
             "connect_timeout": CONNECT_SECONDS,
             "application_name": f"rollcall {__version__}",
         }
         return psycopg.connect(
-            make_conninfo(**(ours | parameters | {"client_encoding": CLIENT_ENCODING})),
+            make_conninfo(**(defaults | parameters | {"client_encoding": CLIENT_ENCODING})),
             autocommit=True,
             prepare_threshold=None,
             row_factory=dict_row,
@@ -256,7 +256,7 @@ def _connect(conninfo: str) -> Connection:
 
 
 def _refuse_old_server(info: psycopg.ConnectionInfo) -> None:
-    """libpq gives the version like 140005, for 14.5."""
+    """Refuse servers older than the minimum; libpq reports 14.5 as 140005."""
     if info.server_version // 10_000 < OLDEST_SERVER_VERSION:
         raise EvaluationError(
             f"the server is PostgreSQL {info.parameter_status('server_version')}, which is too old",

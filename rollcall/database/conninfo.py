@@ -1,6 +1,6 @@
-"""Reading ROLLCALL_DATABASE_URL before libpq does, so that no message shows part of a password.
+"""Check ROLLCALL_DATABASE_URL before libpq reads it, so that no message shows a password.
 
-libpq takes a URL apart at the first ``@``, ``/`` and ``:``. A password with one of these characters
+libpq splits a URL at the first ``@``, ``/`` and ``:``. A password with one of these characters
 unescaped becomes a host name, a port or a database name, which libpq and the server then show.
 """
 
@@ -26,10 +26,10 @@ HOW_TO_WRITE = (
 
 
 def read_conninfo(conninfo: str) -> dict[str, Any]:
-    """Take a connection URL or keyword string apart as libpq does.
+    """Parse a connection URL or keyword string as libpq does.
 
     Raises:
-        ConfigurationError: it cannot be read, or only in a way that shows part of a password.
+        ConfigurationError: it cannot be parsed, or only in a way that shows part of a password.
     """
     scheme = SCHEME.match(conninfo)
     if scheme and not _is_unambiguous(conninfo[scheme.end() :]):
@@ -41,10 +41,12 @@ def read_conninfo(conninfo: str) -> dict[str, Any]:
 
 
 def _is_unambiguous(rest: str) -> bool:
-    """Whether only user and password precede the one ``@`` outside the parameters, and ports are numbers.
+    """Whether the parts of a URL cannot be confused with parts of a password.
+
+    Only user and password precede the single ``@`` outside the parameters, and ports are numbers.
 
     Args:
-        rest: what follows ``://``.
+        rest: the URL after ``://``.
     """
     before, at, after = rest.partition("@")
     has_credentials = at and "/" not in before

@@ -1,7 +1,7 @@
-"""The settings of every connection, for psycopg and for Great Expectations: one list.
+"""The settings of every connection, shared by psycopg and Great Expectations.
 
-A role or a database may have its own search path, date style or time zone. Each setting that
-changes what a statement means, or how a value is written, is set here before anything else runs.
+A role or a database may define its own search path, date style or time zone. Every setting that changes
+the meaning of a statement or the format of a value is set here before any other statement.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from rollcall.settings.configuration import PROJECT_DIRECTORY
 
 __all__ = ["CLIENT_ENCODING", "apply_settings"]
 
-CLIENT_ENCODING = "UTF8"  # sent when connecting: it wins over the role's, and a pooler knows it
+CLIENT_ENCODING = "UTF8"  # sent at connection start: overrides the role's setting, and poolers track it
 
 SETTINGS = {
-    # how names and texts are read: outside pg_catalog nothing is found without its schema
+    # resolution of names and literals: only pg_catalog is found without a schema
     "search_path": "",
     "standard_conforming_strings": "on",
     "quote_all_identifiers": "off",
     "transform_null_equals": "off",
     "array_nulls": "on",
-    # how values are read and written, in images of rows too, which are compared later
+    # format of values, also in the images of rows, which are compared later
     "timezone_abbreviations": "Default",
     "DateStyle": "ISO, MDY",
     "IntervalStyle": "postgres",
@@ -35,26 +35,26 @@ SETTINGS = {
     "lc_monetary": "C",
     "lc_numeric": "C",
     "lc_time": "C",
-    # hidden rows are found and reported, instead of an error in the middle
+    # policies filter rows, which a rule reports, instead of raising an error
     "row_security": "on",
 }
 
-# of a connection that keeps its server process
+# only for a connection that keeps its backend
 SESSION_SETTINGS = {
     "default_transaction_isolation": "read committed",
     "default_transaction_deferrable": "off",
-    "idle_session_timeout": "0",  # the lease is held by a connection that is idle while others work
+    "idle_session_timeout": "0",  # the connection that holds the lease is idle during the work
 }
 
 
 def apply_settings(connection: psycopg.Connection[Any], *, for_session: bool, time_zone: str = "UTC") -> None:
-    """Set everything that changes the meaning or the form of what follows.
+    """Apply all settings that change the meaning or format of later statements.
 
     Args:
-        for_session: until the connection ends; only where it keeps its server process, because a
-            pooler in transaction mode would hand the settings on to the application. Otherwise for
-            this transaction, which must have begun; its isolation level cannot be set any more.
-        time_zone: the one that the application writes in: a trigger of it may store `now()` in a
+        for_session: apply them to the session instead of the current transaction. Only for a connection
+            that keeps its backend: a pooler in transaction mode would pass the settings on to the
+            application. A transaction must have begun; its isolation level can no longer be set.
+        time_zone: the time zone in which the application writes; its triggers may store `now()` in a
             timestamp without time zone.
     """
     settings = SETTINGS | (SESSION_SETTINGS if for_session else {}) | {"TimeZone": time_zone}

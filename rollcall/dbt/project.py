@@ -34,7 +34,7 @@ class Project:
 
     Args:
         settings: where the project is, the vars to override, where to keep what was compiled.
-        database: whose catalogue it is compiled against.
+        database: whose catalog it is compiled against.
     """
 
     def __init__(self, settings: Settings, database: Database) -> None:

@@ -20,7 +20,7 @@ RULES = (
     *("reversed_session_times", "reversed_call_times"),
     *("activity_after_logout", "closed_but_working"),
 )
-"""Every rule of the catalogue, in its order."""
+"""Every rule of the catalog, in its order."""
 
 FRESH_HEARTBEAT = timedelta(minutes=5)
 FEED_MIN_SHARE = 0.9
@@ -41,7 +41,7 @@ class Planted:
     really_alive: int
     """Open sessions whose agent is there."""
     violations: dict[str, int]
-    """Per rule of the catalogue, zeros included. `silent_feed` and `no_active_agents`: 0 or 1."""
+    """Per rule of the catalog, zeros included. `silent_feed` and `no_active_agents`: 0 or 1."""
     pending_changes: int
     """Open sessions that cleaning has to change."""
     remedies: dict[str, int]

@@ -1,1 +1,1 @@
-"""The ledger: runs, the lease, recorded results and changes, and proof that they are unaltered."""
+"""The ledger: runs, the lease, recorded results and changes, and proof of their integrity."""

@@ -1,4 +1,4 @@
-"""Feature flags as the ledger keeps them: rows of `rollcall_ops.flags`, read at query time."""
+"""Feature flags: rows of `rollcall_ops.flags`, read at query time."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from rollcall.workspace import Workspace
 __all__ = ["FLAGS", "HEARTBEAT_FEED", "PAUSE_CLEANING", "ROUTE_BY_HEARTBEAT", "Flag", "is_on", "show"]
 
 ROUTE_BY_HEARTBEAT = "route_by_heartbeat"
-HEARTBEAT_FEED = "heartbeat_feed"  # the rule that says whether heartbeats can decide
+HEARTBEAT_FEED = "heartbeat_feed"  # the rule that detects an unreliable heartbeat feed
 PAUSE_CLEANING = "pause_cleaning"  # read by analyses/clean/holds.sql
 FLAGS = {
-    ROUTE_BY_HEARTBEAT: "rollcall.routable_agents asks for a fresh heartbeat, a connected device and free "
-    "capacity, not for the status alone",
+    ROUTE_BY_HEARTBEAT: "rollcall.routable_agents requires a fresh heartbeat, a connected device and free "
+    "capacity, not the status alone",
     PAUSE_CLEANING: "clean and undo wait between two batches, for up to hold_max_minutes",
 }
 
 
 @dataclass(frozen=True)
 class Flag:
-    """A flag; changed_at and changed_by are none when it was never switched."""
+    """A feature flag; changed_at and changed_by are None for a flag that was never switched."""
 
     name: str
     is_on: bool
@@ -43,20 +43,20 @@ class Flag:
 
 
 def show(workspace: Workspace) -> list[Flag]:
-    """Every flag that there is.
+    """Read all flags.
 
     Raises:
-        LedgerHidden: our role may not read them.
+        LedgerHidden: the role has no right to read them.
     """
     with workspace.database.snapshot() as snapshot, ledger_needed():
         return _flags(snapshot, workspace.project)
 
 
 def is_on(snapshot: Snapshot, project: Project, name: str) -> bool:
-    """Whether a flag is on; off where our ledger is not deployed.
+    """Whether a flag is on; off where the ledger is not deployed.
 
     Raises:
-        psycopg.errors.InsufficientPrivilege: our role may not read it.
+        psycopg.errors.InsufficientPrivilege: the role has no right to read it.
     """
     return any(flag.is_on for flag in _flags(snapshot, project) if flag.name == name)
 

@@ -1,4 +1,4 @@
-"""Proof that the images of a run are as the run recorded them."""
+"""Proof that the recorded images of a run are unaltered."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ KEYS_NAMED = 5
 
 @dataclass(frozen=True)
 class ImagesProof:
-    """How the recorded images of one run compare with their digests.
+    """Comparison of a run's recorded images with their digests.
 
     Attributes:
-        is_recorded: the run kept digests; a run of an earlier version did not.
-        altered: sessions whose image or digest was altered, added or removed later; the first keys beside.
-        is_complete: the digest over all images fits the one that is kept with the run.
+        is_recorded: whether the run kept digests; runs of earlier versions did not.
+        altered: number of sessions whose image or digest was altered, added or removed after the run.
+        altered_keys: the first keys of these sessions.
+        is_complete: whether the digest over all images matches the one kept with the run.
     """
 
     is_recorded: bool
@@ -45,7 +46,7 @@ class ImagesProof:
 
 
 def prove_images(snapshot: Snapshot, project: Project, run_id: str) -> ImagesProof | None:
-    """Compare the images of a run with their digests; none where there is no such run."""
+    """Compare the images of a run with their digests; None for an unknown run."""
     rows = snapshot.rows(project.sql("prove_images"), [run_id])
     if not rows:
         return None
@@ -54,10 +55,10 @@ def prove_images(snapshot: Snapshot, project: Project, run_id: str) -> ImagesPro
 
 
 def refuse_altered_images(snapshot: Snapshot, project: Project, run_id: str) -> None:
-    """Make sure that an undo restores what the run has seen, and nothing that was recorded later.
+    """Refuse to restore images that were altered after the run.
 
     Raises:
-        Refused: an image does not fit its digest; names the first keys.
+        Refused: an image does not match its digest; names the first keys.
     """
     proof = prove_images(snapshot, project, run_id)
     if proof is None or proof.holds:

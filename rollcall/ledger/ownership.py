@@ -1,7 +1,7 @@
-"""Rollcall's own schemas and relations: proof that no other role can run code through them.
+"""Checks that no other role can run code through Rollcall's schemas and relations.
 
-The ledger is written with the rights of a run. A schema, a table, a trigger or a default that another role
-has made beforehand, or may still make, would run that role's code with them.
+A run writes the ledger with its own rights. A schema, table, trigger or default that another role has
+created, or can create, would run that role's code with the rights of the run.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ __all__ = [
 
 
 def acting_roles(settings: Settings) -> list[str]:
-    """Roles that act beside the login role, so that an object of Rollcall may belong to them."""
+    """The roles other than the login role that may own an object of Rollcall."""
     return [settings.migrate_role] if settings.migrate_role is not None else []
 
 
 def faults_of_rollcall_objects(
     connection: Connection, project: Project, settings: Settings
 ) -> list[Conflict]:
-    """What Rollcall does not make about its own schemas and relations, by object."""
+    """Find properties of Rollcall's objects that Rollcall has not created, by object."""
     names = _names(project)
     rows = fetch(connection, project.sql("own_object_faults"), [acting_roles(settings), names])
     return [Conflict(row["object_name"], row["reason"]) for row in rows]
@@ -47,7 +47,7 @@ def faults_of_rollcall_objects(
 def findings_on_rollcall_objects(
     connection: Connection, project: Project, settings: Settings
 ) -> dict[str, list[str]]:
-    """By rule of the schema suite, what `assess` says of Rollcall's own objects."""
+    """The findings of `assess` on Rollcall's objects, by rule of the schema suite."""
     acting = acting_roles(settings)
     dependencies = fetch(connection, project.sql("foreign_dependencies"), [acting])
     writers = fetch(connection, project.sql("ledger_writers"), [acting, settings.clean_role])
@@ -59,10 +59,10 @@ def findings_on_rollcall_objects(
 
 
 def refuse_foreign_ledger(connection: Connection, workspace: Workspace) -> None:
-    """Make sure that the ledger, as far as it exists, is Rollcall's own.
+    """Refuse a ledger that is not Rollcall's own; a missing ledger passes.
 
     Raises:
-        Refused: it belongs to another role, or would run that role's code; names each object.
+        Refused: an object belongs to another role, or would run its code; names each object.
     """
     faults = [
         fault
@@ -78,17 +78,17 @@ def refuse_foreign_ledger(connection: Connection, workspace: Workspace) -> None:
 
 
 def lock_ledger(connection: Connection, project: Project) -> None:
-    """Lock the ledger's tables like a write, so that no change of their definition is under way."""
+    """Lock the ledger's tables as a write does, which waits for changes of their definition."""
     rows = fetch(connection, project.sql("lock_ledger"), [_names(project)])
     if rows and rows[0]["statement"]:
         fetch(connection, rows[0]["statement"])
 
 
 def seal(connection: Connection, project: Project, parts: Iterable[str]) -> None:
-    """Check what was created, and take back what default privileges gave away, in the same transaction.
+    """Check created objects and revoke default privileges on them, in the same transaction.
 
     Args:
-        parts: the statements that were sent.
+        parts: the executed statements.
 
     Raises:
         Refused: a created definition refers to a function, an operator or a type of another role.
@@ -109,13 +109,15 @@ def seal(connection: Connection, project: Project, parts: Iterable[str]) -> None
 
 
 def refuse_foreign_index(connection: Connection, workspace: Workspace, name: str) -> None:
-    """Make sure that an index refers to nothing of another role; a concurrent build cannot be rolled back.
+    """Refuse an index that refers to objects of another role.
+
+    Checked after the build: a concurrent build cannot be rolled back.
 
     Args:
-        name: ``schema.name`` of an index that was built.
+        name: ``schema.name`` of the built index.
 
     Raises:
-        Refused: it refers to a function, an operator or a type of another role.
+        Refused: the index refers to a function, an operator or a type of another role.
     """
     acting = acting_roles(workspace.settings)
     dependencies = fetch(connection, workspace.project.sql("foreign_dependencies"), [acting])

@@ -19,10 +19,10 @@ POOLER_SECONDS = 3.0
 
 
 def refuse_pooler(workspace: Workspace) -> None:
-    """Make sure that our connections keep their server process, which the lease is bound to.
+    """Refuse a pooler that does not keep the backend of a connection, which holds the lease.
 
     Raises:
-        Refused: a pooler changes the server process from one transaction to the next.
+        Refused: a pooler changes the backend from one transaction to the next.
     """
     pooler = find_pooler(workspace)
     if pooler is not None and pooler.is_per_transaction:
@@ -40,18 +40,19 @@ class Pooler:
 
 
 def find_pooler(workspace: Workspace) -> Pooler | None:
-    """Whether something between us and the server deals out its processes.
+    """Detect a connection pooler by comparing backend process ids.
 
-    A pooler cannot know the server process when it greets us, so it names another than the one that
-    answers. In transaction mode an idle connection of ours loses its process to a second one.
+    A pooler has no backend yet when the connection starts, so the process id that it reports differs from
+    that of the backend that executes a query. In transaction mode a second connection gets the backend of an
+    idle first one.
     """
     pid_of = workspace.process_id_of
-    workspace.project.sql("server_process")  # compiled now: below, every answer is waited for
+    workspace.project.sql("server_process")  # compiled first: the deadline below is for the server alone
     with (
         contextlib.closing(workspace.database.connect_unset()) as first,
         contextlib.closing(workspace.database.connect_unset()) as second,
     ):
-        greeted = first.info.backend_pid
+        reported = first.info.backend_pid
         with deadline(POOLER_SECONDS, first, second) as expired:
             seen: set[int] = set()
             try:
@@ -63,16 +64,16 @@ def find_pooler(workspace: Workspace) -> Pooler | None:
                     if shared or len(seen) > 1:
                         return Pooler(True, "the server process changes between two transactions")
             except psycopg.Error as error:
-                if greeted not in seen and (expired or _forbids_transactions(error)):
+                if reported not in seen and (expired or _forbids_transactions(error)):
                     return Pooler(True, "two connections cannot have a server process each")
                 raise ConnectionFailed(
                     f"the server did not answer in {POOLER_SECONDS:g} s: {reason_of(error)}", "try again"
                 ) from None
-        if greeted in seen:
+        if reported in seen:
             return None
         return Pooler(False, "the server process is another than the one that greeted us, and stays the same")
 
 
 def _forbids_transactions(error: psycopg.Error) -> bool:
-    """What a pooler in statement mode says."""
+    """Whether the message is that of a pooler in statement mode."""
     return "transaction blocks not allowed" in str(error)

@@ -1,4 +1,4 @@
-"""What to connect to instead of a pooler in transaction mode, by the host that the connection names."""
+"""Addresses to use instead of a pooler in transaction mode, by the host of the connection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ADVICE_BY_HOST = f"{NEON}. {SUPABASE}. {RDS_PROXY}. {PGBOUNCER}."
 
 
 def advice_for(host: str) -> str:
-    """Say what a known host wants; of an unknown one, what each of the usual ones wants."""
+    """The advice for a known host; for an unknown host, the advice for all known ones."""
     name = host.lower().rstrip(".")
     if name.endswith((".neon.tech", ".neon.build")):
         return f"{NEON}."

@@ -1,13 +1,13 @@
-"""What is read of the history: all of it, or what changed since the last recorded reading.
+"""Incremental readings of the history (closed sessions and calls), or a full one.
 
-Closed sessions and calls are many and change seldom. Each reading that a run records leaves behind
-when it read, by which rules, and the keys of what fails. The next one reads what was closed or
-moved since then, with an overlap, and judges again what is known to fail; so its counts are those of
-the whole history, but for what changed long after it was closed, which the next full reading
-finds. Where that cannot be relied on, everything is read, and the result says why.
+The history is large and changes seldom. A recorded reading stores its instant, a digest of its rules
+and the failing keys. The next reading covers rows that were closed or moved since then, with an
+overlap, and judges the known failing keys again. Its counts are therefore those of the whole history,
+except for rows that changed long after they were closed; the next full reading finds these. A full
+reading takes place where an incremental one would be unreliable, and the result gives the reason.
 
-The models read what the transaction's settings say (`macros/assessed/history_since.sql`), so one SQL
-serves both, with a ledger and without one.
+The models take the range from settings of the transaction (`macros/assessed/history_since.sql`), so the
+same SQL works with and without a ledger.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from rollcall.rules.results import Assessment, HistoryReading
 __all__ = ["begin_reading", "record_reading"]
 
 ON_REQUEST = "on request"
-NO_EARLIER_READING = "there is no earlier reading that this role could see"
+NO_EARLIER_READING = "there is no earlier reading that this role can see"
 
 
 def begin_reading(snapshot: Snapshot, project: Project, *, full: bool) -> HistoryReading:
-    """Decide what of the history is read, and tell the models, for the rest of this transaction.
+    """Choose a full or incremental reading and set it for the rest of this transaction.
 
     Args:
-        full: read everything, whatever was read before.
+        full: read the whole history, regardless of earlier readings.
     """
     definition = _definition(project)
     try:
@@ -48,9 +48,9 @@ def begin_reading(snapshot: Snapshot, project: Project, *, full: bool) -> Histor
 def record_reading(
     connection: Connection, project: Project, run_id: str, stage: str, assessment: Assessment
 ) -> None:
-    """Record what a judgement read of the history, and the keys that fail, if it read any.
+    """Record the reading of an assessment and its failing keys; do nothing if it read no history.
 
-    The database reads them once more, so that no list of keys passes through this process.
+    The database computes the keys again, so that no list of keys passes through this process.
     """
     reading = assessment.history
     if reading is None:
@@ -71,5 +71,5 @@ def _read_changes(connection: Connection, project: Project, since: datetime) -> 
 
 
 def _definition(project: Project) -> str:
-    """A digest of all that decides what fails: rules, thresholds, names and types of columns."""
+    """A digest of the rules, thresholds, names and column types that decide what fails."""
     return hashlib.sha256(project.sql("history_violations").encode()).hexdigest()[:16]

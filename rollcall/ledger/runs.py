@@ -1,8 +1,8 @@
-"""Our own record of every run, and the lease that keeps two runs apart.
+"""The record of every run, and the lease that excludes concurrent runs.
 
-A run that may change something holds a lease: an advisory lock on a connection of its own, which
-the server frees when the process dies, and a fencing token, which every batch checks in its own
-transaction, so that a run that lost its connection cannot go on beside the next one.
+A run that can change data holds a lease: an advisory lock on a separate connection, which the server
+releases when the process dies, and a fencing token. Every batch checks the token in its transaction, so
+that a run that has lost its connection cannot continue beside the next run.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ __all__ = ["Run", "has_ledger", "ledger_needed", "open_run", "past_runs", "refus
 
 LOCK_KEYS = (0x726F6C6C, 0x63616C6C)  # "roll", "call"
 FAILURE_LENGTH = 1_000
-FREE_SECONDS = 2.0  # how long the lock of a killed run may stay held
+FREE_SECONDS = 2.0  # the server releases the lock of a killed run with a delay
 PAUSE_SECONDS = 0.1  # between two attempts to take it
 
 
@@ -53,8 +53,8 @@ class Run:
     """A run that holds the lease.
 
     Attributes:
-        id: like ``20261122T193000Z-1f2e``: sortable, and safe in a file name.
-        made: the statements that made or completed the ledger for this run.
+        id: such as ``20261122T193000Z-1f2e``; sortable, and safe in a file name.
+        made: the statements that created or completed the ledger for this run.
     """
 
     id: str
@@ -65,7 +65,7 @@ class Run:
     _compiled: dict[str, str] = field(default_factory=dict, repr=False)
 
     def check_lease(self, connection: Connection) -> None:
-        """Make sure, in the caller's transaction, that the lease is still held.
+        """Check in the caller's transaction that the lease is still held.
 
         Raises:
             Refused: another run holds the lease now.
@@ -78,16 +78,16 @@ class Run:
             )
 
     def note(self, **values: Any) -> None:
-        """Record what is known of the run so far; see `analyses/ledger/update_run.sql` for the names."""
+        """Record values of the run; `analyses/ledger/update_run.sql` has their names."""
         fetch(self.connection, self._sql("update_run"), [self.id, json.dumps(values, default=str)])
 
     def note_if_possible(self, **values: Any) -> None:
-        """The same where another error is on its way already, which must not be hidden."""
+        """Record values while another error is handled, which a failure must not hide."""
         with contextlib.suppress(psycopg.Error):
             self.note(**values)
 
     def note_rules(self, stage: str, assessment: Assessment) -> None:
-        """Record every rule's count and first keys, and what was read. stage: ``before`` or ``after``."""
+        """Record the rule results and the history reading. stage: ``before`` or ``after``."""
         rules = json.dumps(rows_to_record(assessment))
         fetch(self.connection, self._sql("record_rule_results"), [self.id, stage, rules])
         record_reading(self.connection, self.workspace.project, self.id, stage, assessment)
@@ -100,7 +100,7 @@ class Run:
         )
 
     def note_skips(self, reasons: dict[str, str]) -> None:
-        """Record the sessions left alone. reasons: key to reason."""
+        """Record the skipped sessions. reasons: key to reason."""
         if reasons:
             fetch(
                 self.connection,
@@ -115,16 +115,16 @@ class Run:
 
 
 def run_id() -> str:
-    """A new key of a run: sortable, and safe in a file name."""
+    """Make a new run key: sortable, and safe in a file name."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
 
 
 @contextlib.contextmanager
 def open_run(workspace: Workspace, command: str, approved_by: str | None = None) -> Iterator[Run]:
-    """Take the lease, make the ledger where it is missing, and record the run from start to end.
+    """Take the lease, create the ledger if missing, and record the run from start to end.
 
     Raises:
-        LeaseHeld: another run is at work; says who.
+        LeaseHeld: another run is at work; names its backend.
         Refused: a pooler in transaction mode would lose the lease.
     """
     refuse_pooler(workspace)
@@ -136,7 +136,7 @@ def open_run(workspace: Workspace, command: str, approved_by: str | None = None)
         _grant_to_clean_role(workspace, connection)
         holder = f"{command} by {getpass.getuser()} on {socket.gethostname()}, pid {os.getpid()}"
         with connection.transaction():
-            # under the lock, so that a trigger that another transaction is about to commit is seen
+            # checked again under the lock: another transaction may have committed a trigger meanwhile
             lock_ledger(connection, workspace.project)
             refuse_foreign_ledger(connection, workspace)
             fetch(connection, run._sql("open_run"), [run.id, command, __version__, approved_by])
@@ -145,7 +145,7 @@ def open_run(workspace: Workspace, command: str, approved_by: str | None = None)
             for position, statement in enumerate(run.made, start=1):
                 run.note_statement(position, statement, 1, "done")
             for name in ("check_lease", "close_run"):
-                run._sql(name)  # compiled now: one is needed within each batch, the other after a failure
+                run._sql(name)  # compiled now: each batch and a failure need them without delay
             yield run
         except BaseException as error:
             with contextlib.suppress(Exception):
@@ -155,7 +155,7 @@ def open_run(workspace: Workspace, command: str, approved_by: str | None = None)
 
 
 def _close_failed(run: Run, failure: str) -> None:
-    """Record that a run failed; on a new connection where its own is lost or amid a statement."""
+    """Record a failed run, on a new connection where its own is lost or busy."""
     query, parameters = run._sql("close_run"), [run.id, failure]
     try:
         fetch(run.connection, query, parameters)
@@ -165,7 +165,7 @@ def _close_failed(run: Run, failure: str) -> None:
 
 
 def past_runs(workspace: Workspace, limit: int = 20) -> list[dict[str, Any]]:
-    """Past runs, newest first; none where no run was ever recorded.
+    """Read the past runs, newest first; empty where no run was recorded.
 
     Raises:
         EvaluationError: the ledger is of an earlier version.
@@ -180,7 +180,9 @@ def past_runs(workspace: Workspace, limit: int = 20) -> list[dict[str, Any]]:
 
 @contextlib.contextmanager
 def ledger_needed() -> Iterator[None]:
-    """What is done with the ledger here needs rights that a role for reading the application may lack.
+    """Translate missing rights on the ledger into an error.
+
+    A role that reads the application may lack these rights.
 
     Raises:
         LedgerHidden: the rights are missing.
@@ -196,20 +198,21 @@ def ledger_needed() -> Iterator[None]:
 
 
 def has_ledger(snapshot: Snapshot, project: Project, *tables: str) -> bool:
-    """Whether these tables of the ledger are there: none before the first run that may change something.
+    """Whether these tables of the ledger exist with all declared columns.
 
-    One that an earlier version made, and that lacks a column, does not count: it cannot be read.
+    The first run that can change data creates the ledger. A table of an earlier version that lacks a column
+    cannot be read and does not count.
     """
-    there = ledger_tables(snapshot, project)
+    deployed = ledger_tables(snapshot, project)
     wanted = [f"{own.schema}.{own.name}" for own in project.rollcall_relations if own.name in tables]
-    return all(there.get(name, False) for name in wanted)
+    return all(deployed.get(name, False) for name in wanted)
 
 
 def refuse_older_ledger(snapshot: Snapshot, project: Project) -> None:
-    """Make sure that the ledger can be read: one of an earlier version shall not look like an empty one.
+    """Refuse a ledger of an earlier version, which would look like an empty one.
 
     Raises:
-        EvaluationError: a table lacks columns; says which.
+        EvaluationError: a table lacks columns; names it.
     """
     older = [name for name, is_complete in ledger_tables(snapshot, project).items() if not is_complete]
     if older:
@@ -220,13 +223,13 @@ def refuse_older_ledger(snapshot: Snapshot, project: Project) -> None:
 
 
 def _failure(error: BaseException) -> str:
-    """One line; of the server's errors without their details, which may quote the application's rows."""
+    """One line for an error; without the server's details, which may quote rows."""
     text = reason_of(error) if isinstance(error, psycopg.Error) else str(error)
     return f"{type(error).__name__}: {text}"[:FAILURE_LENGTH]
 
 
 def _take_lock(workspace: Workspace, connection: Connection) -> None:
-    """Try for a moment, never wait: waiting in the server would hold a snapshot."""
+    """Try the lock repeatedly; waiting in the server would hold a snapshot."""
     query = "select pg_try_advisory_lock($1, $2) as is_ours"
     if poll(
         lambda: fetch(connection, query, LOCK_KEYS)[0]["is_ours"], seconds=FREE_SECONDS, pause=PAUSE_SECONDS
@@ -259,7 +262,7 @@ def _make_ledger(workspace: Workspace) -> list[Statement]:
         ]
         if foreign:
             raise Refused(
-                f"something else is in the place of our ledger: {'; '.join(foreign)}",
+                f"another object is in the place of Rollcall's ledger: {'; '.join(foreign)}",
                 "Nothing was changed. Let its owner move it",
             )
         is_new = not ledger_tables(snapshot, workspace.project)
@@ -270,14 +273,14 @@ def _make_ledger(workspace: Workspace) -> list[Statement]:
         ]
     if not missing:
         return []
-    # a new ledger is made as a whole; what others may be reading is changed one statement at a time
+    # a new ledger is created in one transaction; an existing one, which may be in use, by single statements
     groups = [missing] if is_new else [[statement] for statement in missing]
 
     def seal_and_check(connection: Connection, parts: Sequence[str]) -> None:
         seal(connection, workspace.project, parts)
         refuse_foreign_ledger(connection, workspace)
 
-    # the lock is ours, and there is no token yet
+    # no guard: the advisory lock is held, and there is no fencing token yet
     executor = ShortLockExecutor(workspace, lambda connection: None, seal_and_check)
     for group in groups:
         parts = [part for statement in group for part in check_migrating(statement.sql)]
@@ -291,7 +294,7 @@ def _make_ledger(workspace: Workspace) -> list[Statement]:
 
 
 def _grant_to_clean_role(workspace: Workspace, connection: Connection) -> None:
-    """What the clean-up role needs of the ledger, and no more; nothing where it has it."""
+    """Grant the clean-up role the missing rights on the ledger that it needs."""
     role = workspace.settings.clean_role
     if role is None:
         return

@@ -1,7 +1,7 @@
 """Send a statement that takes a strong lock, with a short lock timeout and retries.
 
-A lock is asked for with a short time-out, and asked for again after a pause. Who holds us up is looked at
-meanwhile, and named when the patience ends.
+After a lock timeout the statement is sent again, with jittered backoff, until the budget is spent. The
+blocking sessions are read while the statement waits, and named in the refusal.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from rollcall.workspace import Workspace
 __all__ = ["RETRIED", "ShortLockExecutor", "WaitedTooLong", "run_monitored", "set_for"]
 
 RETRIED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
-MONITOR_SECONDS = 0.05  # how often a running statement is looked at
+MONITOR_SECONDS = 0.05  # interval between two readings of the blocking sessions
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The vars that say how patient we are. Times in seconds, but for the time-outs that the server gets."""
+    """Timeouts and retries from the vars. Seconds, except for the names that end in ms."""
 
     lock_timeout_ms: int
     statement_timeout_ms: int
@@ -61,7 +61,7 @@ class Limits:
         return {
             "lock_timeout": f"{self.lock_timeout_ms}ms",
             "statement_timeout": f"{self.statement_timeout_ms}ms",
-            # were we stopped between the statement and the commit, the server would not keep the lock for us
+            # releases the lock if this process stops between the statement and the commit
             "idle_in_transaction_session_timeout": f"{self.statement_timeout_ms}ms",
         }
 
@@ -84,18 +84,20 @@ class Limits:
 
 
 class WaitedTooLong(Exception):
-    """One statement waited for several locks in turn, together for longer than for one."""
+    """One statement waited for several locks in turn, in total longer than the limit."""
 
 
 class ShortLockExecutor:
-    """Sends statements that take strong locks: for an instant each time, and again. All share one budget.
+    """Execute statements that take strong locks, with a short lock timeout and retries.
+
+    All statements of one executor share one time budget.
 
     Args:
-        guard: called with the connection in every transaction before anything is sent.
-        seal: called with the connection and the statements after they were sent, in the same transaction.
+        guard: called with the connection in every transaction before the statements.
+        seal: called with the connection and the statements after them, in the same transaction.
 
     Attributes:
-        attempts: how often the last were sent.
+        attempts: number of attempts of the last call of `send`.
     """
 
     def __init__(
@@ -114,13 +116,16 @@ class ShortLockExecutor:
         self.attempts = 0
 
     def send(self, parts: Sequence[str]) -> str | None:
-        """Send checked statements in one transaction. Gives the reason if their locks were not to be had.
+        """Send checked statements in one transaction.
+
+        Returns:
+            None, or the reason if the locks could not be taken.
 
         Raises:
-            psycopg.Error: the server refused one of them.
+            psycopg.Error: the server refused a statement.
         """
         with contextlib.closing(self._workspace.database.connect()) as self._monitor:
-            self._blockers = []  # of the last attempt in which one was seen: a look may come too late
+            self._blockers = []  # of the last attempt with a reading in time
             try:
                 for attempt in self._retries:
                     with attempt:
@@ -129,7 +134,7 @@ class ShortLockExecutor:
                         with contextlib.closing(self._workspace.database.connect()) as connection:
                             self._send_in_transaction(connection, parts)
             except (*RETRIED, WaitedTooLong) as error:
-                return self._held_up(error, self.attempts)
+                return self._refusal(error, self.attempts)
         return None
 
     def _send_in_transaction(self, connection: Connection, parts: Sequence[str]) -> None:
@@ -142,7 +147,7 @@ class ShortLockExecutor:
             nonlocal waited
             if self._look_for_blockers(process_id):
                 waited += MONITOR_SECONDS
-            # on a partitioned table one statement waits for many locks, each for up to the time-out
+            # on a partitioned table one statement waits for many locks, each up to the lock timeout
             if waited > 2 * limit and not too_long.is_set():
                 too_long.set()
                 connection.cancel_safe()
@@ -160,7 +165,7 @@ class ShortLockExecutor:
             run_monitored(connection, work, look)
         except psycopg.errors.QueryCanceled:
             if too_long.is_set():
-                raise WaitedTooLong("canceled while it waited for one lock after the other") from None
+                raise WaitedTooLong("canceled while it waited for several locks in turn") from None
             raise
 
     def _look_for_blockers(self, process_id: int) -> bool:
@@ -171,7 +176,7 @@ class ShortLockExecutor:
             self._blockers = blockers
         return bool(blockers)
 
-    def _held_up(self, error: Exception, attempts: int) -> str:
+    def _refusal(self, error: Exception, attempts: int) -> str:
         reason = reason_of(error) if isinstance(error, psycopg.Error) else str(error)
         tried = f"{attempts} attempt{'s' if attempts > 1 else ''}"
         if not self._blockers:
@@ -180,7 +185,7 @@ class ShortLockExecutor:
 
 
 def run_monitored(connection: Connection, work: Callable[[], Any], look: Callable[[], None]) -> None:
-    """Do the work in a thread and look at it meanwhile; stopped here, it is stopped in the server too."""
+    """Run the work in a thread and call `look` at intervals; an interruption cancels the query."""
     failure: list[BaseException] = []
 
     def guarded() -> None:
@@ -207,7 +212,7 @@ def run_monitored(connection: Connection, work: Callable[[], Any], look: Callabl
 
 
 def _describe(blocker: Row) -> str:
-    """Who holds us up, for a person to find; of what they run only the form, never a value."""
+    """Describe a blocking session; its query is shown without values."""
     if not blocker["pid"]:
         return "a prepared transaction (see pg_prepared_xacts)"
     seconds = blocker["transaction_seconds"]

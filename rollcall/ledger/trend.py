@@ -1,9 +1,8 @@
-"""History: what each run found, and what of it is new, persisting or resolved since the one before.
+"""Trend of each rule: new, persisting and resolved failures since the previous judgement.
 
-The ledger keeps, for every recorded judgement and rule, the exact count and the first keys of what
-fails, with the instant since when each of them fails. What is compared, and how where a list of
-keys is cut off, says `analyses/history/trend.sql`. A role that may not read the ledger sees no
-trend, and everything else.
+For every recorded judgement and rule, the ledger stores the exact count and the first failing keys,
+with the instant since which each key fails. `analyses/history/trend.sql` documents the comparison,
+also for truncated lists of keys. A role that cannot read the ledger gets the results without a trend.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ __all__ = [
     "with_trends",
 ]
 
-# No ledger yet, one of an older version, or none that this role may read.
+# The ledger is missing, of an older version, or hidden from this role.
 LEDGER_UNREADABLE = (
     psycopg.errors.UndefinedTable,
     psycopg.errors.UndefinedColumn,
@@ -42,7 +41,7 @@ LEDGER_UNREADABLE = (
 def with_trends(
     snapshot: Snapshot, project: Project, rules: Sequence[RuleResult], judged_at: datetime
 ) -> tuple[RuleResult, ...]:
-    """The rules, each with how it compares with what was recorded of it last, if anything was."""
+    """Add to each rule its trend against the last recorded judgement, if there is one."""
     given = [
         {
             "suite": rule.suite,
@@ -76,7 +75,7 @@ def _trend(row: Row) -> Trend:
 
 
 def rows_to_record(assessment: Assessment) -> list[dict[str, Any]]:
-    """What the ledger keeps of a judgement, a row per rule."""
+    """The ledger's rows for a judgement: one per rule."""
     return [_row(rule, assessment.snapshot_at.isoformat()) for rule in assessment.rules]
 
 
@@ -100,7 +99,7 @@ def _row(rule: RuleResult, now: str) -> dict[str, Any]:
 
 
 def past_results(snapshot: Snapshot, project: Project, rules: Iterable[RuleResult]) -> tuple[PastResult, ...]:
-    """How often each of the rules was violated in the last recorded judgements, oldest first."""
+    """The violation counts of the rules in the last recorded judgements, oldest first."""
     names = [{"suite": rule.suite, "name": rule.name} for rule in rules]
     rows = _history(snapshot, project.sql("past_results"), [json.dumps(names)])
     return tuple(
@@ -109,7 +108,7 @@ def past_results(snapshot: Snapshot, project: Project, rules: Iterable[RuleResul
 
 
 def read_presence(snapshot: Snapshot, project: Project) -> Presence:
-    """Who is really there: every open session counted by state, and of each state those seen last."""
+    """Count the open sessions by state, and read those of each state that were seen last."""
     rows = snapshot.rows(project.sql("floor"))
     return Presence(
         counts={row["state"]: row["of_this_state"] for row in rows},
@@ -127,9 +126,9 @@ def read_presence(snapshot: Snapshot, project: Project) -> Presence:
 
 
 def with_failures(workspace: Workspace, runs: Sequence[Row]) -> list[Row]:
-    """Past runs, each with `rules`: those that failed at its last judgement, or that it resolved.
+    """Add to each past run `rules`: those that failed at its last judgement or that it resolved.
 
-    The rules that decide come first; an empty list is a run that found nothing, or judged nothing.
+    Rules that decide the verdict come first; the list is empty for a run without findings or judgement.
     """
     by_run: dict[str, list[Row]] = {}
     if runs:

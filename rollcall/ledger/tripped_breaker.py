@@ -1,4 +1,4 @@
-"""The last run that the breaker stopped, as long as it needs attention."""
+"""The last run that the circuit breaker stopped, until it is resolved."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ __all__ = ["tripped_breaker"]
 
 
 def tripped_breaker(snapshot: Snapshot, project: Project) -> TrippedBreaker | None:
-    """Return the run that the breaker stopped last, while it is not dealt with.
+    """Find the last run that the circuit breaker stopped, unless it is resolved.
 
-    A later clean-up that ended without a failure deals with it. None where our role cannot read the
-    ledger.
+    A later clean-up that ends without a failure resolves it. None where the role cannot read the ledger.
     """
     try:
         with snapshot.connection.transaction():

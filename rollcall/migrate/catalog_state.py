@@ -1,4 +1,4 @@
-"""Proof of a migration: what the catalogue says of the application's tables before it and after it."""
+"""Proof of a migration: what the catalog says of the application's tables before it and after it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from rollcall.dbt.project import Project
 from rollcall.migrate.table_contents import Contents, TableProof, compare_contents
 from rollcall.schema.declared import declared_changes
 
-__all__ = ["Catalogue", "CatalogueProof"]
+__all__ = ["Catalog", "CatalogProof"]
 
 SHOWN = 20
 
 
 @dataclass(frozen=True)
-class CatalogueProof:
-    """How the catalogue differs between two snapshots, beside what was declared.
+class CatalogProof:
+    """How the catalog differs between two snapshots, beside what was declared.
 
     Attributes:
         added: the declared objects that are there now and were not before.
@@ -49,7 +49,7 @@ class CatalogueProof:
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class Catalog:
     """Columns, indexes, constraints, triggers, comments, privileges and so on, by kind and name.
 
     Attributes:
@@ -62,20 +62,20 @@ class Catalogue:
     contents: Mapping[str, Contents] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, snapshot: Snapshot, project: Project) -> Catalogue:
+    def read(cls, snapshot: Snapshot, project: Project) -> Catalog:
         """Read it on one snapshot; needs no privilege on the tables."""
         changes = declared_changes(snapshot, project)
         declared = (change["object_name"] for change in changes if change["state"] != "conflicting")
         query = project.sql("catalogue_objects")
         with snapshot.connection.transaction(force_rollback=True):
-            # what the catalogue shows of a definition depends on the search path
+            # what the catalog shows of a definition depends on the search path
             snapshot.rows("select set_config('search_path', '', true)")
             return cls.of(snapshot.rows(query), declared)
 
     @classmethod
     def of(
         cls, rows: Iterable[Row], declared: Iterable[str], contents: Mapping[str, Contents] | None = None
-    ) -> Catalogue:
+    ) -> Catalog:
         """From the rows of `catalogue_objects`."""
         return cls(
             objects={(row["kind"], row["relation"], row["name"]): row for row in rows},
@@ -83,7 +83,7 @@ class Catalogue:
             contents=contents or {},
         )
 
-    def compare(self, later: Catalogue) -> CatalogueProof:
+    def compare(self, later: Catalog) -> CatalogProof:
         """What has changed until the later reading."""
         added, unexpected, identical = [], [], 0
         for key in sorted({*self.objects, *later.objects}):
@@ -96,7 +96,7 @@ class Catalogue:
                 how = "added" if before is None else "removed" if after is None else "changed"
                 unexpected.append(f"{_words(after or before or {})} {how}")
         tables = compare_contents(self.contents, later.contents)
-        return CatalogueProof(tuple(added), tuple(unexpected), identical, tables)
+        return CatalogProof(tuple(added), tuple(unexpected), identical, tables)
 
 
 def _is_declared(row: Row, declared: Iterable[str]) -> bool:

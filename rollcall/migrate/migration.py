@@ -1,6 +1,6 @@
 """Migrate: execute the statements that are still missing, each by itself, none for long.
 
-The catalogue is read first: what is there already gets no statement, so a second run takes no lock.
+The catalog is read first: what is there already gets no statement, so a second run takes no lock.
 A strong lock is asked for with a short time-out and asked for again, so that the application never
 queues behind us for longer than that; an index is built concurrently, on a connection of its own.
 """
@@ -21,8 +21,8 @@ from rollcall.errors import Refused
 from rollcall.ledger.ownership import faults_of_rollcall_objects, refuse_foreign_index, seal
 from rollcall.ledger.runs import Run
 from rollcall.ledger.strong_locks import RETRIED, ShortLockExecutor, WaitedTooLong, run_monitored, set_for
-from rollcall.migrate.catalog_state import CatalogueProof
-from rollcall.migrate.proof import record_catalogue
+from rollcall.migrate.catalog_state import CatalogProof
+from rollcall.migrate.proof import record_catalog
 from rollcall.retries import poll
 from rollcall.schema.allow_list import check_migrating
 from rollcall.schema.declared import Statement, conflicts, declared_changes, pending_statements
@@ -52,7 +52,7 @@ class MigrationResult:
     run_id: str
     executed: list[str] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
-    proof: CatalogueProof | None = None
+    proof: CatalogProof | None = None
 
     @property
     def skipped_names(self) -> set[str]:
@@ -73,7 +73,7 @@ def migrate(
     statements: Sequence[Statement],
     progress: Show = lambda text: None,
 ) -> MigrationResult:
-    """Execute the planned statements that the catalogue still misses.
+    """Execute the planned statements that the catalog still misses.
 
     Args:
         statements: the plan's; one that is no longer missing is not sent.
@@ -87,7 +87,7 @@ def migrate(
         _refuse_conflicts(snapshot, workspace)
         missing = {item.object_name for item in pending_statements(snapshot, workspace.project)}
     sends = any(statement.object_name in missing for statement in statements)
-    before = record_catalogue(run, "before", rows=sends)
+    before = record_catalog(run, "before", rows=sends)
     result = MigrationResult(run.id, [statement.object_name for statement in run.made])
     executor = _Executor(workspace, run, progress)
     failed = False
@@ -105,7 +105,7 @@ def migrate(
             result.skipped.append({"object": statement.object_name, "reason": reason})
             # an index that has to wait holds up what needs it, and nothing else
             failed = statement.in_transaction
-    result.proof = before.compare(record_catalogue(run, "after", before, rows=sends))
+    result.proof = before.compare(record_catalog(run, "after", before, rows=sends))
     run.note(executed=len(result.executed))
     return result
 
@@ -230,10 +230,10 @@ class _Executor(ShortLockExecutor):
         for part in parts:
             run_monitored(connection, functools.partial(fetch, connection, part), look)
 
-    # --- what the catalogue says meanwhile --------------------------------------------------------
+    # --- what the catalog says meanwhile --------------------------------------------------------
 
     def _as_needed_now(self, planned: Statement, *, wait: bool = True) -> Statement | None:
-        """The planned statement as the catalogue asks for it at this moment; none if its object is there.
+        """The planned statement as the catalog asks for it at this moment; none if its object is there.
 
         A build that still goes on in the server, after the run that began it was killed, is waited for.
         """

@@ -1,7 +1,7 @@
-"""The proof of a migration, kept in our ledger: the catalogue before its first statement and after its last.
+"""The proof of a migration, kept in our ledger: the catalog before its first statement and after its last.
 
 Both readings are stored with the run, added and never changed, so that `verify` can compare them whenever
-it is asked, and with the catalogue as it is now.
+it is asked, and with the catalog as it is now.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from typing import Any
 
 from rollcall.database.connections import Row, fetch
 from rollcall.ledger.runs import Run, has_ledger
-from rollcall.migrate.catalog_state import Catalogue, CatalogueProof
+from rollcall.migrate.catalog_state import Catalog, CatalogProof
 from rollcall.migrate.table_contents import Contents, read_contents
 from rollcall.workspace import Workspace
 
-__all__ = ["MigrationProof", "prove_migration", "record_catalogue"]
+__all__ = ["MigrationProof", "prove_migration", "record_catalog"]
 
 SHOWN = 20
 
 
 @dataclass(frozen=True)
 class MigrationProof:
-    """What the ledger and the catalogue prove about one migration.
+    """What the ledger and the catalog prove about one migration.
 
     Attributes:
         executed: the objects whose statements were executed, in order.
-        catalogue: what differs between before and after; where the run was cut off, between before and now.
-        is_complete: the run ended by itself, so that the catalogue after it is recorded.
+        catalog: what differs between before and after; where the run was cut off, between before and now.
+        is_complete: the run ended by itself, so that the catalog after it is recorded.
         changed_since: what differs between after and now: later changes.
-        before_at, after_at: when the catalogue was read; none where it was not.
+        before_at, after_at: when the catalog was read; none where it was not.
     """
 
     run_id: str
     executed: tuple[str, ...]
-    catalogue: CatalogueProof
+    catalog: CatalogProof
     is_complete: bool
     changed_since: tuple[str, ...]
     before_at: datetime
@@ -46,12 +46,12 @@ class MigrationProof:
     @property
     def holds(self) -> bool:
         """Only what is declared was added, and all else is as before."""
-        return self.catalogue.holds
+        return self.catalog.holds
 
     def to_json(self) -> dict[str, Any]:
         return {
             "run_id": self.run_id,
-            **self.catalogue.to_json(),
+            **self.catalog.to_json(),
             "executed": list(self.executed),
             "complete": self.is_complete,
             "changed_since": list(self.changed_since[:SHOWN]),
@@ -61,8 +61,8 @@ class MigrationProof:
         }
 
 
-def record_catalogue(run: Run, moment: str, since: Catalogue | None = None, *, rows: bool) -> Catalogue:
-    """Read the catalogue and keep it with the run.
+def record_catalog(run: Run, moment: str, since: Catalog | None = None, *, rows: bool) -> Catalog:
+    """Read the catalog and keep it with the run.
 
     Args:
         moment: ``before`` or ``after``.
@@ -71,22 +71,22 @@ def record_catalogue(run: Run, moment: str, since: Catalogue | None = None, *, r
     """
     workspace = run.workspace
     with workspace.database.snapshot() as snapshot:
-        catalogue = Catalogue.read(snapshot, workspace.project)
+        catalog = Catalog.read(snapshot, workspace.project)
         if rows:
             contents = read_contents(workspace, snapshot, since.contents if since else None)
-            catalogue = Catalogue.of(catalogue.objects.values(), catalogue.declared, contents)
+            catalog = Catalog.of(catalog.objects.values(), catalog.declared, contents)
     fetch(
         run.connection,
         workspace.project.sql("record_catalogue"),
         [
             run.id,
             moment,
-            json.dumps(list(catalogue.objects.values())),
-            sorted(catalogue.declared),
-            json.dumps({table: contents.to_json() for table, contents in catalogue.contents.items()}),
+            json.dumps(list(catalog.objects.values())),
+            sorted(catalog.declared),
+            json.dumps({table: contents.to_json() for table, contents in catalog.contents.items()}),
         ],
     )
-    return catalogue
+    return catalog
 
 
 def prove_migration(workspace: Workspace, run_id: str | None = None) -> MigrationProof | None:
@@ -102,12 +102,12 @@ def prove_migration(workspace: Workspace, run_id: str | None = None) -> Migratio
         rows = {row["moment"]: row for row in snapshot.rows(project.sql("recorded_catalogue"), [run_id])}
         if "before" not in rows:
             return None
-        now = Catalogue.read(snapshot, project)
+        now = Catalog.read(snapshot, project)
     before, after = _recorded(rows["before"]), _recorded(rows["after"]) if "after" in rows else None
     return MigrationProof(
         run_id=rows["before"]["run_id"],
         executed=tuple(rows["before"]["executed"]),
-        catalogue=before.compare(after or now),
+        catalog=before.compare(after or now),
         is_complete=after is not None,
         changed_since=_differences(after, now) if after else (),
         before_at=rows["before"]["taken_at"],
@@ -115,13 +115,13 @@ def prove_migration(workspace: Workspace, run_id: str | None = None) -> Migratio
     )
 
 
-def _recorded(row: Row) -> Catalogue:
+def _recorded(row: Row) -> Catalog:
     contents: Mapping[str, Any] = row["contents"]
-    return Catalogue.of(
+    return Catalog.of(
         row["objects"], row["declared"], {table: Contents(**held) for table, held in contents.items()}
     )
 
 
-def _differences(before: Catalogue, now: Catalogue) -> tuple[str, ...]:
+def _differences(before: Catalog, now: Catalog) -> tuple[str, ...]:
     proof = before.compare(now)
     return (*(f"{added} added" for added in proof.added), *proof.unexpected)

@@ -180,7 +180,7 @@ def identity_of(snapshot: Snapshot, project: Project) -> dict[str, Any]:
 
 
 def schema_fingerprint(snapshot: Snapshot, project: Project) -> str:
-    """A digest of the application's tables in the catalogue, without what Rollcall declares.
+    """A digest of the application's tables in the catalog, without what Rollcall declares.
 
     The search path is empty for the rest of the snapshot's transaction.
     """

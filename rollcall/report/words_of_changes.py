@@ -156,22 +156,22 @@ def images_sentence(images: ImagesProof) -> str:
 
 def migration_sentences(proof: MigrationProof) -> list[str]:
     """What the proof of a migration says, the conclusion first; what differs is listed beside it."""
-    catalogue = proof.catalogue
+    catalog = proof.catalog
     sentences = [
         "The proof of the migration holds: only what is declared was added."
         if proof.holds
         else "The proof of the migration does not hold: more than what is declared has changed meanwhile.",
-        f"{count_of(len(catalogue.added), 'declared objects')} of the application's tables added,"
-        f" {number(catalogue.identical)} exactly as before.",
+        f"{count_of(len(catalog.added), 'declared objects')} of the application's tables added,"
+        f" {number(catalog.identical)} exactly as before.",
     ]
-    if catalogue.unexpected:
+    if catalog.unexpected:
         sentences.append(
-            f"Undeclared differences: {count_of(len(catalogue.unexpected), 'differences')}, like"
-            f" {_named(catalogue.unexpected[0])}."
+            f"Undeclared differences: {count_of(len(catalog.unexpected), 'differences')}, like"
+            f" {_named(catalog.unexpected[0])}."
         )
     if not proof.is_complete:
         sentences.append("The run did not end by itself: what was before it is compared with what is now.")
-    sentences += [f"Rows: {_named(table_sentence(table))}." for table in catalogue.tables]
+    sentences += [f"Rows: {_named(table_sentence(table))}." for table in catalog.tables]
     if proof.changed_since:
         sentences.append(
             f"Changed since: {count_of(len(proof.changed_since), 'differences')}, like"

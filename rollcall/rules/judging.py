@@ -122,7 +122,7 @@ def judge_table(
         suite: a suite of row-level expectations, like `cleaned_sessions`.
         connect: opens a connection to the database; this function closes it.
         schema: where the table is; GX writes it in lower case.
-        table: its name, exactly as the catalogue spells it.
+        table: its name, exactly as the catalog spells it.
         snapshot_id: what pg_export_snapshot() returned in a transaction that is still open;
             without it the rows of this moment are judged.
         judged_at: the instant at which the cleaned views are to judge; now if not given.

@@ -1,4 +1,4 @@
-"""The schema that is declared, against the catalogue: the statements that are still missing."""
+"""The schema that is declared, against the catalog: the statements that are still missing."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Conflict:
 
 
 def declared_changes(snapshot: Snapshot, project: Project) -> list[Row]:
-    """Every declared change of the application's schema with its state in the catalogue."""
+    """Every declared change of the application's schema with its state in the catalog."""
     _tell_index_states(snapshot, project)
     return snapshot.rows(project.sql("declared_changes"))
 
@@ -241,7 +241,7 @@ def _conflict(snapshot: Snapshot, project: Project, relation: RollcallRelation, 
     return _lost_column(snapshot, project, relation)
 
 
-# --- what the catalogue alone cannot tell of an index ---------------------------------------------
+# --- what the catalog alone cannot tell of an index ---------------------------------------------
 
 
 def _tell_index_states(snapshot: Snapshot, project: Project) -> None:

@@ -24,7 +24,7 @@ KEPT = ("CONSTR_NOTNULL", "CONSTR_NULL", DEFAULT, "CONSTR_FOREIGN")
 
 @dataclass(frozen=True)
 class _Column:
-    """A declared column. type_name: as the catalogue calls it, like ``int8`` or ``_text``."""
+    """A declared column. type_name: as the catalog calls it, like ``int8`` or ``_text``."""
 
     type_name: str
     is_key: bool
@@ -32,7 +32,7 @@ class _Column:
 
 
 def declared_types(table: RollcallRelation) -> dict[str, str]:
-    """By name of the column, its type as the catalogue calls it, like ``int8`` or ``_text``."""
+    """By name of the column, its type as the catalog calls it, like ``int8`` or ``_text``."""
     return {name: column.type_name for name, column in _declared(table).items()}
 
 

@@ -31,7 +31,7 @@ class RowSecurity:
 
 
 def read_row_security(connection: Connection, project: Project) -> RowSecurity:
-    """Read it from the catalogue."""
+    """Read it from the catalog."""
     row = fetch(connection, project.sql("row_security"))[0]
     return RowSecurity(row["is_enabled"], row["views_can_apply_it"])
 

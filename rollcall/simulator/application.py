@@ -57,7 +57,7 @@ class Write:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of one of the application's tables, as the catalogue has it."""
+    """A column of one of the application's tables, as the catalog has it."""
 
     type: str
     is_required: bool

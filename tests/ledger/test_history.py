@@ -251,7 +251,7 @@ def test_the_number_of_queries_depends_on_neither_rules_nor_violations(
         return len(sent)
 
     monkeypatch.setattr(database_module, "fetch", counting)
-    queries()  # the first one in a process may ask the catalogue what is compiled for it
+    queries()  # the first one in a process may ask the catalog what is compiled for it
     damaged = queries()
     assert damaged <= 25 < len(assess(centre.workspace, history=True).rules)
     for _ in range(3):

@@ -25,7 +25,7 @@ def test_only_what_is_declared_is_added_and_all_else_is_as_before(live: Live) ->
         "create materialized view per_agent as select agent_id, count(*) from agent_sessions group by 1"
     )
     rows = "select md5(string_agg(t::text, '' order by t::text)) from {} as t"
-    before, views = live.catalogue(), [live.rows(rows.format(name)) for name in ("busy", "per_agent")]
+    before, views = live.catalog(), [live.rows(rows.format(name)) for name in ("busy", "per_agent")]
     images = live.images()
 
     result = live.migrate()
@@ -75,12 +75,12 @@ def test_verify_shows_the_proof_that_is_kept_with_the_run(live: Live) -> None:
         proof = proven.migration
         assert proof is not None
         assert (proof.run_id, proof.is_complete, proof.holds) == (result.run_id, True, True)
-        assert proof.catalogue == result.proof
+        assert proof.catalog == result.proof
         assert set(proof.executed) > {*COLUMNS, *INDEXES}
         assert proof.changed_since == ("comment public.agents.email added",)
         # nobody else wrote while it migrated
         assert [
-            (t.table, t.rows_before, t.rows_after, t.written, t.is_same) for t in proof.catalogue.tables
+            (t.table, t.rows_before, t.rows_after, t.written, t.is_same) for t in proof.catalog.tables
         ] == [(table, count, count, 0, True) for table, count in sorted(rows.items())]
     document = proven.to_json()["migration"]
     assert (document["holds"], document["identical"]) == (True, result.proof.identical)
@@ -108,13 +108,13 @@ def test_verify_shows_what_somebody_else_changed_while_it_migrated(live: Live) -
     assert proof is not None
     assert not proof.holds
     assert not verification.holds
-    assert proof.catalogue.unexpected == (
+    assert proof.catalog.unexpected == (
         "column public.agents.theirs added",
         "column public.call_sessions.duration_seconds changed",
         "index public.theirs added",
     )
     assert proof.changed_since == ()
-    sessions, agents, calls = proof.catalogue.tables
+    sessions, agents, calls = proof.catalog.tables
     assert sessions.table == "public.agent_sessions"
     assert (agents.is_same, agents.written, agents.rows_before == agents.rows_after) == (False, 1, True)
     assert (calls.is_same, calls.written) == (True, 0)
@@ -123,7 +123,7 @@ def test_verify_shows_what_somebody_else_changed_while_it_migrated(live: Live) -
         0,
         (sessions.rows_before or 0) - 1,
     )
-    assert all(table.holds for table in proof.catalogue.tables)  # each difference is explained
+    assert all(table.holds for table in proof.catalog.tables)  # each difference is explained
 
 
 def test_of_a_run_that_was_cut_off_verify_compares_with_what_is_now(live: Live) -> None:
@@ -132,11 +132,11 @@ def test_of_a_run_that_was_cut_off_verify_compares_with_what_is_now(live: Live) 
     proof = verify(live.workspace, run_id).migration
     assert proof is not None
     assert (proof.is_complete, proof.holds) == (False, True)
-    assert set(proof.catalogue.added) == {f"column {name}" for name in COLUMNS[:1]}
+    assert set(proof.catalog.added) == {f"column {name}" for name in COLUMNS[:1]}
     live.rows("drop index agent_sessions_agent_id_idx")
     proof = verify(live.workspace, run_id).migration
     assert proof is not None
-    assert proof.catalogue.unexpected == ("index public.agent_sessions_agent_id_idx removed",)
+    assert proof.catalog.unexpected == ("index public.agent_sessions_agent_id_idx removed",)
 
 
 def test_a_row_that_differs_though_nobody_wrote_it_breaks_the_proof() -> None:
@@ -201,7 +201,7 @@ def test_a_role_that_does_not_own_the_table_is_told_what_to_do(live: Live) -> No
     try:
         live.rows("grant select on agents, agent_sessions, call_sessions to visitor")
         live.rows(f"grant create on database {name} to visitor")
-        before = live.catalogue()
+        before = live.catalog()
         visitor = live.with_settings(url=live.url.replace("postgres@", "visitor@"))
         result = visitor.migrate()
         assert result.skipped[0]["object"] == COLUMNS[0]

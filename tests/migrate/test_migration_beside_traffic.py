@@ -49,7 +49,7 @@ def test_while_a_reader_stays_nobody_else_waits_and_then_it_goes_on(live: Live, 
 def test_a_reader_that_never_ends_is_named_and_nothing_is_changed(live: Live) -> None:
     live = live.impatient()
     with live.reader("select 'a secret' as s, count(*) from agent_sessions") as pid, live.probed() as probes:
-        before = live.catalogue()
+        before = live.catalog()
         started = time.monotonic()
         result = live.migrate()
         took = time.monotonic() - started

@@ -101,7 +101,7 @@ def test_an_index_that_is_unique_or_is_none_at_all_is_a_conflict(live: Live) -> 
 
 
 def assert_refused_for(live: Live, name: str) -> None:
-    before = live.catalogue()
+    before = live.catalog()
     assert live.states()[name] == "conflicting"
     with pytest.raises(Refused, match=f"{name}: it exists and differs from its declaration"):
         live.migrate()
@@ -125,7 +125,7 @@ def test_an_invalid_index_that_is_not_ours_is_reported_and_left(live: Live) -> N
     live.rows(OPEN_INDEX.format(""))
     live.rows("update pg_index set indisvalid = false where indexrelid = 'rollcall_open_sessions'::regclass")
     assert rules(live)["conflicting_index"] == (1, (INDEXES[1],))
-    before = live.catalogue()
+    before = live.catalog()
     with pytest.raises(Refused, match=INDEXES[1]):
         live.migrate()
     assert live.differences(before).holds

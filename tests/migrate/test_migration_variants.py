@@ -101,7 +101,7 @@ def test_every_partition_has_its_part_a_new_one_and_a_deeper_one_too(partitioned
         )
         deeper = "create table {} partition of agent_sessions_3 for values with (modulus 2, remainder {})"
         live.rows(deeper.format('"deep part"', 0))
-        before = live.catalogue()
+        before = live.catalog()
         assert live.migrate().skipped == []
         live.assert_complete()
         assert live.differences(before).holds
@@ -120,7 +120,7 @@ def test_names_with_spaces_percent_signs_and_quotes(
 ) -> None:
     differences = {"overrides": ODD_NAMES, "changes": RENAMES}
     with original(server, tmp_path_factory, **differences) as made, made.live() as live:
-        before = live.catalogue()
+        before = live.catalog()
         assert live.migrate().skipped == []
         live.assert_complete()
         assert live.differences(before).holds
@@ -332,7 +332,7 @@ def _assert_completed_by(text: str, live: Live, folder: Path, server: PostgresSe
     """Execute the script twice in one session: all is made by the first, and nothing by the second."""
     file = folder / "migration.sql"
     file.write_text(text)
-    before = live.catalogue()
+    before = live.catalog()
     arguments = ["-X", "-q", "-f", file, "-f", file, live.url]
     done = subprocess.run([psql_of(server), *arguments], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

@@ -32,7 +32,7 @@ def set_time_zone(centre: CallCentre, zone: str) -> None:
 
 
 def workspace(centre: CallCentre, state: Path, **variables: Any) -> Workspace:
-    """The same call centre, its catalogue read anew."""
+    """The same call centre, its catalog read anew."""
     environment = {
         "ROLLCALL_DATABASE_URL": centre.url,
         "ROLLCALL_STATE_DIR": str(state),

@@ -96,7 +96,7 @@ def test_a_script_that_could_not_have_a_lock_goes_on_when_it_is_run_again(writte
 
 def test_a_script_that_is_run_twice_changes_nothing_the_second_time(written: Script) -> None:
     written.completes()
-    before = written.live.catalogue()
+    before = written.live.catalog()
     done = written.run("-f", str(written.file), "-f", str(written.file))
     assert (done.returncode, done.stderr) == (0, "")
     assert "public.agent_sessions.last_heartbeat is present" in done.stdout
@@ -148,7 +148,7 @@ def test_what_is_there_and_differs_ends_the_script_before_it_sends_anything(
     written.live.rows(f"create role {stranger}")
     try:
         written.live.rows(change.format(stranger=stranger))
-        before = written.live.catalogue()
+        before = written.live.catalog()
         assert named in written.fails()
         assert written.live.differences(before).holds
     finally:

@@ -268,7 +268,7 @@ def judge(
 
 
 def _rules() -> list[str]:
-    """The catalogue's rules, as they are in the application's description."""
+    """The catalog's rules, as they are in the application's description."""
     return [
         *("abandoned_session", "orphaned_call_reference", "invalid_on_call"),
         *("session_of_inactive_agent", "duplicate_open_session", "open_but_offline"),

@@ -21,7 +21,7 @@ from psycopg import sql
 
 from rollcall.demo import Scale, Variant
 from rollcall.ledger.runs import open_run
-from rollcall.migrate.catalog_state import Catalogue, CatalogueProof
+from rollcall.migrate.catalog_state import Catalog, CatalogProof
 from rollcall.migrate.migration import MigrationResult, migrate
 from rollcall.schema.declared import declared_changes, pending_statements
 from rollcall.servers.postgres import PostgresServer
@@ -126,12 +126,12 @@ class Live(CallCentre):
         with self.workspace.database.snapshot() as snapshot:
             return [item.object_name for item in pending_statements(snapshot, self.workspace.project)]
 
-    def catalogue(self) -> Catalogue:
+    def catalog(self) -> Catalog:
         with self.workspace.database.snapshot() as snapshot:
-            return Catalogue.read(snapshot, self.workspace.project)
+            return Catalog.read(snapshot, self.workspace.project)
 
-    def differences(self, before: Catalogue) -> CatalogueProof:
-        return before.compare(self.catalogue())
+    def differences(self, before: Catalog) -> CatalogProof:
+        return before.compare(self.catalog())
 
     def assert_complete(self) -> None:
         assert set(self.states().values()) == {"present"}

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from rollcall.clean.cleaning import CleaningResult
-from rollcall.migrate.catalog_state import CatalogueProof
+from rollcall.migrate.catalog_state import CatalogProof
 from rollcall.migrate.migration import MigrationResult
 from rollcall.migrate.proof import MigrationProof
 from rollcall.migrate.table_contents import TableProof
@@ -248,7 +248,7 @@ def migration_proof(
     return MigrationProof(
         run_id=RUN_ID,
         executed=("public.agent_sessions.last_heartbeat",),
-        catalogue=CatalogueProof(
+        catalog=CatalogProof(
             added=("column public.agent_sessions.last_heartbeat",),
             unexpected=tuple(unexpected),
             identical=76,

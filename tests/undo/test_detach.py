@@ -32,7 +32,7 @@ def test_the_application_can_change_its_tables_and_run_makes_the_views_again(liv
     with pytest.raises(psycopg.errors.FeatureNotSupported, match="used by a view or rule"):
         live.rows(change)
     views = "select viewname, definition from pg_views where schemaname = 'rollcall' order by 1"
-    before, definitions = live.catalogue(), live.rows(views)
+    before, definitions = live.catalog(), live.rows(views)
     assert {name for name, _ in definitions} >= set(VIEWS)
 
     result = detach(live.workspace)
