@@ -178,7 +178,7 @@ class _Executor(ShortLockExecutor):
                     self._retries.begin()
                     self._send(statement)
         except (*RETRIED, WaitedTooLong) as error:
-            return number, self._held_up(error, number)
+            return number, self._refusal(error, number)
         except psycopg.errors.InsufficientPrivilege as error:
             return number, f"{reason_of(error)}; {NOT_THE_OWNER}"
         except psycopg.Error as error:
