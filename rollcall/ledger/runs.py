@@ -262,7 +262,7 @@ def _make_ledger(workspace: Workspace) -> list[Statement]:
         ]
         if foreign:
             raise Refused(
-                f"another object is in the place of Rollcall's ledger: {'; '.join(foreign)}",
+                f"something else is in the place of our ledger: {'; '.join(foreign)}",
                 "Nothing was changed. Let its owner move it",
             )
         is_new = not ledger_tables(snapshot, workspace.project)
