@@ -8,7 +8,7 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 FILES = ("dbt_project.yml", "profiles.yml", "prefect.yaml")
-FOLDERS = ("analyses", "expectations", "flows", "macros", "models", "seeds", "tests/dbt")
+FOLDERS = ("analyses", "expectations", "flows", "macros", "models", "presets", "seeds", "tests/dbt")
 
 
 class BuildWithProject(build_py):

@@ -1,7 +1,7 @@
 """What a run is configured with: the database, the roles, and the vars of `dbt_project.yml`.
 
-The defaults of the vars are in `dbt_project.yml` and nowhere else. `rollcall.yml` overrides them,
-``ROLLCALL_VARS`` overrides the file, and ``--vars`` overrides both.
+The defaults of the vars are in `dbt_project.yml` and nowhere else. A preset overrides them,
+`rollcall.yml` overrides the preset, ``ROLLCALL_VARS`` overrides the file, and ``--vars`` overrides all.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from rollcall.errors import ConfigurationError, ConfigurationProblems
+from rollcall.settings.preset import find_preset
 from rollcall.settings.problems import line
 from rollcall.settings.user_file import UserFile, find_user_file, refuse_strangers
 from rollcall.settings.variables import first_line, problems_of_values, read_yaml
@@ -108,12 +109,14 @@ def load_settings(
         conninfo: the database, when the caller knows it (the demo does).
 
     Raises:
-        ConfigurationError: no database, or unreadable YAML.
+        ConfigurationError: no database, unreadable YAML, or no such preset.
         ConfigurationProblems: unknown vars, or vars that cannot work, each in a line.
     """
     defaults = _defaults()
     user_file = find_user_file(environment)
-    sources = {  # a later one wins
+    preset = find_preset(environment, user_file, PROJECT_DIRECTORY)
+    sources: dict[str, Mapping[str, Any]] = {  # a later one wins
+        str(preset.path): preset.variables,
         str(user_file.path): user_file.variables,
         VARS: read_yaml(environment.get(VARS, ""), VARS),
         "--vars": read_yaml(variables or "", "--vars"),

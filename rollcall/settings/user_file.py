@@ -12,10 +12,11 @@ from typing import Any
 from rollcall.errors import ConfigurationError
 from rollcall.settings.variables import read_yaml
 
-__all__ = ["CONFIG", "FILE_NAME", "UserFile", "find_user_file", "refuse_strangers"]
+__all__ = ["CONFIG", "FILE_NAME", "PRESET_KEY", "UserFile", "find_user_file", "refuse_strangers"]
 
 CONFIG = "ROLLCALL_CONFIG"
 FILE_NAME = "rollcall.yml"
+PRESET_KEY = "preset"  # beside the vars
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,13 @@ class UserFile:
         folder: the file's folder; without a file the current folder.
         path: the file; None where there is none.
         variables: the vars in it, unchecked.
+        preset: the name of a preset in it, unchecked; None where there is none.
     """
 
     folder: Path
     path: Path | None
     variables: Mapping[str, Any]
+    preset: Any = None
 
 
 def find_user_file(environment: Mapping[str, str], start: Path | None = None) -> UserFile:
@@ -68,7 +71,9 @@ def _read(path: Path) -> UserFile:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigurationError(f"{path} cannot be read: {reason}", "correct the file") from None
-    return UserFile(path.parent, path, read_yaml(text, str(path)))
+    variables = read_yaml(text, str(path))
+    preset = variables.pop(PRESET_KEY, None)
+    return UserFile(path.parent, path, variables, preset)
 
 
 def refuse_strangers(path: Path, named_by: str) -> None:
