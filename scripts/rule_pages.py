@@ -1,11 +1,11 @@
-"""Write `docs/rules/`: a page per rule, from the same sources that judge by it.
+"""Write `docs/rules/`, a page per rule, and the names of the rules for the SQL.
 
 What a page says comes from the suites (`expectations/`: check, severity, reason, remedy), from the
-rule's macro (`macros/rules/`) and from its unit tests (`models/assessed/unit_tests/`), so it cannot
-say anything else than what is done.
+rule's macro and sentence (`macros/rules/`) and from its unit tests (`models/assessed/unit_tests/`), so it
+agrees with what is done.
 
-    .venv/bin/python -m scripts.rule_pages          writes the pages
-    .venv/bin/python -m scripts.rule_pages --check  fails when a page is missing or stale
+    .venv/bin/python -m scripts.rule_pages          writes the pages and macros/assessed/rules_of.sql
+    .venv/bin/python -m scripts.rule_pages --check  fails when one of them is missing or stale
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ import yaml
 from rollcall.assess.waivers import ABOUT_THE_WHOLE_FLOOR, NEVER_WAIVED_SUITES
 from rollcall.report.words import check_title, count_of, rule_title
 from rollcall.rules.results import Severity
+from rollcall.rules.sentences import rule_sentences
 from rollcall.rules.suites import Rule, Suite, read_suites
+from scripts.rule_lists import LISTS, rule_lists
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "rules"
@@ -77,7 +79,7 @@ class Example:
 def pages() -> dict[str, str]:
     """Every page by its file name, the index included."""
     suites = read_suites(ROOT / "expectations")
-    described = _described()
+    described = rule_sentences(ROOT)
     written = {
         f"{rule.name}.md": _page(rule, suites[name], described.get(rule.name))
         for name in SUITES
@@ -91,17 +93,22 @@ def main(arguments: Sequence[str]) -> int:
     found = {path.name: path.read_text(encoding="utf-8") for path in PAGES.glob("*.md")}
     if "--check" in arguments:
         stale = sorted(
-            name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)
+            f"docs/rules/{name}"
+            for name in expected.keys() | found.keys()
+            if expected.get(name) != found.get(name)
         )
+        if not LISTS.is_file() or LISTS.read_text(encoding="utf-8") != rule_lists():
+            stale.append(str(LISTS.relative_to(ROOT)))
         for name in stale:
-            print(f"docs/rules/{name} is not what its sources say; run python -m scripts.rule_pages")
+            print(f"{name} is not what its sources say; run python -m scripts.rule_pages")
         return 1 if stale else 0
+    LISTS.write_text(rule_lists(), encoding="utf-8", newline="\n")
     PAGES.mkdir(parents=True, exist_ok=True)
     for name in found.keys() - expected.keys():
         (PAGES / name).unlink()
     for name, text in expected.items():
         (PAGES / name).write_text(text, encoding="utf-8", newline="\n")
-    print(f"{len(expected)} pages in docs/rules")
+    print(f"{len(expected)} pages in docs/rules, and {LISTS.relative_to(ROOT)}")
     return 0
 
 
@@ -128,14 +135,10 @@ def _page(rule: Rule, suite: Suite, described: str | None) -> str:
         "## How to waive it",
         _waiver(rule, suite),
         f"<sub>Made by `scripts/rule_pages.py` from `expectations/{suite.name}.json`"
-        f"{' and the macro and the unit tests of the rule' if _macro(rule.name) else ''}: edit those.</sub>",
+        f"{' and the macro, the sentence and the unit tests of the rule' if _macro(rule.name) else ''}:"
+        " edit those.</sub>",
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _described() -> dict[str, str]:
-    document = yaml.safe_load((ROOT / "macros/rules/_rules.yml").read_text(encoding="utf-8"))
-    return {macro["name"]: " ".join(macro["description"].split()) for macro in document["macros"]}
 
 
 def _macro(name: str) -> str | None:

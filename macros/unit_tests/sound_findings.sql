@@ -29,21 +29,7 @@ from (
         timestamptz '2026-03-01 12:00Z' as judged_at,
         timestamptz '2026-03-01 11:55Z' as present_since,
         true as is_present,
-        false as abandoned_session,
-        false as orphaned_call_reference,
-        false as invalid_on_call,
-        false as session_of_inactive_agent,
-        false as duplicate_open_session,
-        false as open_but_offline,
-        false as live_call_not_on_call,
-        false as call_of_another_agent,
-        false as invalid_capacity,
-        false as unknown_session_status,
-        false as activity_in_future,
-        false as extreme_time,
-        false as no_sign_of_life,
-        false as unknown_activity,
-        false as unknown_agent
+        {{ every_rule('false', 'session_findings') }}
 ) as sound
 cross join lateral (
     select
@@ -70,21 +56,7 @@ cross join lateral (
         judged_at,
         present_since,
         is_present,
-        abandoned_session,
-        orphaned_call_reference,
-        invalid_on_call,
-        session_of_inactive_agent,
-        duplicate_open_session,
-        open_but_offline,
-        live_call_not_on_call,
-        call_of_another_agent,
-        invalid_capacity,
-        unknown_session_status,
-        activity_in_future,
-        extreme_time,
-        no_sign_of_life,
-        unknown_activity,
-        unknown_agent
+        {{ rules_of('session_findings') | join(', ') }}
     from {{ rows }}
 ) as found
 {%- endmacro %}

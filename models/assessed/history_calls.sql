@@ -15,11 +15,7 @@ with calls as (
 
     union all
 
-    select
-        moved.call_id,
-        moved.earliest_started_at,
-        moved.connected_at,
-        moved.ended_at
+    select moved.*
     from ({{ agents_with_calls() }}) as a
     cross join lateral (
         select
@@ -48,11 +44,7 @@ with calls as (
 
     union all
 
-    select
-        again.call_id,
-        again.earliest_started_at,
-        again.connected_at,
-        again.ended_at
+    select again.*
     from {{ ref('known_calls') }} as known
     cross join lateral (
         select

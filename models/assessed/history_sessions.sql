@@ -17,14 +17,7 @@ with closed as (
 
     union all
 
-    select
-        again.session_id,
-        again.earliest_login_at,
-        again.logout_at,
-        again.earliest_activity_at,
-        again.earliest_heartbeat_at,
-        again.status,
-        again.current_call_id
+    select again.*
     from {{ ref('known_sessions') }} as known
     cross join lateral (
         select
@@ -45,8 +38,5 @@ with closed as (
 
 select
     s.session_id,
-    {{ reversed_session_times('s') }} as reversed_session_times,
-    {{ activity_after_logout('s') }} as activity_after_logout,
-    {{ closed_but_working('s') }} as closed_but_working,
-    {{ extreme_session_times('s') }} as extreme_session_times
+    {{ closed_session_rules('s') }}
 from closed as s

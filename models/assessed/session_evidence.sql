@@ -5,19 +5,7 @@
 -- noqa: disable=AM09
 with sessions as not materialized (
     select
-        s.session_id,
-        s.agent_id,
-        s.status,
-        s.current_call_id,
-        s.login_at,
-        s.last_activity_at,
-        s.last_heartbeat_at,
-        s.latest_possible_at,
-        s.device_connected,
-        s.max_concurrent_calls,
-        s.own_sign_of_life_at,
-        s.recency,
-        c.judged_at,
+        s.*,
         c.live_since,
         least(s.own_sign_of_life_at, c.live_since, c.settled_before) as calls_since
     from {{ ref('open_sessions') }} as s
@@ -44,19 +32,7 @@ calls_in_one_pass as materialized (
 
 with_agents_calls as (
     select
-        s.session_id,
-        s.agent_id,
-        s.status,
-        s.current_call_id,
-        s.login_at,
-        s.last_activity_at,
-        s.last_heartbeat_at,
-        s.latest_possible_at,
-        s.device_connected,
-        s.max_concurrent_calls,
-        s.own_sign_of_life_at,
-        s.recency,
-        s.live_since,
+        s.*,
         coalesce(looked_up.live_call_id, read.live_call_id) as agents_live_call_id,
         looked_up.has_live_call or coalesce(read.has_live_call, false) as has_agents_live_call,
         looked_up.has_extreme_end or coalesce(read.has_extreme_end, false) as agents_call_has_extreme_end,
@@ -80,21 +56,7 @@ with_agents_calls as (
 
 with_referenced_call as (
     select
-        s.session_id,
-        s.agent_id,
-        s.status,
-        s.current_call_id,
-        s.login_at,
-        s.last_activity_at,
-        s.last_heartbeat_at,
-        s.device_connected,
-        s.max_concurrent_calls,
-        s.recency,
-        s.agents_live_call_id,
-        s.has_agents_live_call,
-        s.agents_call_has_extreme_end,
-        s.agents_live_calls,
-        s.agents_calls_moved_at,
+        s.*,
         agents.agent_id is not null as agent_exists,
         coalesce(agents.is_active, false) as agent_is_active,
         agents.role as agent_role,
@@ -115,7 +77,7 @@ with_referenced_call as (
         greatest(s.own_sign_of_life_at, s.agents_calls_sign_of_life_at) as last_seen_without_reference_at,
         greatest(
             s.latest_possible_at, referenced.latest_possible_at, s.agents_calls_latest_possible_at
-        ) as latest_possible_at
+        ) as latest_possible_evidence_at
     from with_agents_calls as s
     left join lateral (
         select
@@ -169,7 +131,7 @@ select
     agents_call_has_extreme_end,
     last_seen_at,
     last_seen_without_reference_at,
-    latest_possible_at,
+    latest_possible_evidence_at as latest_possible_at,
     agent_has_live_call,
     case when call_is_live then current_call_id else agents_live_call_id end as live_call_id,
     call_is_live or agents_live_call_id is not null as has_live_call,

@@ -1,35 +1,9 @@
 -- One row per open session with one boolean for each rule that a session, its agent and the calls decide. The
--- clean-up judges with this model, so it reads only the sessions of the agents that it is asked for.
+-- clean-up judges with this model, so it reads only the sessions of the agents of its batch.
 -- `is_held`: a blocking finding concerns the session, so nothing of it is cleaned.
 with judged as (
     select
-        s.session_id,
-        s.agent_id,
-        s.status,
-        s.current_call_id,
-        s.login_at,
-        s.last_activity_at,
-        s.last_heartbeat_at,
-        s.device_connected,
-        s.max_concurrent_calls,
-        s.recency,
-        s.agent_exists,
-        s.agent_is_active,
-        s.agent_role,
-        s.agent_is_ai,
-        s.agents_live_calls,
-        s.call_exists,
-        s.call_status,
-        s.call_agent_id,
-        s.call_started_at,
-        s.call_ended_at,
-        s.call_is_live,
-        s.last_seen_at,
-        s.last_seen_without_reference_at,
-        s.live_call_id,
-        s.has_live_call,
-        s.agent_has_live_call,
-        s.calls_moved_at,
+        s.*,
         {{ unknown_session_status('s') }} as unknown_session_status,
         {{ activity_in_future('s', 'clock') }} as activity_in_future,
         {{ extreme_time('s') }} as extreme_time,
@@ -48,27 +22,7 @@ with judged as (
 )
 
 select
-    s.session_id,
-    s.agent_id,
-    s.status,
-    s.current_call_id,
-    s.login_at,
-    s.last_activity_at,
-    s.last_heartbeat_at,
-    s.device_connected,
-    s.max_concurrent_calls,
-    s.agent_is_active,
-    s.agent_role,
-    s.agent_is_ai,
-    s.agents_live_calls,
-    s.call_exists,
-    s.call_status,
-    s.call_started_at,
-    s.call_ended_at,
-    s.call_is_live,
-    s.last_seen_at,
-    s.live_call_id,
-    s.is_held,
+    s.*,
     clock.judged_at,
     clock.present_since,
     s.last_seen_at >= clock.present_since as is_present,
@@ -81,11 +35,6 @@ select
     {{ live_call_not_on_call('s') }} as live_call_not_on_call,
     {{ call_of_another_agent('s') }} as call_of_another_agent,
     {{ invalid_capacity('s') }} as invalid_capacity,
-    s.unknown_session_status,
-    s.activity_in_future,
-    s.extreme_time,
-    s.no_sign_of_life,
-    {{ unknown_activity('s', 'clock') }} as unknown_activity,
-    s.unknown_agent
+    {{ unknown_activity('s', 'clock') }} as unknown_activity
 from judged as s
 cross join {{ ref('clock') }} as clock

@@ -4,62 +4,17 @@
 {%- set status_type = app_column_type(columns, 'sessions_status_column') -%}
 {%- set logout_type = app_column_type(columns, 'sessions_logout_at_column') %}
 
-with chosen as (
+with repaired as (
     select
-        session_id,
-        agent_id,
-        login_at,
-        status,
-        current_call_id,
-        call_exists,
-        call_status,
-        call_started_at,
-        call_ended_at,
-        last_seen_at,
-        judged_at,
-        is_present,
-        array_remove(
-            array[
-                case when abandoned_session then 'abandoned_session' end,
-                case when orphaned_call_reference then 'orphaned_call_reference' end,
-                case when invalid_on_call then 'invalid_on_call' end
-            ],
-            null
-        ) as rules,
-        case
-            when abandoned_session then 'close'
-            when invalid_on_call then 'reset_status'
-            else 'clear_reference'
-        end as remedy
-    from {{ ref('session_findings') }}
-    where abandoned_session or orphaned_call_reference or invalid_on_call
-),
-
-repaired as (
-    select
-        session_id,
-        agent_id,
-        login_at,
-        status,
-        current_call_id,
-        call_exists,
-        call_status,
-        call_started_at,
-        call_ended_at,
-        last_seen_at,
-        judged_at,
-        rules,
-        remedy,
-        case
-            when remedy = 'close' then {{ literal(var('closed_status')) }}
-            when remedy = 'reset_status' and is_present then {{ literal(var('available_status')) }}
-            when remedy = 'reset_status' then {{ literal(var('break_status')) }}
-            else status
-        end as status_after,
-        case
-            when remedy = 'close' then {{ from_instant(logout_when_closed('last_seen_at', 'judged_at'), logout_type) }}
-        end as logout_at_after
-    from chosen
+        s.*,
+        {{ violated_rules('s', repaired_rules()) }} as rules,
+        repair.remedy,
+        repair.status as status_after,
+        repair.current_call_id as current_call_id_after,
+        {{ from_instant('repair.logout_at', logout_type) }} as logout_at_after
+    from {{ ref('session_findings') }} as s
+    cross join lateral ({{ repair('s', is_present='s.is_present', judged_at='s.judged_at') }}) as repair  -- noqa: ST05
+    where {{ needs_repair('s') }}
 )
 
 select
@@ -81,7 +36,7 @@ select
     ) as before,
     jsonb_build_object(
         'status', status_after,
-        'current_call_id', null,
+        'current_call_id', current_call_id_after::text,
         'logout_at', logout_at_after
     ) as after,
     jsonb_build_object(

@@ -20,6 +20,7 @@ from rollcall.rules.results import (
     TrippedBreaker,
     Verdict,
 )
+from rollcall.rules.sentences import rule_sentences
 from rollcall.rules.verdict import HEADLINES
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ __all__ = [
     "remedy_of",
     "remedy_title",
     "rule_page",
+    "rule_sentence",
     "rule_title",
     "sample_columns",
     "sample_title",
@@ -195,6 +197,11 @@ def remedy_of(rule: RuleResult, breaker: TrippedBreaker | None) -> str:
     if breaker is None or "`clean`" not in rule.remedy:
         return rule.remedy
     return f"Wait: the breaker tripped. Once the feed is checked: {rule.remedy}"
+
+
+def rule_sentence(rule: RuleResult) -> str | None:
+    """What violates the rule; none for rules of the schema, of the cleaned views and a user's own."""
+    return rule_sentences().get(rule.name) if rule.suite in _SUITES_WITH_PAGES else None
 
 
 def rule_page(rule: RuleResult) -> str | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rollcall.errors import ConfigurationError
+from rollcall.rules.sentences import rule_sentences
 from rollcall.rules.suites import Rule, Suite, read_suites
 
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ def _gx_expectation(where: str, expectation: Mapping[str, Any], rule: Rule) -> A
             severity=expectation["severity"],
             meta=dict(expectation["meta"]),
             description=_description(rule),
+            notes=rule_sentences().get(rule.name),
         ).to_domain_obj()
     except ExpectationNotFoundError as error:
         raise ConfigurationError(

@@ -16,6 +16,7 @@ import yaml
 from psycopg import sql
 
 from rollcall.demo import Scale, Variant
+from rollcall.rules.sentences import rule_sentences
 from rollcall.schema.declared import pending_statements
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.dbt_command import Dbt
@@ -338,8 +339,18 @@ def rules_with_a_macro(centre: CallCentre) -> set[str]:
 
 
 def rules_described(centre: CallCentre) -> set[str]:
-    document = yaml.safe_load((ROOT / "macros/rules/_rules.yml").read_text("utf-8"))
-    return {macro["name"] for macro in document["macros"]}
+    return set(rule_sentences(ROOT))
+
+
+def rules_described_where_they_are_columns(centre: CallCentre) -> set[str]:
+    """By the rule's own sentence, and by no other text."""
+    described = set()
+    for path in (ROOT / "models/assessed").glob("*.yml"):
+        for model in yaml.safe_load(path.read_text("utf-8"))["models"]:
+            for column in model.get("columns", []):
+                if f"{{{{ doc('{column['name']}') }}}}" in column.get("description", ""):
+                    described.add(column["name"])
+    return described & rules_with_a_macro(centre)
 
 
 def rules_with_a_flag(centre: CallCentre) -> set[str]:
@@ -353,8 +364,7 @@ def rules_counted(centre: CallCentre) -> set[str]:
 
 
 def rules_whose_keys_are_named(centre: CallCentre) -> set[str]:
-    models = ("violations", "history_violations")
-    text = "".join((ROOT / f"models/assessed/{model}.sql").read_text("utf-8") for model in models)
+    text = "".join(centre.workspace.project.sql(model) for model in ("violations", "history_violations"))
     return {rule for rule in rules_with_a_macro(centre) if f"'{rule}'" in text} | JUDGED_ON_THE_WHOLE
 
 
@@ -382,7 +392,8 @@ def rules_with_a_page(centre: CallCentre) -> set[str]:
 
 
 HOMES = (
-    *(rules_described, rules_with_a_flag, rules_counted, rules_whose_keys_are_named),
+    *(rules_described, rules_described_where_they_are_columns, rules_with_a_flag),
+    *(rules_counted, rules_whose_keys_are_named),
     *(rules_expected, rules_with_unit_tests, rules_with_a_page),
 )
 
