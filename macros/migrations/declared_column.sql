@@ -1,3 +1,5 @@
+-- the linter takes the templates of the statements for SQL of the query:
+-- noqa: disable=LT02
 {#
     A column of the application's table, declared. One that exists fits when its type is the declared one, whatever
     its precision, when it may be null or not as declared, when its default is the declared one and nothing generates
@@ -5,33 +7,37 @@
     table: a table of the dbt source; type: with or without a precision; default: a constant as SQL text, or none.
 #}
 {% macro declared_column(table, column, type, default, reason, nullable=true) %}
-    {%- set relation = source('application', table).include(database=false) -%}
+{%- set statement -%}
+    alter table {{ source('application', table).include(database=false) }} add column {{ quoted(column) }} {{ type }}
+    {%- if default is not none %} default {{ default }}{% endif %}
+    {%- if not nullable %} not null{% endif %}
+{%- endset -%}
+{%- set warning -%}
+    a client that has prepared `select *` on {{ app_table_sql_name(table) }} gets an error from it until it prepares it again
+{%- endset -%}
 select
-    {{ declared_change(
-        kind='column',
-        object_name=literal(app_table_sql_name(table) ~ '.' ~ column),
-        state="case
-            when a.attname is null then 'missing'
-            when a.base_type_id <> " ~ literal(type) ~ "::regtype
-                or a.attnotnull <> " ~ ('false' if nullable else 'true') ~ "
-                or a.attgenerated <> '' or a.attidentity <> ''
-                or coalesce(" ~ constant_text('a.default_expression') ~ " <> "
-                    ~ constant_text(literal(default or '')) ~ ", " ~ ('true' if default is not none else 'false') ~ ")
-                or " ~ ('a.default_expression is not null' if default is none else 'false') ~ " then 'conflicting'
-            else 'present'
-        end",
-        statement=literal(
-            'alter table ' ~ relation ~ ' add column ' ~ quoted(column) ~ ' ' ~ type
-            ~ (' default ' ~ default if default is not none else '')
-            ~ ('' if nullable else ' not null')
-        ),
-        reason=reason,
-        lock=literal('ACCESS EXCLUSIVE, for an instant: no row is rewritten'),
-        warning=literal(
-            'a client that has prepared `select *` on ' ~ app_table_sql_name(table)
-            ~ ' gets an error from it until it prepares it again'
-        ) ~ " || " ~ publications_warning(table),
-    ) }}
+    'column' as kind,
+    {{ literal(app_table_sql_name(table) ~ '.' ~ column) }} as object_name,
+    case
+        when a.attname is null then 'missing'
+        when a.base_type_id <> {{ literal(type) }}::regtype then 'conflicting'
+        when a.attnotnull <> {{ 'false' if nullable else 'true' }} then 'conflicting'
+        when a.attgenerated <> '' or a.attidentity <> '' then 'conflicting'
+        {% if default is none %}
+            when a.default_expression is not null then 'conflicting'
+        {% else %}
+            when coalesce({{ constant_text('a.default_expression') }} <> {{ constant_text(literal(default)) }}, true)
+                then 'conflicting'
+        {% endif %}
+        else 'present'
+    end as state,
+    {{ literal(statement) }} as statement,
+    {{ literal(reason) }} as reason,
+    'ACCESS EXCLUSIVE, for an instant: no row is rewritten' as lock,
+    {{ literal(warning) }} || {{ publications_warning(table) }} as warning,
+    0 as step,
+    true as in_transaction,
+    {{ no_comparison() }}
 from (select 1) as one
 left join {{ catalogue_columns(table) }} as a on a.attname = {{ literal(column) }}
 {% endmacro %}
@@ -39,21 +45,23 @@ left join {{ catalogue_columns(table) }} as a on a.attname = {{ literal(column) 
 
 {# The comment that explains a declared column; one that is there already stays, whatever it says. #}
 {% macro declared_comment(table, column, comment) %}
-    {%- set relation = source('application', table).include(database=false) -%}
+{%- set statement -%}
+    comment on column {{ source('application', table).include(database=false) }}.{{ quoted(column) }} is {{ literal(comment) }}
+{%- endset -%}
 select
-    {{ declared_change(
-        kind='comment',
-        object_name=literal(app_table_sql_name(table) ~ '.' ~ column ~ ' (comment)'),
-        state="case
-            when a.attname is null or pg_catalog.col_description(a.attrelid, a.attnum) is null then 'missing'
-            else 'present'
-        end",
-        statement=literal(
-            'comment on column ' ~ relation ~ '.' ~ quoted(column) ~ ' is ' ~ literal(comment)
-        ),
-        reason='A declared column says what it is for',
-        lock=literal('SHARE UPDATE EXCLUSIVE, for an instant: reads and writes go on'),
-    ) }}
+    'comment' as kind,
+    {{ literal(app_table_sql_name(table) ~ '.' ~ column ~ ' (comment)') }} as object_name,
+    case
+        when a.attname is null or pg_catalog.col_description(a.attrelid, a.attnum) is null then 'missing'
+        else 'present'
+    end as state,
+    {{ literal(statement) }} as statement,
+    'A declared column says what it is for' as reason,
+    'SHARE UPDATE EXCLUSIVE, for an instant: reads and writes go on' as lock,
+    null::text as warning,
+    0 as step,
+    true as in_transaction,
+    {{ no_comparison() }}
 from (select 1) as one
 left join {{ catalogue_columns(table) }} as a on a.attname = {{ literal(column) }}
 {% endmacro %}

@@ -8,12 +8,10 @@
     earlier version declared, whose index is kept, or none.
 #}
 {% macro declared_index(table, name, keys, predicate, reason, former_keys=none) %}
-{% set expressions = [predicate or 'true'] + keys %}
-{% set former_expressions = [predicate or 'true'] + (former_keys or keys) %}
-{% set definition = ' (' ~ keys | join(', ') ~ ')' ~ (' where ' ~ predicate if predicate is not none else '') %}
-{% set index_sql = "quote_ident(d.schema_name) || '.' || quote_ident(d.index_name)" %}
-{% set named = "quote_ident(d.index_name) || ' on '" %}
-{% set defined = "d.table_sql || " ~ literal(definition) %}
+{%- set definition -%}
+    ({{ keys | join(', ') }})
+    {%- if predicate is not none %} where {{ predicate }}{% endif %}
+{%- endset %}
 with tables as (
     {{ partitions_of(table, name) }}
 ),
@@ -48,49 +46,58 @@ described as (
 )
 
 select
-    {{ declared_change(
-        kind='index',
-        object_name="d.schema_name || '.' || d.index_name",
-        state="coalesce(
-            nullif(current_setting('rollcall.index_states', true), '')::jsonb
-            ->> (d.schema_name || '.' || d.index_name),
-            d.state
-        )",
-        statement="case
-            when d.relkind = 'p' then 'create index ' || " ~ named ~ " || 'only ' || " ~ defined ~ "
-            when d.state = 'invalid' then 'drop index concurrently ' || " ~ index_sql
-                ~ " || '; create index concurrently ' || " ~ named ~ " || " ~ defined ~ "
-            else 'create index concurrently ' || " ~ named ~ " || " ~ defined ~ "
-        end",
-        reason=reason,
-        lock="case
-            when d.relkind = 'p' then 'SHARE on the table without its partitions, for an instant: writes wait'
-            else 'SHARE UPDATE EXCLUSIVE: reads and writes go on; waits for older transactions'
-        end",
-        step='0',
-        in_transaction="d.relkind = 'p'",
-        comparison={
-            'table': 'd.table_sql',
-            'declared': 'array[' ~ literals(expressions) ~ ']',
-            'former': 'array[' ~ literals(former_expressions) ~ ']',
-            'found': 'case when not d.is_attached then d.expressions end',
-        },
-    ) }}
+    'index' as kind,
+    d.schema_name || '.' || d.index_name as object_name,
+    coalesce(
+        nullif(current_setting('rollcall.index_states', true), '')::jsonb
+        ->> (d.schema_name || '.' || d.index_name),
+        d.state
+    ) as state,
+    format(
+        case
+            when d.relkind = 'p' then 'create index %1$I on only %2$s %3$s'
+            when d.state = 'invalid'
+                then 'drop index concurrently %4$I.%1$I; create index concurrently %1$I on %2$s %3$s'
+            else 'create index concurrently %1$I on %2$s %3$s'
+        end,
+        d.index_name,
+        d.table_sql,
+        {{ literal(definition) }},
+        d.schema_name
+    ) as statement,
+    {{ literal(reason) }} as reason,
+    case
+        when d.relkind = 'p' then 'SHARE on the table without its partitions, for an instant: writes wait'
+        else 'SHARE UPDATE EXCLUSIVE: reads and writes go on; waits for older transactions'
+    end as lock,
+    null::text as warning,
+    0 as step,
+    d.relkind = 'p' as in_transaction,
+    d.table_sql,
+    array[{{ literals([predicate or 'true'] + keys) }}] as declared_expressions,
+    array[{{ literals([predicate or 'true'] + (former_keys or keys)) }}] as former_expressions,
+    case when not d.is_attached then d.expressions end as found_expressions
 from described as d
 
 union all
 
 select
-    {{ declared_change(
-        kind='index',
-        object_name="d.schema_name || '.' || d.index_name || ' (attach)'",
-        state="case when d.is_attached then 'present' else 'missing' end",
-        statement="'alter index ' || quote_ident(d.parent_schema_name) || '.' || quote_ident(d.parent_index_name)"
-            ~ " || ' attach partition ' || " ~ index_sql,
-        reason='The index of a partitioned table is complete once every partition has its part',
-        lock=literal('ACCESS EXCLUSIVE on the new index alone, for an instant'),
-        step='1',
-    ) }}
+    'index' as kind,
+    d.schema_name || '.' || d.index_name || ' (attach)' as object_name,
+    case when d.is_attached then 'present' else 'missing' end as state,
+    format(
+        'alter index %I.%I attach partition %I.%I',
+        d.parent_schema_name,
+        d.parent_index_name,
+        d.schema_name,
+        d.index_name
+    ) as statement,
+    'The index of a partitioned table is complete once every partition has its part' as reason,
+    'ACCESS EXCLUSIVE on the new index alone, for an instant' as lock,
+    null::text as warning,
+    1 as step,
+    true as in_transaction,
+    {{ no_comparison() }}
 from described as d
 where d.level > 0
 {% endmacro %}

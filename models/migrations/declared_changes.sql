@@ -5,27 +5,15 @@
 {%- if execute and graph is mapping -%}
     {%- for node in graph.nodes.values() | sort(attribute='name')
         if node.path.startswith('migrations/') and 'catalogue' not in node.tags -%}
-        {%- do changes.append('(' ~ render(node.raw_code) ~ ')') -%}
+        {%- do changes.append(render(node.raw_code)) -%}
     {%- endfor -%}
 {%- endif %}
 with declared as (
-    {% for change in changes or [ref('rollcall_schemas')] %}
+    {% for change in changes or ['select * from ' ~ ref('rollcall_schemas')] %}
         select
             {{ loop.index }} as file,
-            c.kind,
-            c.object_name,
-            c.state,
-            c.statement,
-            c.reason,
-            c.lock,
-            c.warning,
-            c.step,
-            c.in_transaction,
-            c.table_sql,
-            c.declared_expressions,
-            c.former_expressions,
-            c.found_expressions
-        from {{ change }} as c
+            c.*
+        from ({{ change }}) as c
         {{ "union all" if not loop.last }}
     {% endfor %}
 )
