@@ -37,7 +37,7 @@ def at_work(monkeypatch: pytest.MonkeyPatch) -> set[int]:
         if len(worker.batches.process_ids()) > 1 and worker.process_id not in seen and len(seen) < 2:
             assert worker.process_id is not None
             seen.add(worker.process_id)
-            both.wait(20)
+            both.wait(120)
         return TRANSACTION(worker, connection, batch)
 
     monkeypatch.setattr(Worker, "run_batch", transaction)
@@ -146,7 +146,7 @@ def test_what_holds_the_work_holds_every_connection_and_is_said_once(floor: Floo
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    assert listener.waits.wait(20)
+    assert listener.waits.wait(120)
     time.sleep(1.5)
     assert floor.changes() == []
     flags.switch(floor.workspace, "pause_cleaning", on=False)
@@ -166,7 +166,7 @@ def test_what_ends_the_run_while_it_is_held_changes_nothing(
     workspace, plan, listener = several(floor), floor.plan(), Listener()
 
     def ended(futures: Any) -> Any:
-        assert listener.waits.wait(20)
+        assert listener.waits.wait(120)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("rollcall.batches.engine.as_completed", ended)

@@ -29,7 +29,7 @@ def test_a_pause_flag_holds_the_work_until_it_is_off_and_says_so(floor: Floor) -
 
     thread = threading.Thread(target=work)
     thread.start()
-    assert listener.waits.wait(20)
+    assert listener.waits.wait(120)
     assert listener.reasons[0] == "paused: flag pause_cleaning is on, set by postgres"
     assert floor.row(session)["status"] == "available"
     flags.switch(floor.workspace, "pause_cleaning", on=False)

@@ -168,6 +168,12 @@ def test_a_file_whose_writing_is_interrupted_stays_as_it_was(tmp_path: Path) -> 
 # --- signals --------------------------------------------------------------------------------------
 
 
+def heed_signals() -> None:
+    """Undo what a background job or nohup does to the processes that it starts."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def held_clean_up(floor: Floor, **options: Any) -> Iterator[subprocess.Popen[str]]:
     """A clean-up that waits, because a person has paused it, and that has recorded its run."""
@@ -184,7 +190,7 @@ def held_clean_up(floor: Floor, **options: Any) -> Iterator[subprocess.Popen[str
         **options,
     )
     try:
-        until(lambda: bool(floor.rows("select 1 from rollcall_ops.runs where planned = 1")), 60)
+        until(lambda: bool(floor.rows("select 1 from rollcall_ops.runs where planned = 1")), 180)
         yield process
     finally:
         process.kill()
@@ -193,10 +199,9 @@ def held_clean_up(floor: Floor, **options: Any) -> Iterator[subprocess.Popen[str
 
 @pytest.mark.parametrize(("name", "exit_code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_a_signal_ends_a_run_that_is_recorded(floor: Floor, name: str, exit_code: int) -> None:
-    started = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
-    with held_clean_up(floor, **started) as process:
+    with held_clean_up(floor, preexec_fn=heed_signals) as process:
         process.send_signal(getattr(signal, name))
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=180)
         assert process.returncode == exit_code, out + err
     assert "interrupted; what was done is recorded" in err
     assert "Traceback" not in err
@@ -242,6 +247,7 @@ def test_a_signal_ends_a_run_of_the_whole_line(floor: Floor, name: str, exit_cod
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            preexec_fn=heed_signals,
         )
         try:
             waiting = (
@@ -251,7 +257,7 @@ def test_a_signal_ends_a_run_of_the_whole_line(floor: Floor, name: str, exit_cod
             until(lambda: process.poll() is not None or bool(floor.rows(waiting)), 180)
             assert process.poll() is None, process.communicate()
             process.send_signal(getattr(signal, name))
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=180)
         finally:
             process.kill()
             process.communicate()
@@ -269,6 +275,6 @@ def test_nohup_is_heeded(floor: Floor) -> None:
     with held_clean_up(floor, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) as process:
         process.send_signal(signal.SIGHUP)
         flags.switch(floor.workspace, "pause_cleaning", on=False)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=180)
         assert process.returncode == 0, out + err
     assert len(floor.changes()) == 1

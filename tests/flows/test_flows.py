@@ -416,7 +416,7 @@ def test_ctrl_c_leaves_no_server_and_nothing_in_the_home_directory(
             break
     assert len(servers_of(state)) == 1
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=180)
     assert process.returncode == 130, out + err
     assert servers_of(state) == []
     assert "Traceback" not in err
@@ -434,14 +434,14 @@ def test_a_server_does_not_outlive_a_parent_that_is_killed(tmp_path: Path) -> No
     assert len(servers_of(tmp_path)) == 1
     process.kill()
     process.communicate()
-    until(lambda: not servers_of(tmp_path), 60)
+    until(lambda: not servers_of(tmp_path))
 
 
 def test_sigterm_ends_serve_in_order(serving: subprocess.Popen[str], prefect: Any, state: Path) -> None:
     """The last test of this file: it takes the server away."""
     process = serving
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=180)
     assert process.returncode == 0, out + err
     assert "serving clean-up (every 0:00:02). Watch them: http://127.0.0.1:" in out
     assert "Traceback" not in err

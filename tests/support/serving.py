@@ -118,4 +118,4 @@ def serving(scheduled: CallCentre, state: Path) -> Iterator[subprocess.Popen[str
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=180)
