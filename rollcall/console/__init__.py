@@ -1,4 +1,4 @@
-"""What a person sees in a terminal: one function for each result of a step."""
+"""Terminal output: one function for each result of a step."""
 
 from rollcall.console.assessment import show_assessment, show_tripped_breaker, show_verification
 from rollcall.console.changes import (

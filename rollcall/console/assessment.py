@@ -1,4 +1,4 @@
-"""What assess and verify show: the verdict, the checks, the rules and the proof."""
+"""Output of assess and verify: the verdict, the checks, the rules and the proof."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ COLOURS = {
 
 
 def show_assessment(assessment: Assessment, before: Assessment | None = None) -> None:
-    """The verdict, the checks, and every rule with its exact count.
+    """Show the verdict, the checks, and every rule with its exact count.
 
     Args:
-        before: the judgement to compare with: its counts are shown beside.
+        before: the earlier assessment whose counts are shown for comparison.
     """
     if assessment.breaker is not None:
         show_tripped_breaker(assessment.breaker)
@@ -86,7 +86,7 @@ def show_assessment(assessment: Assessment, before: Assessment | None = None) ->
 
 
 def show_tripped_breaker(breaker: TrippedBreaker) -> None:
-    """What the breaker saw and what to check, before anything else."""
+    """Show the breaker's evidence and the next check, before any other output."""
     write(f"[bold red]{symbol('🛑', '!!')} {BREAKER_TITLE}[/]")
     for sentence in breaker_sentences(breaker):
         write(escape(sentence.replace("`", "'")))
@@ -94,7 +94,7 @@ def show_tripped_breaker(breaker: TrippedBreaker) -> None:
 
 
 def _show_rules(assessment: Assessment, before: Assessment | None) -> None:
-    """The violated rules in a table, the others by name: every count is there."""
+    """Show the violated rules in a table and list the others by name."""
     counts_before = {rule.name: rule.violations for rule in before.rules} if before else {}
     shown = [rule for rule in assessment.rules if rule.violations or counts_before.get(rule.name)]
     shown.sort(key=lambda rule: rule.severity.rank)
@@ -123,7 +123,7 @@ def _show_rules(assessment: Assessment, before: Assessment | None) -> None:
 
 
 def _show_samples(rule: RuleResult) -> None:
-    """What the application's tables say of some keys, where it was asked for."""
+    """Show the requested values of sample rows."""
     if not rule.samples:
         return
     columns = sample_columns(rule)
@@ -139,7 +139,7 @@ def _show_samples(rule: RuleResult) -> None:
 
 
 def _since_last(rule: RuleResult, *, with_resolved: bool) -> str:
-    """Like “3 new, 2 resolved, 1 waived”; nothing where nothing moved."""
+    """Format a trend such as “3 new, 2 resolved, 1 waived”; empty without a change."""
     trend = rule.trend
     counts = (
         (trend.new if trend else 0, "new"),
@@ -150,7 +150,7 @@ def _since_last(rule: RuleResult, *, with_resolved: bool) -> str:
 
 
 def show_verification(verification: Verification, before: Assessment | None = None) -> None:
-    """The judgement, and what is proven."""
+    """Show the assessment and the proof."""
     show_assessment(verification.assessment, before)
     if verification.proof is not None:
         _show_proof(verification.proof)

@@ -1,4 +1,4 @@
-"""What the steps that change something show."""
+"""Output of the steps that change something."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ REMEDY_WORDS = {
 
 
 def show_plan(plan: Plan) -> None:
-    """What would be done: each statement with its lock, the changes by remedy."""
+    """Show the pending work: each statement with its lock, and the changes by remedy."""
     if plan.is_empty:
         write("Nothing is left to be done.")
         return
@@ -62,12 +62,12 @@ def show_plan(plan: Plan) -> None:
 
 
 def show_statement(object_name: str) -> None:
-    """A statement is about to be sent."""
+    """Show a statement that is about to be executed."""
     write(f"  {symbol('·', '-')} {escape(object_name)}", soft_wrap=True)
 
 
 def show_migration(result: MigrationResult) -> None:
-    """What was executed, and what was not and why."""
+    """Show the executed statements, and the skipped ones with their reasons."""
     if not result.executed and not result.skipped:
         write("Nothing to migrate.")
         return
@@ -97,7 +97,7 @@ def show_catalog(proof: CatalogProof) -> None:
 
 
 def show_detachment(result: Detachment) -> None:
-    """What was dropped, what stayed and why, and which grants went with it."""
+    """Show the dropped objects, the kept ones with reasons, and the lost grants."""
     if not result.dropped:
         write("Nothing to detach.")
     for name in result.dropped:
@@ -111,7 +111,7 @@ def show_detachment(result: Detachment) -> None:
 
 
 def show_clean_role(role: str | None) -> None:
-    """Say so where nothing but Rollcall itself keeps a clean-up from doing more than it may."""
+    """Warn where the clean-up role has more rights than a clean-up needs."""
     if role is None:
         write(
             "No ROLLCALL_CLEAN_ROLE is set: this works with all rights of the login role "
@@ -121,7 +121,7 @@ def show_clean_role(role: str | None) -> None:
 
 
 def show_cleaning(result: CleaningResult) -> None:
-    """How many sessions were repaired, and which were left alone and why."""
+    """Show the number of repaired sessions, and the skipped ones by reason."""
     if not result.planned:
         write("Nothing to clean.")
         return
@@ -136,7 +136,7 @@ def show_cleaning(result: CleaningResult) -> None:
 
 
 def show_undo(result: UndoResult) -> None:
-    """How many sessions were restored, and which were not and why."""
+    """Show the number of restored sessions, and the conflicts by reason."""
     done = "would be restored" if result.dry_run else f"restored (run {result.run_id})"
     write(f"{result.changed} of {result.planned} sessions of run {escape(result.undoes)} {done}.")
     for column, count in result.not_restored.items():

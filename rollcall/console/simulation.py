@@ -1,4 +1,4 @@
-"""What a simulation shows."""
+"""Output of a simulation."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ __all__ = ["show_progress_of_simulation", "show_simulation"]
 
 
 def show_progress_of_simulation(text: str) -> None:
-    """What the simulation does now."""
+    """Show what the simulation does."""
     write(f"  {symbol('·', '-')} {escape(text)}", soft_wrap=True)
 
 
 def show_simulation(report: Report) -> None:
-    """Speed, what happened, and whether every change and every omission was right."""
+    """Show the speed, the events, and whether every change and every omission was right."""
     table = table_of("statement")
     for heading in ("count", "p50 ms", "p99 ms", "max ms"):
         table.add_column(heading, justify="right")

@@ -1,4 +1,4 @@
-"""What doctor, history, flags, the demo and a report show."""
+"""Output of doctor, history, flags, the demo and a report."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ __all__ = [
 
 
 def show_demo(agents: int, sessions: int, calls: int, url: str) -> None:
-    """What was loaded, and how to look at it."""
+    """Show what was loaded, and how to query it."""
     write(f"{agents:,} agents, {sessions:,} sessions and {calls:,} calls loaded, damaged in known ways.")
     write(f"look at it: psql '{escape(url)}'", soft_wrap=True)
 
 
 def show_report(path: Path) -> None:
-    """Where the report is."""
+    """Show the location of the report."""
     write(f"report: {escape(str(path))}", soft_wrap=True)
 
 
 def show_history(runs: Sequence[dict[str, Any]]) -> None:
-    """Past runs, newest first."""
+    """Show the past runs, newest first."""
     if not runs:
         write("No run is recorded yet.")
         return
@@ -69,14 +69,14 @@ def show_history(runs: Sequence[dict[str, Any]]) -> None:
 
 
 def _ended(run: dict[str, Any]) -> str:
-    """How a recorded run ended, in a word."""
+    """The end of a recorded run in one word."""
     if run["failure"]:
         return "breaker" if run["failure"].startswith("BreakerTripped:") else "failed"
     return "yes" if run["finished_at"] else "killed"
 
 
 def show_flags(flags: Sequence[Flag]) -> None:
-    """Each flag, whether it is on, and what it means."""
+    """Show each flag, its state and its meaning."""
     table = table_of("flag", "", "meaning")
     for flag in flags:
         table.add_row(flag.name, "on" if flag.is_on else "off", flag.meaning)
@@ -84,7 +84,7 @@ def show_flags(flags: Sequence[Flag]) -> None:
 
 
 def show_diagnosis(diagnosis: Diagnosis) -> None:
-    """Each finding: what was found, what would go wrong, what to do."""
+    """Show each finding with its consequence and its remedy."""
     for finding in diagnosis.findings:
         kind = finding.kind
         mark = symbol("✗", "!!") if finding.is_blocking else symbol("•", "-")
@@ -111,7 +111,7 @@ def show_diagnosis(diagnosis: Diagnosis) -> None:
 
 
 def show_grants(grants: Sequence[Grant]) -> None:
-    """The statements, ready to be piped into psql."""
+    """Print the statements, ready to be piped into psql."""
     section = None
     for grant in grants:
         if grant.section != section:
@@ -121,7 +121,7 @@ def show_grants(grants: Sequence[Grant]) -> None:
 
 
 def show_configuration(settings: Settings) -> None:
-    """Each var as YAML, and its origin where it is no default."""
+    """Show each var as YAML, with its origin unless it is a default."""
     print_plain(f"# {settings.user_file.path or 'no rollcall.yml'}; state in {settings.state_directory}")
     for name, value in settings.variables.items():
         origin = settings.origin_of(name)

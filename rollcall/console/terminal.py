@@ -1,6 +1,6 @@
-"""The terminal: 80 columns suffice, and colours and symbols degrade.
+"""The terminal: at least 80 columns; colours and symbols degrade to plain text.
 
-One console for the process: standard output, or standard error when the output is for a program.
+One console per process: standard output, or standard error when a program reads the output.
 """
 
 from __future__ import annotations
@@ -53,24 +53,24 @@ out = _console(stderr=False)
 
 
 def use_stderr() -> None:
-    """Show everything on standard error: standard output is for a program."""
+    """Write all output to standard error; standard output is for a program."""
     global out
     out = _console(stderr=True)
 
 
 def use_stdout() -> None:
-    """Show everything on standard output, as at the start."""
+    """Write all output to standard output, the default."""
     global out
     out = _console(stderr=False)
 
 
 def write(*texts: Any, **options: Any) -> None:
-    """Print with rich's markup, on the stream that is in use."""
+    """Print text with rich markup to the current stream."""
     out.print(*texts, **options)
 
 
 def symbol(good: str, plain: str) -> str:
-    """A symbol, or its plain form where the output cannot show it."""
+    """A symbol, or its plain form where the output cannot encode it."""
     encoding = out.encoding or "ascii"
     try:
         good.encode(encoding)
@@ -86,18 +86,18 @@ def step(name: str) -> None:
 
 
 def confirm(question: str) -> bool:
-    """Ask the person at the terminal; anything but yes is no."""
+    """Ask for confirmation at the terminal; any answer but yes means no."""
     return out.input(f"[bold]{question}[/] \\[y/N] ").strip().lower() in ("y", "yes")
 
 
 def show_error(text: str) -> None:
-    """One line on standard error."""
+    """Write one line to standard error."""
     print(f"rollcall: {text}", file=sys.stderr)
 
 
 @contextlib.contextmanager
 def progress(unit: str) -> Iterator[ProgressCallback]:
-    """A bar with rate and time left; says beside it why the work waits, when it does."""
+    """Show a progress bar with rate and remaining time, and the reason for a pause."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -130,7 +130,7 @@ class _ProgressBar(ProgressCallback):
 
 
 def labelled(label: str, text: str) -> Table:
-    """A label of fixed width beside a text that wraps."""
+    """A label of fixed width beside wrapped text."""
     row = Table.grid(padding=(0, 2, 0, 0))
     row.add_column(width=5, style="dim")
     row.add_column(overflow="fold")
@@ -144,7 +144,7 @@ def rest(lines: Sequence[str]) -> list[str]:
 
 
 def print_plain(line: str) -> None:
-    """Nothing added and no line broken: the output is for a program."""
+    """Print text without markup or wrapping, for a program."""
     out.print(line, markup=False, soft_wrap=True)
 
 

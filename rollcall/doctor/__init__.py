@@ -1,1 +1,1 @@
-"""Doctor: report what would go wrong on a database before anything is tried."""
+"""Doctor: report what would go wrong on a database before any change."""

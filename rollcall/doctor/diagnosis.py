@@ -1,4 +1,4 @@
-"""What doctor reports: the findings on one database, the most severe first."""
+"""Doctor's findings on one database, the most severe first."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["Diagnosis", "Finding"]
 
 @dataclass(frozen=True)
 class Finding:
-    """Something on this database that a person should know.
+    """A finding on one database.
 
     Attributes:
         found: one line per occurrence.
-        statements: what would mend it, to copy; none where a person must think first.
+        statements: the remedy as statements to copy; empty where a decision is needed first.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All findings on one database, the worst first."""
+    """All findings on one database, the most severe first."""
 
     database: str
     server_version: str
@@ -53,7 +53,7 @@ class Diagnosis:
 
     @property
     def is_blocked(self) -> bool:
-        """Whether a run must not go on."""
+        """Whether a finding prevents a run."""
         return any(finding.is_blocking for finding in self.findings)
 
     def to_json(self) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""Doctor: what would go wrong on this database, found before anything is tried. Changes nothing.
+"""Examine a database for obstacles to a run, without changing it.
 
-The questions are the models of `models/doctor/`; each gives rows of a finding's name, what was found
-and a statement that mends it. `rollcall.doctor.kinds` says what a finding means. Everything is read in
-one read-only snapshot; what our role may not see is reported, not guessed.
+Each query is a model of `models/doctor/`. It returns rows with a finding's name, a line and a statement as
+the remedy. `rollcall.doctor.kinds` explains the findings. All queries read one read-only snapshot; data that
+the role cannot read is reported as such.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ __all__ = ["examine"]
 
 
 def examine(workspace: Workspace, clock: Callable[[], float] = time.time) -> Diagnosis:
-    """Look at everything that could get in the way of a run.
+    """Find everything that could obstruct a run.
 
     Args:
-        clock: this machine's, seconds since 1970.
+        clock: this machine's clock, seconds since 1970.
 
     Raises:
         ConfigurationError: a configured table or column does not exist.
@@ -98,12 +98,12 @@ class _Examination:
     _statements: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def ask(self, model: str, *parameters: Any) -> None:
-        """Note every row of a model as a finding."""
+        """Add every row of a model as a finding."""
         for row in self.read(model, *parameters):
             self.note(row["finding"], row["found"], row["statement"])
 
     def read(self, model: str, *parameters: Any) -> list[Row]:
-        """The rows of a model; none, and a finding, where our role may not see them."""
+        """Read the rows of a model; if the role cannot read them, add a finding and return none."""
         try:
             with self.snapshot.connection.transaction():
                 return self.snapshot.rows(self.workspace.project.sql(model), parameters)
@@ -124,14 +124,14 @@ class _Examination:
 
 
 def _try_prefect_api(examination: _Examination) -> None:
-    """Whether the Prefect server that the environment names answers a request without a credential."""
+    """Find a configured Prefect server that answers a request without credentials."""
     url = os.environ.get("PREFECT_API_URL")
     if url and answers_without_authentication(url):
         examination.note("open_prefect_api", "PREFECT_API_URL names a server that answers without a password")
 
 
 def _compare_clocks(examination: _Examination, clock: Callable[[], float]) -> None:
-    """The server read its clock at some moment between our two readings: no more is known."""
+    """Compare the clocks; the server read its own at an unknown instant between two readings."""
     asked = clock()
     rows = examination.read("doctor_clock")
     answered = clock()
@@ -167,7 +167,7 @@ def _compare_disk(examination: _Examination) -> None:
 
 
 def _free_bytes(connection: Connection, directory: str | None) -> int | None:
-    """What is free where the data is, if the server is on this machine and the folder is its own."""
+    """The free space of the data directory, if the server runs on this machine."""
     host = connection.info.host
     is_local = host.startswith("/") or host in ("", "localhost", "127.0.0.1", "::1")
     if directory is None or not is_local:

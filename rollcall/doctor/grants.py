@@ -1,4 +1,4 @@
-"""The statements that make Rollcall's roles, each with the least rights."""
+"""The statements that create Rollcall's roles, each with the least privileges."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEFAULT_ROLES = {
 
 @dataclass(frozen=True)
 class Grant:
-    """One statement of the set that makes our roles. section: what it is for."""
+    """A statement that creates or equips a role. section: its purpose."""
 
     section: str
     statement: str
@@ -28,7 +28,7 @@ class Grant:
 
 
 def grants(workspace: Workspace) -> tuple[Grant, ...]:
-    """The statements that make a read-only, a migrate and a clean-up role and one for the views, in order."""
+    """The statements for a read-only, a migrate, a clean-up and a view role, in order."""
     settings = workspace.settings
     names = [
         DEFAULT_ROLES["read"],

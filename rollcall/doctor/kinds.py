@@ -1,4 +1,4 @@
-"""The kinds of findings: consequence, remedy and severity, whatever the database."""
+"""The kinds of findings: consequence, remedy and severity, independent of the database."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NEWEST_TESTED_VERSION = 18
 
 @dataclass(frozen=True)
 class Kind:
-    """What a finding means, whatever the database.
+    """The meaning of a finding, independent of the database.
 
     Attributes:
         consequence: what would go wrong.
@@ -239,7 +239,7 @@ KINDS: dict[str, Kind] = {
         "indexes and cleaning fill the disk faster.",
         "Start what uses the slot, or drop the slot if nothing does.",
     ),
-    # --- what goes on right now ----------------------------------------------------------------------
+    # --- current activity -----------------------------------------------------------------------------
     "long_transaction": warning(
         "Its locks make migrate give up, a concurrent index build waits for its snapshot, and while "
         "it lasts dead rows stay, so heartbeats are no longer heap-only updates.",
@@ -275,7 +275,7 @@ KINDS: dict[str, Kind] = {
         "The build fails when the disk is full, and the application's writes fail with it.",
         "Make room before you migrate.",
     ),
-    # --- what could not be looked at -----------------------------------------------------------------
+    # --- unreadable data -----------------------------------------------------------------------------
     "not_seen": info(
         "This could not be looked at, so nothing is said about it.",
         "Ask again with a role that may see it, or at a quieter time.",

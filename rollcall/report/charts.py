@@ -1,7 +1,7 @@
-"""The report's charts, as static SVG that is put into the page: Vega-Lite, drawn by vl-convert.
+"""The report's charts as inline static SVG, drawn from Vega-Lite by vl-convert.
 
-Nothing is loaded: fonts are the page's own, and colours are its CSS variables, so that a chart is
-right in light, dark and print. Each comes with a sentence that says the same.
+A chart loads nothing. Its fonts and colours are those of the page, as CSS variables, so that it suits light
+and dark mode and print. Each chart has a sentence with the same content.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from rollcall.rules.results import Assessment, OpenSession, PastResult, Presence
 
 __all__ = ["STATES", "Chart", "charts_of_rules", "timeline"]
 
-COUNT_WIDTH = 34  # of a chart's labels, so that all charts stand in line
+COUNT_WIDTH = 34  # width of the labels, so that all charts align
 SHOWN_HOURS = 12
-SESSIONS_SHOWN = 60  # of all states together; the var report_sessions bounds what is read of each
+SESSIONS_SHOWN = 60  # for all states together; the var report_sessions limits the rows per state
 ROW_HEIGHT = 15
 LONGEST_LABEL = 10
 
-# What may be said of an open session: in words, and in which of the page's colours.
+# State of an open session: its label and its colour on the page.
 STATES = {
     "talking": ("on a live call", "var(--good)"),
     "present": ("seen just now", "var(--link)"),
     "quiet": ("quiet for a while", "var(--none)"),
     "abandoned": ("abandoned", "var(--bad)"),
 }
-_POSITION = "{:04d} "  # keeps rows of the same agent apart, and in order; cut off where it is shown
+_POSITION = "{:04d} "  # separates and orders the rows of one agent; the label omits it
 _CONFIG: dict[str, Any] = {
     "aria": False,
     "background": None,
@@ -49,9 +49,9 @@ _CONFIG: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawing and the sentence that says the same. The drawing is markup of ours, with no script.
+    """A chart and a sentence with the same content. The markup contains no script.
 
-    `is_level` is a chart of one and the same count throughout.
+    `is_level`: every count of the chart is the same.
     """
 
     name: str
@@ -64,9 +64,9 @@ class Chart:
 
 
 def charts_of_rules(latest: Assessment) -> list[Chart]:
-    """A chart for each rule that was violated at any time shown, those that decide first.
+    """Make a chart for each violated rule of the shown runs, rules that decide first.
 
-    None before the second judgement.
+    Empty before the second judgement.
     """
     past: dict[str, list[PastResult]] = {}
     for result in latest.past:
@@ -117,7 +117,7 @@ def _chart_of_rule(points: Sequence[PastResult]) -> Chart:
 
 
 def _first_and_last(points: Sequence[PastResult]) -> dict[str, Any]:
-    """From when to when: days where it is about days, else times; always UTC, as everything in the report."""
+    """The first and last instant in UTC: as days for long ranges, otherwise as times."""
     first, last = points[0].recorded_at, points[-1].recorded_at
     if last - first > timedelta(days=2):
         format_ = "%-d %b"
@@ -127,11 +127,11 @@ def _first_and_last(points: Sequence[PastResult]) -> dict[str, Any]:
     return {"values": ends, "format": format_, "grid": False, "labelFlush": True}
 
 
-# --- who is really there ----------------------------------------------------------------------
+# --- open sessions ----------------------------------------------------------------------------
 
 
 def timeline(presence: Presence, judged_at: datetime, cutoff: datetime) -> Chart | None:
-    """A bar for each of the open sessions, from login to the last sign of life."""
+    """A bar per open session, from login to the last sign of life."""
     shown = shown_sessions(presence)
     if not shown:
         return None
@@ -197,7 +197,7 @@ def timeline(presence: Presence, judged_at: datetime, cutoff: datetime) -> Chart
 
 
 def _begin(shown: Sequence[OpenSession], judged_at: datetime, cutoff: datetime) -> datetime:
-    """Where the timeline begins: at the first login of those seen since then, SHOWN_HOURS ago at most."""
+    """The start of the timeline: the first login shown, at most SHOWN_HOURS ago."""
     earliest = min(judged_at - timedelta(hours=SHOWN_HOURS), cutoff - timedelta(hours=1))
     logins = [session.login_at for session in shown if session.last_seen_at >= earliest]
     first = min([cutoff - timedelta(hours=1), *logins]) - timedelta(minutes=15)
@@ -205,7 +205,7 @@ def _begin(shown: Sequence[OpenSession], judged_at: datetime, cutoff: datetime) 
 
 
 def shown_sessions(presence: Presence, most: int = SESSIONS_SHOWN) -> list[OpenSession]:
-    """Some of each state, those seen last first, in the order of the states."""
+    """Choose some sessions of each state, last seen first, in the order of the states."""
     by_state = {state: [s for s in presence.sessions if s.state == state] for state in STATES}
     chosen: dict[str, int] = dict.fromkeys(STATES, 0)
     while sum(chosen.values()) < most:
@@ -247,7 +247,7 @@ def _drawn(spec: dict[str, Any]) -> str:
 
     whole = {"$schema": "https://vega.github.io/schema/vega-lite/v5.json", "config": _CONFIG, **spec}
     svg: str = vl_convert.vegalite_to_svg(whole)
-    # an inline drawing needs no namespaces, and the page says in words what it shows
+    # an inline drawing needs no namespaces; a sentence on the page replaces its title
     svg = re.sub(r'\sxmlns(:xlink)?="[^"]*"', "", svg)
     return svg.replace("<svg", '<svg aria-hidden="true" focusable="false"', 1)
 

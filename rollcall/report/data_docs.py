@@ -1,8 +1,8 @@
-"""Great Expectations' data docs of one run, made to be read by people, without a network.
+"""Great Expectations' data docs of one run as static pages that work offline.
 
-GX's pages load a dozen files from the network and run scripts. Here they are copied without either,
-with a style of our own, and with an index that says what was judged and how it went. They hold
-counts, rules and reasons: no value and no key of a row.
+GX's pages load a dozen files from the network and run scripts. The copies do neither; they have their own
+style sheet and an index of the judged suites with their results. They contain counts, rules and reasons, but
+no value and no key of a row.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ def build_data_docs(
     """Build GX's data docs of one run as static pages that load nothing from the network.
 
     Args:
-        directory: where the site goes; made if needed, other files in it stay.
-        judgements: the suites that were judged.
-        run_name: shown on the pages and part of their paths; a run's id.
-        run_time: when it was judged, aware; now if not given.
-        report: where the readiness report is, seen from the index; linked from there.
+        directory: the folder of the site; created if missing, other files in it stay.
+        judgements: the judged suites.
+        run_name: shown on the pages and part of their paths; the run's id.
+        run_time: the instant of the judgement, aware; now by default.
+        report: the path of the readiness report relative to the index, which links to it.
 
     Returns:
         The path of the site's index.html.
@@ -51,7 +51,7 @@ def build_data_docs(
 
 
 def _copy_pages(source: Path, target: Path) -> dict[str, Path]:
-    """Copy GX's pages without what they load; suite to its page of results, below `target`."""
+    """Copy GX's pages without external resources; returns each suite's page below `target`."""
     results = {}
     for page in sorted(source.glob("*/**/*.html")):
         relative = page.relative_to(source)
@@ -64,14 +64,14 @@ def _copy_pages(source: Path, target: Path) -> dict[str, Path]:
 
 
 def _offline(page: str) -> str:
-    """A page of GX without scripts, and with our style instead of a dozen remote ones."""
+    """Remove scripts and remote styles from a GX page and add the local style."""
     page = re.sub(r"<script\b.*?</script>", "", page, flags=re.DOTALL | re.IGNORECASE)
     page = re.sub(r"<footer\b.*?</footer>", "", page, flags=re.DOTALL | re.IGNORECASE)
     page = re.sub(r"<link\b[^>]*>", "", page, flags=re.IGNORECASE)
     page = re.sub(r"<img\b[^>]*>", "Rollcall: data docs", page, flags=re.IGNORECASE)
     page = re.sub(r"url\([^)]*\)", "none", page)
     page = re.sub(r"\s(onclick|onload)=\"[^\"]*\"", "", page)
-    page = re.sub(r"`([^`<>]+)`", r"<code>\1</code>", page)  # a command, in the rules' own words
+    page = re.sub(r"`([^`<>]+)`", r"<code>\1</code>", page)  # commands in the texts of the rules
     return page.replace("</head>", f"<style>{_STYLE}</style></head>", 1)
 
 
@@ -82,7 +82,7 @@ def _index_page(
     moment: datetime,
     report: str | None,
 ) -> str:
-    """GX's own index is a script that needs the network; this one is a table."""
+    """Make the index as a table; GX's own index is a script that needs the network."""
     rows = "\n".join(_index_row(judgement, pages[judgement.suite.name]) for judgement in judged)
     back = f'<a href="{html.escape(report)}">The readiness report of this run</a>' if report else ""
     title = f"Run {html.escape(run_name)}, {moment:%Y-%m-%d %H:%M:%S %Z}"

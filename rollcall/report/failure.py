@@ -1,4 +1,4 @@
-"""The reports of a judgement that could not be made: they exist, and say why."""
+"""The reports of a failed judgement: the requested files are written and give the reason."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def reports_of_failure(
     *,
     describe: Callable[[BaseException], str | None],
 ) -> Iterator[None]:
-    """Write the files that were asked for when the block fails; the failure goes on its way.
+    """Write the requested files when the block fails, and let the exception propagate.
 
     Args:
-        command: like ``assess``.
-        describe: one line about an exception; none for one that is no failure.
+        command: such as ``assess``.
+        describe: the line for an exception; None for an exception that is no failure.
     """
     try:
         yield
@@ -42,6 +42,6 @@ def _write(junit: Path | None, markdown: Path | None, command: str, message: str
     ):
         if path is None:
             continue
-        with contextlib.suppress(OSError):  # the failure itself may be that no file can be written there
+        with contextlib.suppress(OSError):  # the failure may be that the folder is not writable
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")

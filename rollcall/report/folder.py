@@ -1,4 +1,4 @@
-"""The reports folder: one folder per run, made whole or not at all, the oldest dropped in time."""
+"""The reports folder: one folder per run, written atomically; the oldest are removed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RESULT = "result.json"
 UNFINISHED_PREFIX = ".rollcall-unfinished-"
 UNFINISHED_SECONDS = 3_600.0
 
-# Like the ledger's run ids, or the same without its end; sorts by time.
+# The ledger's run ids, with or without their suffix; sorted by time.
 _OWN_NAME = re.compile(r"\d{8}T\d{6}Z(-[0-9a-z]+)*")
 
 _REDIRECT = """<!DOCTYPE html>
@@ -41,20 +41,19 @@ _REDIRECT = """<!DOCTYPE html>
 
 
 class ReportFailed(RollcallError):
-    """The report could not be written; what the run itself did is done and recorded."""
+    """The report could not be written; the work of the run itself is done and recorded."""
 
 
 def publish(directory: Path, outcome: RunOutcome, keep: int = 30) -> Path:
-    """Write everything that a run leaves behind into a folder of its own.
+    """Write all reports of a run into a new folder.
 
-    The folder is named after the run, or after the time at which it started, with a number behind
-    if that name is taken. It holds ``index.html``, ``summary.md``, ``result.json`` and, when
-    something was judged, ``junit.xml`` and ``data-docs/``. It appears whole or not at all.
-    ``latest`` beside it then leads to it.
+    The folder is named after the run, or after its start time, with a number appended if the name is taken.
+    It contains ``index.html``, ``summary.md``, ``result.json`` and, after a judgement, ``junit.xml`` and
+    ``data-docs/``. It appears complete or not at all. ``latest`` beside it then points to it.
 
     Args:
-        directory: where the folders of all runs are; made if needed.
-        keep: how many of them stay, this one included; what has another name is never touched.
+        directory: the folder of all runs; created if missing.
+        keep: number of runs to keep, this one included; folders with other names are not touched.
 
     Returns:
         The path of the new ``index.html``.
@@ -104,7 +103,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _name_it(unfinished: Path, directory: Path, outcome: RunOutcome) -> Path:
-    """Give the finished folder its name, in one step; never one that is taken."""
+    """Rename the finished folder in one atomic step, to a name that is free."""
     if outcome.run_id and _OWN_NAME.fullmatch(outcome.run_id):
         name = outcome.run_id
     else:
@@ -115,7 +114,7 @@ def _name_it(unfinished: Path, directory: Path, outcome: RunOutcome) -> Path:
             try:
                 return unfinished.rename(folder)
             except OSError:
-                # another process took the name in between
+                # another process has taken the name
                 if not folder.exists():
                     raise
         copy += 1
@@ -123,7 +122,7 @@ def _name_it(unfinished: Path, directory: Path, outcome: RunOutcome) -> Path:
 
 
 def _point_latest_at(folder: Path) -> None:
-    """Make `latest` lead to the folder: a link, or a page where there are no links."""
+    """Point `latest` to the folder: a symbolic link, or a page where links are unavailable."""
     latest = folder.parent / LATEST
     if latest.is_dir() and not latest.is_symlink():
         _write_redirect(latest, folder.name)
@@ -145,7 +144,7 @@ def _write_redirect(latest: Path, name: str) -> None:
 
 
 def _prune(directory: Path, keep: int, newest: str) -> None:
-    """Remove the oldest folders that are ours, and what killed runs left; never the newest."""
+    """Remove the oldest run folders and the remains of killed runs, never the newest."""
     own = sorted(path.name for path in directory.iterdir() if _is_own(path) and path.name != newest)
     for name in own[: max(0, len(own) - (keep - 1))]:
         going = directory / f"{UNFINISHED_PREFIX}{secrets.token_hex(6)}"
@@ -159,6 +158,6 @@ def _prune(directory: Path, keep: int, newest: str) -> None:
 
 
 def _is_own(path: Path) -> bool:
-    """Whether we made the folder: its name is one of ours, and so is what is in it."""
+    """Whether Rollcall made the folder, judging by its name and its content."""
     is_named = _OWN_NAME.fullmatch(path.name) is not None
     return is_named and not path.is_symlink() and (path / RESULT).is_file()

@@ -1,4 +1,4 @@
-"""The readiness report for people: one page that loads nothing, runs nothing and prints well."""
+"""The readiness report: one HTML page that loads nothing, runs no script and prints well."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ def write_report(directory: Path, outcome: RunOutcome) -> Path:
     """Write the report of one run.
 
     Args:
-        directory: made if needed. Data docs that lie there already are linked.
+        directory: created if missing. Existing data docs in it are linked.
 
     Returns:
-        The path of its ``index.html``, which is there whole or not at all.
+        The path of its ``index.html``, which appears complete or not at all.
 
     Raises:
         OSError: the folder cannot be written.
@@ -63,12 +63,12 @@ def write_report(directory: Path, outcome: RunOutcome) -> Path:
     index = directory / "index.html"
     unfinished = directory / ".index.html.part"
     unfinished.write_text(page, encoding="utf-8", newline="\n")
-    os.replace(unfinished, index)  # noqa: PTH105 - says what it is: one atomic step
+    os.replace(unfinished, index)  # noqa: PTH105 - one atomic step
     return index
 
 
 def render(outcome: RunOutcome, *, has_data_docs: bool = False) -> str:
-    """The page as text. Its size is bounded, whatever the number of violations and skipped rows."""
+    """Render the page. Its size is bounded for any number of violations and skipped rows."""
     latest = outcome.latest
     tone = _TONES[latest.verdict] if latest else "none"
     page = _template().render(
@@ -125,7 +125,7 @@ def _template() -> Template:
 
 
 def _finalize(value: Any) -> Any:
-    """Applied to all that the template prints, before it is escaped."""
+    """Clean every printed value of the template before it is escaped."""
     return text.printable(value) if type(value) is str else value
 
 
@@ -135,17 +135,17 @@ def _moment(instant: datetime) -> Markup:
 
 
 def _prose(prose: str) -> Markup:
-    """Our own sentences and the rules' reasons, with `backticks` as code."""
+    """Rollcall's sentences and the rules' reasons, with `backticks` as code."""
     return Markup(text.with_code(prose, lambda part: str(escape(part)), "<code>{}</code>"))
 
 
 def _key(key: object) -> Markup:
-    """A key or a name from the database: as code, and never turning the text around it around."""
+    """A key or name from the database as code, isolated from the text direction around it."""
     return Markup("<bdi><code>{}</code></bdi>").format(text.printable(str(key), LONGEST_KEY))
 
 
 def _value(value: str) -> Markup:
-    """A value from the database, likewise."""
+    """A value from the database, isolated in the same way."""
     return Markup("<bdi>{}</bdi>").format(text.printable(value, LONGEST_KEY))
 
 
@@ -162,7 +162,7 @@ def _floor_chart(latest: Assessment | None) -> charts.Chart | None:
 
 
 def _icon(tone: str) -> str:
-    """A dot in the verdict's colour for the browser's tab, inside the page."""
+    """The browser tab's icon: a dot in the verdict's colour, inside the page."""
     image = (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">'
         f'<circle cx="8" cy="8" r="7" fill="{_ICON_COLOURS[tone]}"/></svg>'

@@ -1,10 +1,10 @@
-"""The rules as JUnit XML, so that a CI system shows them like tests.
+"""The rules as JUnit XML, so that a CI system shows them as tests.
 
-The file agrees with the exit code: it has a failure or an error exactly where that is not 0. A rule that
-the option ``--fail-on`` lets decide is a failure. A violated rule that decides nothing is *skipped* with its
-message: that is what Jenkins, GitLab and GitHub's reporters show without failing the job, while the output
-of a test that passed is rarely seen; so is a rule whose every violation is waived. A violated info passes,
-with what was found in its output. What could not be evaluated is one test case with an error.
+The file agrees with the exit code: it contains a failure or an error exactly where that is not 0. A violated
+rule that decides by the option ``--fail-on`` is a failure. A violated rule that does not decide is *skipped*
+with its message, because Jenkins, GitLab and GitHub's reporters show skipped tests without failing the job,
+but rarely show the output of a passed test. The same holds for a rule whose violations are all waived. A
+violated info passes, with its findings in the output. A failed judgement is one test case with an error.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ LONGEST_KEY = 200
 def junit_xml(
     assessment: Assessment, fail_on: FailOn = FailOn.CRITICAL, *, broken_proof: str | None = None
 ) -> str:
-    """A ``<testsuites>`` document: a suite per expectation suite, a test case per rule.
+    """Make a ``<testsuites>`` document: a suite per expectation suite, a test case per rule.
 
     Args:
         fail_on: the severity from which on a violated rule is a failure.
-        broken_proof: why the proof of a run does not hold; none where it does, or none was asked for.
+        broken_proof: why the proof of a run does not hold; None where it holds or was not requested.
     """
     suites: dict[str, list[RuleResult]] = {}
     for rule in assessment.rules:
@@ -46,7 +46,7 @@ def junit_xml(
 
 
 def junit_of_failure(message: str) -> str:
-    """The document of a judgement that could not be made: one test case with an error."""
+    """Make the document of a failed judgement: one test case with an error."""
     root = ElementTree.Element(
         "testsuites", {"name": "rollcall", "tests": "1", "failures": "0", "errors": "1", "time": "0"}
     )
@@ -66,7 +66,7 @@ def _count(element: ElementTree.Element, *attributes: str) -> None:
 
 
 def _single(suite: str, name: str, outcome: str, message: str) -> ElementTree.Element:
-    """A suite with one test case, which failed or could not be run."""
+    """A suite with one test case, which failed or could not run."""
     counts = {"tests": "1", "failures": "0", "errors": "0", "skipped": "0", "time": "0"}
     counts[f"{outcome}s"] = "1"
     element = ElementTree.Element("testsuite", {"name": f"rollcall.{suite}", **counts})
@@ -155,7 +155,7 @@ def _details(rule: RuleResult) -> str:
 
 
 def _is_shown_as_skipped(rule: RuleResult, fail_on: FailOn) -> bool:
-    """Violated and deciding nothing, but for an info; or with every violation waived."""
+    """Whether a violated rule does not decide and is no info, or all violations are waived."""
     if rule.passed:
         return bool(rule.waived)
     return rule.severity is not Severity.INFO and not fails(rule, fail_on)

@@ -18,17 +18,17 @@ RULES_SHOWN = 100
 
 _CHECK_SYMBOLS = {"PASS": "✅", "NEEDS_CLEANUP": "🟡", "FAIL": "❌"}
 
-# What Markdown or GitHub would make something of: markup, mentions, issues, formulas, links, emoji.
+# Characters of Markdown and GitHub markup: emphasis, mentions, issues, formulas, links, emoji.
 _MEANINGFUL = re.compile(
     r"[\\`*\[\]<>|~&@#$^]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])|:(?=\S)|(?<=www)\.", re.IGNORECASE
 )
 
 
 def markdown_summary(outcome: RunOutcome) -> str:
-    """Verdict, checks, violated rules, what was done and what to do next.
+    """Summarise the verdict, checks, violated rules, changes and next steps.
 
-    No key of a row is in it. Whatever came from elsewhere is escaped: it cannot break a table, and
-    makes no markup, link, mention or image.
+    The summary contains no key of a row. Text from other sources is escaped: it cannot break a table or form
+    markup, links, mentions or images.
     """
     latest = outcome.latest
     parts = [
@@ -56,7 +56,7 @@ def _breaker(outcome: RunOutcome) -> list[str]:
 
 
 def markdown_of_failure(command: str, message: str) -> str:
-    """The summary of a judgement that could not be made."""
+    """Make the summary of a failed judgement."""
     return f"## Rollcall: not judged\n\n{_code(f'rollcall {command}')} could not judge: {_escape(message)}\n"
 
 
@@ -90,7 +90,7 @@ def _checks(latest: Assessment, before: Assessment | None) -> str:
 
 
 def _warnings(latest: Assessment) -> Sequence[str]:
-    """Without the breaker, which is said first already."""
+    """The warnings without the breaker's, which comes first in the summary."""
     return latest.warnings[1:] if latest.breaker else latest.warnings
 
 
@@ -114,7 +114,7 @@ def _rules(title: str, rules: Sequence[RuleResult], breaker: TrippedBreaker | No
 
 
 def _waived(latest: Assessment) -> list[str]:
-    """What is waived, without a key, the most first."""
+    """The waived rules with counts, the largest first; without keys."""
     results = sorted(latest.waivers, key=lambda result: -result.matches)
     sentences = []
     for result in results[:RULES_SHOWN]:
@@ -167,5 +167,5 @@ def _code(text: str) -> str:
 
 
 def _escape(text: str) -> str:
-    """Text as Markdown shows it unchanged: character references are never read as markup."""
+    """Escape text with character references, which Markdown never reads as markup."""
     return _MEANINGFUL.sub(lambda match: f"&#{ord(match.group())};", printable(text, 500))

@@ -1,4 +1,4 @@
-"""What one run came to: the value that every report is made from."""
+"""The outcome of one run: the value that every report is made from."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ SKIPPED_IN_JSON = 1_000
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """What one command found and did, as far as it came.
+    """The findings and changes of one command, as far as it ran.
 
     Attributes:
-        run_id: the ledger's id; none for a command that only reads.
-        command: like ``run`` or ``assess``.
+        run_id: the ledger's id; None for a command that only reads.
+        command: such as ``run`` or ``assess``.
         database: its name.
-        started_at, finished_at: aware; finished_at is none while the run is at work.
-        before: the judgement before anything changed.
-        plan: the pending work as it was read; its single changes are never shown.
-        migration, cleaning: what was done; none where the step did not run.
-        verification: the judgement afterwards, and the proof.
-        tripped: why the breaker stopped this run; see `breaker` for one that stopped an earlier run.
+        started_at, finished_at: aware; finished_at is None while the run is active.
+        before: the judgement before any change.
+        plan: the pending work when it was read; its single changes are not shown.
+        migration, cleaning: the results; None where the step did not run.
+        verification: the judgement after the changes, and the proof.
+        tripped: why the breaker stopped this run; `breaker` also covers an earlier run.
         fail_on: the severity from which on a violated rule counts in the exit code.
     """
 
@@ -53,31 +53,31 @@ class RunOutcome:
 
     @property
     def breaker(self) -> TrippedBreaker | None:
-        """The tripped breaker that is not dealt with: of this run, or of an earlier one."""
+        """The unresolved tripped breaker of this run or of an earlier one."""
         return self.tripped or (self.latest.breaker if self.latest else None)
 
     @property
     def broken_proof(self) -> str | None:
-        """Why the proof of the run does not hold; none where it does, or where nothing was to be proven."""
+        """Why the proof of the run does not hold; None where it holds or nothing was to be proven."""
         if self.verification is None or self.run_id is None or self.verification.holds:
             return None
         return f"the proof of run {self.run_id} does not hold"
 
     @property
     def failed_proof(self) -> EvaluationError | None:
-        """The error of a run whose proof does not hold."""
+        """The error for a run whose proof does not hold."""
         if self.broken_proof is None:
             return None
         return EvaluationError(self.broken_proof, f"`rollcall verify --run {self.run_id}` shows what differs")
 
     @property
     def latest(self) -> Assessment | None:
-        """The judgement that holds now; none if nothing was judged."""
+        """The latest judgement; None without one."""
         return self.verification.assessment if self.verification else self.before
 
     @property
     def judgement(self) -> Assessment:
-        """The judgement that holds now.
+        """The latest judgement.
 
         Raises:
             EvaluationError: nothing was judged.
@@ -88,29 +88,29 @@ class RunOutcome:
 
     @property
     def acted(self) -> bool:
-        """Whether a step that may change something ran, though it may have found nothing to do."""
+        """Whether a step that can change something ran, even if it found no work."""
         return self.migration is not None or self.cleaning is not None
 
     @property
     def changed(self) -> bool:
-        """Whether the database is not as it was."""
+        """Whether the run changed the database."""
         executed = self.migration is not None and bool(self.migration.executed)
         return executed or (self.cleaning is not None and self.cleaning.changed > 0)
 
     @property
     def compared(self) -> tuple[Assessment, Assessment] | None:
-        """The judgements before and after, when something changed in between."""
+        """The judgements before and after the changes of the run, if there were any."""
         if self.before is None or self.verification is None or not self.changed:
             return None
         return self.before, self.verification.assessment
 
     @property
     def seconds(self) -> float | None:
-        """How long the run took."""
+        """The duration of the run in seconds."""
         return (self.finished_at - self.started_at).total_seconds() if self.finished_at else None
 
     def to_json(self) -> dict[str, Any]:
-        """All of it but the plan's single changes; lists of skipped rows are capped and counted."""
+        """The outcome without the plan's single changes; skipped rows are capped and counted."""
         latest = self.latest
         return {
             "run_id": self.run_id,
@@ -140,6 +140,6 @@ def _plan_json(plan: Plan) -> dict[str, Any]:
 
 
 def _capped(document: dict[str, Any]) -> dict[str, Any]:
-    """A step's JSON with at most SKIPPED_IN_JSON rows in `skipped`, and their exact count beside."""
+    """A step's JSON with at most SKIPPED_IN_JSON skipped rows and their exact count."""
     skipped = document["skipped"]
     return {**document, "skipped": skipped[:SKIPPED_IN_JSON], "skipped_count": len(skipped)}

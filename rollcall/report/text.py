@@ -1,4 +1,4 @@
-"""Text that may come from anywhere, made harmless to look at. Escaping is each format's own job."""
+"""Make text of any origin safe to display. Each format escapes it by itself."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ __all__ = ["in_words", "moment", "number", "printable", "with_code"]
 LONGEST_TEXT = 2_000
 
 _CONTROL = re.compile(
-    "[\x00-\x1f\x7f-\x9f"  # controls
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # what turns the direction of text around
-    "\u2028\u2029\ufdd0-\ufdef\ufff9-\ufffb\ufffe\uffff"  # separators, and what is no character
-    "\ud800-\udfff]"  # halves of characters
+    "[\x00-\x1f\x7f-\x9f"  # control characters
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # direction marks
+    "\u2028\u2029\ufdd0-\ufdef\ufff9-\ufffb\ufffe\uffff"  # separators and noncharacters
+    "\ud800-\udfff]"  # surrogates
 )
 _CODE = re.compile(r"`([^`]+)`")
 
 
 def printable(text: str, longest: int = LONGEST_TEXT) -> str:
-    """The text with every invisible or illegal character made visible, cut to a length.
+    """Make invisible and illegal characters visible, and truncate the text.
 
-    Controls become their pictures (a line feed ␊), direction marks their code ([U+202E]), and what
-    no file may hold becomes U+FFFD. The result is valid in UTF-8, XML 1.0 and HTML.
+    Control characters become their pictures (a line feed ␊), direction marks their code ([U+202E]), and
+    characters that no file may contain become U+FFFD. The result is valid in UTF-8, XML 1.0 and HTML.
     """
     cut = text if len(text) <= longest else text[: longest - 1] + "…"
     return _CONTROL.sub(_visible, cut)
@@ -41,7 +41,7 @@ def _visible(match: re.Match[str]) -> str:
 
 
 def with_code(text: str, escape: Callable[[str], str], template: str) -> str:
-    """Prose in which `backticks` mark code: each part escaped, each code put into the template."""
+    """Escape prose part by part and put each text in `backticks` into the code template."""
     parts = _CODE.split(printable(text))
     return "".join(
         template.format(escape(part)) if index % 2 else escape(part) for index, part in enumerate(parts)
@@ -49,17 +49,17 @@ def with_code(text: str, escape: Callable[[str], str], template: str) -> str:
 
 
 def number(count: int) -> str:
-    """Like 1,234,567."""
+    """Format a number such as 1,234,567."""
     return f"{count:,}"
 
 
 def moment(instant: datetime) -> str:
-    """Like 2026-11-22 19:30:05 UTC."""
+    """Format an instant such as 2026-11-22 19:30:05 UTC."""
     return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def in_words(seconds: float) -> str:
-    """Like 0.4 s, 12 s, 2 min 5 s, 1 h 3 min, 3 d 4 h."""
+    """Format a duration such as 0.4 s, 12 s, 2 min 5 s, 1 h 3 min, 3 d 4 h."""
     whole = round(seconds)
     if seconds < 9.95:
         return f"{max(seconds, 0):.1f} s"

@@ -1,6 +1,6 @@
-"""A run's outcome in plain English: what every rendering says, so that they all say the same.
+"""A run's outcome in plain English: the texts that all renderings share.
 
-Texts returned here are prose in which `backticks` mark code; each renderer escapes them.
+The texts are prose in which `backticks` mark code; each renderer escapes them.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ _DECIDING = (Severity.BLOCKING, Severity.CRITICAL)
 
 
 def verdict_title(verdict: Verdict) -> str:
-    """As the contract shows it, like “NEEDS SESSION CLEANUP”."""
+    """The verdict as the contract shows it, such as “NEEDS SESSION CLEANUP”."""
     return HEADLINES[verdict][1]
 
 
@@ -84,12 +84,12 @@ def symbol(verdict: Verdict) -> str:
 
 
 def check_title(check: Check) -> str:
-    """Like “Call references clean”, close to the name that the other outputs use."""
+    """A check's title, such as “Call references clean”."""
     return _sentence_case(check.value.replace("_refs_", "_references_"))
 
 
 def rule_title(name: str) -> str:
-    """Like “Abandoned session”."""
+    """A rule's title, such as “Abandoned session”."""
     return _sentence_case(name)
 
 
@@ -103,14 +103,14 @@ def _sentence_case(name: str) -> str:
 
 
 def count_of(count: int, unit: str) -> str:
-    """Like “1 session” or “1,234 sessions”. unit: in the plural."""
+    """A count with its unit, such as “1 session” or “1,234 sessions”. unit: in the plural."""
     return f"{number(count)} {unit.removesuffix('s') if count == 1 else unit}"
 
 
 def units_of(assessment: Assessment) -> dict[str, str]:
-    """What each rule counts: rule to ``sessions``, ``calls``, ``agents`` or ``objects``.
+    """Map each rule to its unit: ``sessions``, ``calls``, ``agents`` or ``objects``.
 
-    A rule that judges the whole floor and found its one fault counts nothing that can be named.
+    A violated rule about the database as a whole counts nothing that has a key.
     """
     units = {rule.name: rule.unit for judgement in assessment.judgements for rule in judgement.suite.rules}
     return {
@@ -125,7 +125,7 @@ def units_of(assessment: Assessment) -> dict[str, str]:
 
 
 def breaker_sentences(breaker: TrippedBreaker) -> list[str]:
-    """What stopped the run, as it was recorded, and until when every report begins with it."""
+    """The recorded reason for which the breaker stopped a run, and how to resolve it."""
     return [
         f"Run `{breaker.run_id}` was stopped, {moment(breaker.tripped_at)}.",
         breaker.evidence,
@@ -134,7 +134,7 @@ def breaker_sentences(breaker: TrippedBreaker) -> list[str]:
 
 
 def verdict_sentence(outcome: RunOutcome) -> str:
-    """What the verdict means, in a sentence or two."""
+    """The meaning of the verdict, in one or two sentences."""
     if outcome.latest is None:
         return "Nothing was judged, so it is not known how ready the database is."
     if outcome.changed and outcome.verification is None:
@@ -163,7 +163,7 @@ def _meaning(latest: Assessment) -> str:
 
 
 def history_sentence(reading: HistoryReading) -> str:
-    """What the counts of the history are of."""
+    """The range of closed sessions and calls that the counts cover."""
     last = f"; all of it was read {moment(reading.full_at)}" if reading.full_at else ""
     if reading.since is None:
         return f"All closed sessions and all calls were read: {reading.why_full}."
@@ -172,12 +172,12 @@ def history_sentence(reading: HistoryReading) -> str:
 
 
 def deciding(assessment: Assessment) -> list[RuleResult]:
-    """The violated rules that fail a check, the worst first."""
+    """The violated rules that fail a check, the most severe first."""
     return _worst_first(rule for rule in _violated(assessment) if rule.severity in _DECIDING)
 
 
 def noted(assessment: Assessment) -> list[RuleResult]:
-    """The violated rules that are worth knowing and decide nothing, warnings first."""
+    """The violated rules that do not decide, warnings first."""
     return _worst_first(rule for rule in _violated(assessment) if rule.severity not in _DECIDING)
 
 
@@ -189,11 +189,11 @@ def _worst_first(rules: Iterable[RuleResult]) -> list[RuleResult]:
     return sorted(rules, key=lambda rule: (rule.severity.rank, -rule.violations))
 
 
-# --- since the last time ------------------------------------------------------------------------
+# --- trends -----------------------------------------------------------------------------------
 
 
 def remedy_of(rule: RuleResult, breaker: TrippedBreaker | None) -> str:
-    """The rule's remedy; what a clean-up mends waits while a breaker is not dealt with."""
+    """A rule's remedy; the remedy of a clean-up waits until a tripped breaker is resolved."""
     if breaker is None or "`clean`" not in rule.remedy:
         return rule.remedy
     return f"Wait: the breaker tripped. Once the feed is checked: {rule.remedy}"
@@ -205,19 +205,19 @@ def rule_sentence(rule: RuleResult) -> str | None:
 
 
 def rule_page(rule: RuleResult) -> str | None:
-    """Where the rule is explained; none for rules of the cleaned views and a user's own."""
+    """The documentation page of a rule; None for rules of the cleaned views and custom rules."""
     return f"docs/rules/{rule.name}.md" if rule.suite in _SUITES_WITH_PAGES else None
 
 
 def moved(assessment: Assessment) -> list[RuleResult]:
-    """The rules that fail, or of which something was resolved, if they were recorded before; worst first."""
+    """The recorded rules that fail or have resolved violations, the most severe first."""
     return _worst_first(
         rule for rule in assessment.rules if rule.trend and (rule.failing or rule.trend.resolved)
     )
 
 
 def compared_with(rules: Sequence[RuleResult]) -> str:
-    """With what the rules are compared: one judgement as a rule."""
+    """The judgement that the trends compare with, usually the same for all rules."""
     found = {(rule.trend.run_id, rule.trend.stage): rule.trend for rule in rules if rule.trend}
     latest = max(found.values(), key=lambda trend: trend.recorded_at)
     text = (
@@ -227,7 +227,7 @@ def compared_with(rules: Sequence[RuleResult]) -> str:
 
 
 def trend_sentence(rule: RuleResult) -> str | None:
-    """Like “3 new, 12 persisting, 5 resolved; failing since 2026-11-20 12:00:00 UTC.”"""
+    """A trend such as “3 new, 12 persisting, 5 resolved; failing since 2026-11-20 …”."""
     trend = rule.trend
     if trend is None:
         return None
@@ -249,7 +249,7 @@ def trend_sentence(rule: RuleResult) -> str | None:
 
 
 def ages(rule: RuleResult, now: datetime) -> dict[str, str]:
-    """Of each sample key whose beginning is known: “new”, or since how long it has been failing."""
+    """The age of each sample key with a known start: “new”, or how long it has failed."""
     trend = rule.trend
     if trend is None:
         return {}
@@ -262,22 +262,22 @@ def ages(rule: RuleResult, now: datetime) -> dict[str, str]:
     }
 
 
-# --- values that were asked for -----------------------------------------------------------------
+# --- requested sample values ------------------------------------------------------------------
 
 
 def sample_columns(rule: RuleResult) -> list[str]:
-    """The columns of which any sample of the rule has a value."""
+    """The columns that have a value in any sample of the rule."""
     columns = rule.samples[0].values if rule.samples else {}
     return [name for name in columns if any(sample.values[name] is not None for sample in rule.samples)]
 
 
 def sample_title(column: str) -> str:
-    """Like “Last seen at”, or “Idle” for `idle_seconds`, which are shown in words."""
+    """A column's title, such as “Last seen at”, or “Idle” for `idle_seconds`."""
     return _sentence_case(column.removesuffix("_seconds"))
 
 
 def sample_value(column: str, value: object) -> str:
-    """One of them as a person reads it."""
+    """A sample value, formatted for display."""
     if value is None:
         return "–"
     if isinstance(value, bool):

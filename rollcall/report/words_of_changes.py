@@ -1,6 +1,6 @@
-"""What a run changed and proved, and what to do next, in plain English.
+"""The changes and the proof of a run, and the next steps, in plain English.
 
-Texts returned here are prose in which `backticks` mark code; each renderer escapes them.
+The texts are prose in which `backticks` mark code; each renderer escapes them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Changed:
-    """A rule's exact count before and after a run; none where the rule was not judged."""
+    """A rule's exact count before and after a run; None where the rule was not judged."""
 
     name: str
     severity: Severity
@@ -49,7 +49,7 @@ class Changed:
 
 
 def changes_of_rules(before: Assessment, after: Assessment) -> list[Changed]:
-    """The rules that were violated before or are violated after, those that decide first."""
+    """The rules that are violated before or after the run, those that decide first."""
     found = {rule.name: rule for rule in (*before.rules, *after.rules)}
     counts = [{rule.name: rule.violations for rule in judged.rules} for judged in (before, after)]
     changes = [
@@ -64,7 +64,7 @@ def changes_of_rules(before: Assessment, after: Assessment) -> list[Changed]:
 
 @dataclass(frozen=True)
 class Skipped:
-    """What was left alone for one reason: the exact count, and the first keys."""
+    """The rows skipped for one reason: the exact count and the first keys."""
 
     reason: str
     count: int
@@ -74,12 +74,12 @@ class Skipped:
 def grouped(
     skipped: Sequence[Mapping[str, str]], key: str, reasons: int, keys: int
 ) -> tuple[list[Skipped], int]:
-    """The skipped rows by reason, the most frequent first, and how many rows are not in there.
+    """Group the skipped rows by reason, the most frequent first, and count the omitted rows.
 
     Args:
         skipped: rows with ``reason`` and a key.
         key: the name of that key.
-        reasons, keys: at most so many reasons, and keys of each.
+        reasons, keys: the maximum number of reasons, and of keys for each.
     """
     counts: dict[str, int] = {}
     first: dict[str, list[str]] = {}
@@ -95,7 +95,7 @@ def grouped(
 
 
 def what_was_done(outcome: RunOutcome) -> list[str]:
-    """One sentence for each step that ran; none if no step did."""
+    """One sentence for each step that ran; empty if no step ran."""
     sentences = []
     if outcome.migration is not None:
         sentences.append(_migrated(len(outcome.migration.executed), len(outcome.migration.skipped)))
@@ -120,7 +120,7 @@ def _cleaned(planned: int, changed: int, skipped: int) -> str:
 
 
 def proof_sentences(proof: Proof) -> list[str]:
-    """What the proof says, the conclusion first."""
+    """The result of the proof, the conclusion first."""
     accounted = proof.planned == proof.changed + proof.skipped
     return [
         "The proof holds: only what was planned was changed."
@@ -143,7 +143,7 @@ def proof_sentences(proof: Proof) -> list[str]:
 
 
 def images_sentence(images: ImagesProof) -> str:
-    """Whether the recorded images fit their digests, in one sentence."""
+    """Whether the recorded images match their digests, in one sentence."""
     if not images.is_recorded:
         return "An earlier version recorded the images, without a digest: they cannot be proven."
     if images.holds:
@@ -155,7 +155,7 @@ def images_sentence(images: ImagesProof) -> str:
 
 
 def migration_sentences(proof: MigrationProof) -> list[str]:
-    """What the proof of a migration says, the conclusion first; what differs is listed beside it."""
+    """The result of a migration's proof, the conclusion first, without the differences."""
     catalog = proof.catalog
     sentences = [
         "The proof of the migration holds: only what is declared was added."
@@ -181,7 +181,7 @@ def migration_sentences(proof: MigrationProof) -> list[str]:
 
 
 def table_sentence(table: TableProof) -> str:
-    """How the rows of one table compare, without a full stop."""
+    """The comparison of one table's rows, without a full stop."""
     if table.rows_before is None or table.rows_after is None:
         return f"{table.table} is too large to be counted"
     counts = f"{number(table.rows_before)} before, {number(table.rows_after)} after"
@@ -194,7 +194,7 @@ def table_sentence(table: TableProof) -> str:
 
 
 def _named(text: str) -> str:
-    """Names from the database, in which no backtick shall mark code."""
+    """Names from the database, without backticks, which would mark code."""
     return printable(text, 200).replace("`", "'")
 
 
@@ -202,7 +202,7 @@ def _named(text: str) -> str:
 
 
 def next_steps(outcome: RunOutcome) -> list[str]:
-    """What to do next, the most urgent first; never empty."""
+    """The next steps, the most urgent first; never empty."""
     steps = [*_after_trouble(outcome), *_towards_ready(outcome)]
     return steps or ["Nothing. Let `rollcall serve` keep it that way on a schedule."]
 

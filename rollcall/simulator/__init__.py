@@ -1,9 +1,9 @@
 """The simulator: a call centre's traffic on a real database, with known ground truth.
 
 Asyncio clients behave as the application does (`agents`, `calls`, `router`; their statements are in
-`application`, their decisions in `scripts`). Who is really there is kept in memory (`truth`). What
-other processes changed is read back (`observer`) and judged against the truth (`judge`), without a line
-of Rollcall's SQL: the two can only agree by both being right.
+`application`, their decisions in `scripts`). `truth` keeps in memory which agents are present. `observer`
+reads the changes of other processes, and `judge` compares them with the truth. None of these modules uses
+Rollcall's SQL, so that an error in it cannot hide itself.
 """
 
 from rollcall.simulator.options import Options

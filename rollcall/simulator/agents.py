@@ -1,4 +1,4 @@
-"""An agent with a browser: acts by its script, and is really there exactly as long as the truth says."""
+"""An agent with a browser: acts by its script, and records its presence in the truth."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Agent:
 
     Args:
         key: of its row.
-        spawn: runs something beside, until the end of the simulation.
+        spawn: starts a task that runs until the end of the simulation.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Agent:
     ) -> None:
         self.key = key
         self.session: str | None = None
-        """What the browser knows; none while the agent is absent."""
+        """The session in the browser; None while the agent is absent."""
         self.busy = False
         self.line_cut = asyncio.Event()
         self.line_cut.set()
@@ -54,14 +54,14 @@ class Agent:
         return self.session is not None
 
     async def live(self, script: Iterator[Step], ending: asyncio.Event) -> None:
-        """Act by the script until nothing new is to happen."""
+        """Act by the script until the traffic ends."""
         for step in script:
             if await _is_set_within(ending, step.gap):
                 return
             await self._act(step)
 
     async def show_life(self, intervals: Iterator[float], finished: asyncio.Event) -> None:
-        """Heartbeats, or restlessness where there are none, while the agent is present."""
+        """While present, send heartbeats or, without heartbeats, other signs of life."""
         beats = self._application.has_heartbeats
         for interval in intervals:
             pause = interval if beats else min(interval, self._window / 10)
@@ -141,7 +141,7 @@ class Agent:
             self._truth.logged_out(session, await self._application.log_out(session))
 
     async def _reload(self, step: Step) -> None:
-        """The beacon fires as if the tab were closed; the page comes back, and may stay `offline`."""
+        """Reload the page: the beacon fires as on closing, and the status may stay `offline`."""
         session = self.session
         if session is None:
             return
@@ -154,7 +154,7 @@ class Agent:
         self._truth.wrote(self.key, write, "heartbeat", is_sign=True)
         if any(row.key == session for row in write.rows):
             self._arrive(session, write)
-        else:  # it was closed meanwhile: the page shows the login
+        else:  # the session has been closed: the page shows the login
             await self._log_in(reuse=False)
 
     def _arrive(self, session: str, write: Write) -> None:
@@ -171,7 +171,7 @@ class Agent:
 
 
 async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
-    """Sleep so long, unless the event is set before."""
+    """Sleep for a time, unless the event is set first."""
     try:
         await asyncio.wait_for(event.wait(), seconds)
     except TimeoutError:

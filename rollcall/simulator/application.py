@@ -1,8 +1,7 @@
-"""What the application writes, one method per event: the table of events in docs/domain.md, as SQL.
+"""The application's writes, one method per event: the table of events in docs/domain.md.
 
-Each write is a transaction of its own, on the configured names and on whatever types the columns
-have. Every statement gives back which rows it wrote, when, and in which transaction: that is what
-the ground truth is made of.
+Each write is a transaction of its own, on the configured names and the types of the columns. Every statement
+returns the written rows with their instant and transaction, from which the ground truth is built.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ class Written:
 
     Attributes:
         said: the instant that the application wrote into the columns.
-        done: when the row was written, its locks waited for.
+        done: when the row was written, after waiting for locks.
         xid: the transaction.
     """
 
@@ -43,7 +42,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Write:
-    """A statement's rows, and when it was sent and known to be committed."""
+    """A statement's rows, when it was sent and when its commit was known."""
 
     rows: tuple[Written, ...]
     issued: float
@@ -69,7 +68,7 @@ class Application:
     Args:
         gateway: its connections.
         names: the vars of `dbt_project.yml`.
-        columns: of each table (by its var), by name; see `read_columns`.
+        columns: the columns by name for each table (by its var); see `read_columns`.
     """
 
     def __init__(
@@ -96,7 +95,7 @@ class Application:
     # --- agents ----------------------------------------------------------------------------------
 
     async def find_or_add_agent(self, number: int, label: str) -> str:
-        """The key of an agent of our own, who is active and human."""
+        """Find or insert an active human agent; returns its key."""
         email = f"{label}-{number}@simulated.test"
         found = await self._gateway.execute("find agent", self._sql["find_agent"], [email])
         if found.rows:
@@ -117,7 +116,7 @@ class Application:
     # --- sessions --------------------------------------------------------------------------------
 
     async def log_in(self, agent: str) -> Write:
-        """A new session, `available`."""
+        """Insert a new session with the status `available`."""
         values: dict[str, Any] = {
             "sessions_agent_id_column": agent,
             "sessions_status_column": self.words.available,
@@ -130,7 +129,7 @@ class Application:
         return _write(await self._gateway.execute("log in", query, parameters))
 
     async def todays_session(self, agent: str) -> str | None:
-        """The agent's latest session of today, whether it is open or not."""
+        """Find the agent's latest session of today, open or closed."""
         reply = await self._gateway.execute("find session", self._sql["todays_session"], [agent, self._day])
         return str(reply.rows[0][0]) if reply.rows else None
 
@@ -138,11 +137,11 @@ class Application:
         return await self._write("reuse session", "reuse", session, self.words.available)
 
     async def heartbeat(self, agent: str) -> Write:
-        """On every open session of the agent."""
+        """Record a heartbeat on every open session of the agent."""
         return await self._write("heartbeat", "heartbeat", agent)
 
     async def change_status(self, session: str, status: str) -> Write:
-        """Set in the sidebar; a break also clears the call reference."""
+        """Set the status from the sidebar; a break also clears the call reference."""
         statement = "take_break" if status == self.words.on_break else "change_status"
         return await self._write("change status", statement, session, status)
 
@@ -153,7 +152,7 @@ class Application:
         return await self._write("hide tab", "set_status", session, self.words.on_break)
 
     async def close_tab(self, session: str) -> Write:
-        """The beacon: the session stays open, and keeps its call reference."""
+        """Fire the beacon: the session stays open, and keeps its call reference."""
         return await self._write("close tab", "close_tab", session, self.words.offline)
 
     # --- calls -----------------------------------------------------------------------------------
@@ -180,24 +179,24 @@ class Application:
         return await self._write("end call", "end_call", call, status)
 
     async def free_session(self, call: str) -> Write:
-        """Of each session that refers to the call, whether or not its agent is present."""
+        """Release each session that refers to the call, whether or not its agent is present."""
         return await self._write("free session", "free_session", call, self.words.available)
 
     async def longest_idle(self, busy: Sequence[str]) -> tuple[str, str] | None:
-        """Whom the router picks: session and agent."""
+        """The session and agent that the router chooses."""
         reply = await self._gateway.execute("route", self._sql["route"], [self.words.available, list(busy)])
         return (str(reply.rows[0][0]), str(reply.rows[0][1])) if reply.rows else None
 
     async def purge(self, agents: Sequence[str], older_than: float) -> tuple[Write, list[str]]:
-        """Delete calls of these agents that ended so many seconds ago. Gives the agents, too."""
+        """Delete calls of these agents that ended so many seconds ago; returns the agents too."""
         reply = await self._gateway.execute("purge", self._sql["purge"], [list(agents), older_than])
         return _write(reply), [str(row[4]) for row in reply.rows]
 
     async def sessions_of(self, agents: Sequence[str]) -> list[tuple[Any, ...]]:
-        """Key, open, status, call and transaction of each row. Read to watch, not by the application."""
+        """Key, open, status, call and transaction of each row; for the observer only."""
         return (await self._gateway.execute("(observe)", self._sql["sessions_of"], [list(agents)])).rows
 
-    # --- how they are written --------------------------------------------------------------------
+    # --- writing ---------------------------------------------------------------------------------
 
     async def _write(self, kind: str, statement: str, *parameters: Any) -> Write:
         return _write(await self._gateway.execute(kind, self._sql[statement], parameters))
@@ -266,7 +265,7 @@ class Application:
     def _insert(
         self, table_var: str, key_var: str, key: str | None, values: Mapping[str, Any]
     ) -> tuple[sql.Composed, list[Any]]:
-        """An INSERT of these columns (vars, or plain names) and of every other that must have a value."""
+        """An INSERT of these columns (vars, or plain names) and of all other mandatory columns."""
         known = self._columns[table_var]
         given: dict[str, sql.Composable] = {}
         parameters: list[Any] = []
@@ -296,7 +295,7 @@ class Application:
         return query, parameters
 
     def _filler(self, table_var: str, column: str, facts: Column) -> sql.Composable:
-        """A value for a column of the application that nothing here knows."""
+        """A value for a mandatory column of the application that the simulator does not know."""
         if facts.type.startswith("timestamp"):
             return self._now_of(facts)
         simple = {"text": "''", "boolean": "false", "jsonb": "'{}'"}
@@ -325,7 +324,7 @@ class Application:
 
 
 def _new_key(facts: Column, wanted: str | None) -> str | None:
-    """A key that the application would make, or none where the database makes it."""
+    """A key in the application's format, or None where the database generates it."""
     if facts.type == "uuid":
         return str(uuid.uuid4())
     if facts.type in ("integer", "bigint", "smallint"):
@@ -334,7 +333,7 @@ def _new_key(facts: Column, wanted: str | None) -> str | None:
 
 
 def _written(key: sql.Identifier) -> sql.Composed:
-    """What every write gives back; the clock is read when the row is written, after any wait."""
+    """The RETURNING clause of every write; the clock is read after any wait for locks."""
     return sql.SQL(
         "{}::text, extract(epoch from now())::float8, "
         "extract(epoch from clock_timestamp())::float8, pg_current_xact_id()::text::bigint"

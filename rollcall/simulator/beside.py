@@ -1,4 +1,4 @@
-"""The clean-up's process, as the simulation sees it: started, listened to, killed, stopped."""
+"""The clean-up process beside the traffic: start it, read its output, kill it, stop it."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ ERRORS_BEFORE_READY = 3
 
 
 class CleanerProcess:
-    """Runs `rollcall.simulator.cleaner` beside the traffic.
+    """Run `rollcall.simulator.cleaner` beside the traffic.
 
     Attributes:
-        passes: clean-ups that went through.
-        errors: what the others said, counted.
-        skipped: reasons for which planned sessions were left alone, counted.
-        kills: how often it was killed.
+        passes: completed clean-ups.
+        errors: errors of the other clean-ups, counted.
+        skipped: reasons for skipped sessions, counted.
+        kills: number of kills.
     """
 
     def __init__(self, settings: Settings, variables: Mapping[str, Any], every: float) -> None:
@@ -48,10 +48,10 @@ class CleanerProcess:
         self.kills = 0
 
     async def start(self) -> None:
-        """Start it, and wait until it has cleaned once.
+        """Start the process, and wait until it has cleaned once.
 
         Raises:
-            RollcallError: it ended, or did not get ready.
+            RollcallError: it ended, or did not become ready.
         """
         environment = {
             **os.environ,
@@ -83,7 +83,7 @@ class CleanerProcess:
             raise RollcallError(f"the clean-up beside the traffic does not work: {why} ({said})")
 
     async def kill_at_times(self, pauses: Iterator[float], ending: asyncio.Event) -> None:
-        """Kill it (`kill -9`) after each pause; it comes back by itself."""
+        """Kill the child (`kill -9`) after each pause; the process starts another one."""
         for pause in pauses:
             try:
                 await asyncio.wait_for(ending.wait(), pause)
@@ -100,7 +100,7 @@ class CleanerProcess:
                 self.kills += 1
 
     async def stop(self) -> None:
-        """End it and its child; a batch under way is undone by the server."""
+        """End the process and its child; the server rolls a running batch back."""
         process = self._process
         if process is None:
             return

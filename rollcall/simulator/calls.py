@@ -1,7 +1,7 @@
-"""How a call goes: its writes in the application's real order, each in a transaction of its own.
+"""The course of a call: its writes in the application's order, each in a transaction.
 
-What the telephone network reports (the end of a call) arrives whether or not the agent's browser
-is still there, and frees whichever session refers to the call.
+The end of a call arrives from the telephone network even if the agent's browser is closed, and releases
+every session that refers to the call.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DROP_SECONDS = 8.0
 
 
 class Party(Protocol):
-    """An agent, as a call sees one."""
+    """The part of an agent that a call uses."""
 
     key: str
     session: str | None
@@ -32,7 +32,7 @@ class Party(Protocol):
 
 
 class Calls:
-    """Conducts calls. speed: the application's seconds per real second."""
+    """Make and answer calls. speed: the application's seconds per real second."""
 
     def __init__(self, application: Application, truth: Truth, speed: float) -> None:
         self._application = application
@@ -40,7 +40,7 @@ class Calls:
         self._drop = DROP_SECONDS / speed
 
     async def dial(self, agent: Party, step: Step) -> None:
-        """An outbound call of an agent who is there: the call, the session, then the connection."""
+        """Place an outbound call of a present agent: write the call, the session, the connection."""
         session = agent.session
         agent.busy = True
         try:
@@ -64,16 +64,16 @@ class Calls:
             agent.busy = False
 
     async def ring(self, key: str, agent: Party | None, arrival: Arrival) -> bool:
-        """An inbound call rings one session; gives whether it was answered.
+        """Ring one session with an inbound call; returns whether it was answered.
 
         Args:
-            key: of the agent who is rung.
-            agent: none when no agent of the simulation is behind it.
+            key: of the agent.
+            agent: None for an agent outside the simulation.
         """
         started = await self._application.start_call(key, inbound=True)
         call = self._truth.call_started(key, started, is_outbound=False)
         if call is None:
-            return True  # the failure is counted; no other agent is to be bothered
+            return True  # the failure is counted; no other agent is rung
         await asyncio.sleep(arrival.ring)
         if agent is None or not agent.is_there or agent.busy or not arrival.answered:
             if agent is None or not agent.is_there:
@@ -110,7 +110,7 @@ class Calls:
         self._truth.wrote(agent, freed, "freed", is_sign=False, call=call)
 
     async def _wait(self, agent: Party, seconds: float) -> bool:
-        """Wait; gives whether the agent went away meanwhile, a moment after which the line drops."""
+        """Wait; returns whether the agent left, in which case the call ends a moment later."""
         try:
             await asyncio.wait_for(agent.line_cut.wait(), seconds)
         except TimeoutError:

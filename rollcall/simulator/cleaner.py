@@ -2,9 +2,9 @@
 
     python -m rollcall.simulator.cleaner SECONDS
 
-reads its configuration from the environment, as every command does. It compiles the project once,
-and then plans and cleans in a child of its own: a child that is killed is followed by another one at
-once. A line of JSON on standard output tells of the start of a child and of every clean-up.
+The process reads its configuration from the environment, as every command does. It compiles the project once,
+then plans and cleans in a child process; a killed child is replaced at once. It writes a line of JSON to
+standard output for the start of a child and for every clean-up.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ from rollcall.workspace import Workspace
 __all__ = ["clean_once", "main"]
 
 NEEDED = ("cleanup_plan", "check_lease")
-"""Compiled before the first child is made; all the rest is compiled with them."""
+"""Compiled before the first child starts; dbt compiles the whole project with them."""
 
 
 def main() -> None:
-    """Clean every so many seconds, until standard input is closed or we are terminated."""
+    """Clean at an interval in seconds, until standard input closes or a signal ends it."""
     every = float(sys.argv[1])
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))  # not at once: dbt tidies up
+    # sys.exit instead of the default action, so that dbt removes its temporary files
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     workspace = Workspace(load_settings())
     for name in NEEDED:
         workspace.project.sql(name)

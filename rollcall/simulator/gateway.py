@@ -1,4 +1,4 @@
-"""The application's connections: a few for many agents, each statement timed, each failure kept."""
+"""The application's connection pool: each statement is timed, each failure recorded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from psycopg.conninfo import make_conninfo
 __all__ = ["Clock", "Failure", "Gateway", "Reply", "Timings", "quantile"]
 
 LOST_CLASSES = ("08", "57P")
-"""Of SQLSTATE: the connection, and a server that stops or starts. Each caller tries again after these."""
+"""SQLSTATE classes: connection errors, server stop or start. A statement is retried after these."""
 RETRY_SECONDS = 0.1
 GIVE_UP_SECONDS = 120.0
 CONNECT_SECONDS = 10
@@ -26,7 +26,7 @@ CLOCK_PROBES = 9
 
 @dataclass(frozen=True)
 class Failure:
-    """A statement of the application that failed for another reason than a lost connection."""
+    """A failed statement of the application, other than by a lost connection."""
 
     kind: str
     at: float
@@ -36,7 +36,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a statement gave.
+    """The result of a statement.
 
     Attributes:
         issued, acked: when it was first sent and when its commit was known, by the clock.
@@ -51,7 +51,7 @@ class Reply:
 
 @dataclass
 class Timings:
-    """Seconds that each statement of one kind took, its wait for a connection not counted."""
+    """Seconds for each statement of one kind, without its wait for a connection."""
 
     seconds: array[float] = field(default_factory=lambda: array("d"))
 
@@ -60,13 +60,13 @@ class Timings:
 
 
 def quantile(values: Iterable[float], share: float) -> float:
-    """The nearest rank; 0 where nothing was measured."""
+    """The quantile by nearest rank; 0 without measurements."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
 class Clock:
-    """The server's clock, read off our own: seconds since 1970. `error`: how far it may be off."""
+    """The server's clock, derived from the local one: seconds since 1970. `error`: its bound."""
 
     def __init__(self) -> None:
         self._offset = time.time() - time.monotonic()
@@ -76,7 +76,7 @@ class Clock:
         return time.monotonic() + self._offset
 
     async def set_by(self, connection: psycopg.AsyncConnection[Any]) -> None:
-        """Ask a few times; the quickest answer is the most exact."""
+        """Read the server's clock several times and keep the fastest, most exact reading."""
         best = float("inf")
         for _ in range(CLOCK_PROBES):
             sent = time.monotonic()
@@ -90,10 +90,10 @@ class Clock:
 
 
 class Gateway:
-    """Executes the application's statements, each in a transaction of its own.
+    """Execute the application's statements, each in a transaction of its own.
 
-    A lost connection is made again and the statement sent again: the application sees a restart of
-    its database as a pause. Whatever else fails is kept in `failures`, and gives no rows.
+    A lost connection is reopened and the statement sent again, so that the application sees a restart of its
+    database as a pause. Any other failure is recorded in `failures`, and returns no rows.
     """
 
     def __init__(self, conninfo: str, connections: int, clock: Clock) -> None:
@@ -117,7 +117,7 @@ class Gateway:
             await connection.close()
 
     async def execute(self, kind: str, query: sql.Composed, parameters: Sequence[Any] = ()) -> Reply:
-        """Send one statement and commit it. `kind` is what its time is counted under."""
+        """Send one statement and commit it. `kind`: the label for its timing."""
         issued = self._clock.now()
         retried = False
         while True:
@@ -144,7 +144,7 @@ class Gateway:
 
     @contextlib.asynccontextmanager
     async def borrowed(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-        """A connection of the pool, made again when it was lost."""
+        """A connection of the pool, reopened if it was lost."""
         connection = await self._free.get()
         try:
             if connection.closed:
@@ -163,7 +163,7 @@ class Gateway:
 
 
 def _was_lost(error: psycopg.Error) -> bool:
-    """A statement that failed because its connection did, or could not be made."""
+    """Whether a statement failed because its connection was lost or could not be opened."""
     if error.sqlstate is not None:
         return error.sqlstate.startswith(LOST_CLASSES)
     return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)

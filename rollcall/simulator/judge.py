@@ -1,14 +1,14 @@
-"""Was every change right, and was nothing left undone? Pure functions of the ground truth.
+"""Judge every change and every omission: pure functions of the ground truth.
 
-The judge knows docs/domain.md and the truth, and none of Rollcall's SQL. Where the order of two
-things cannot be known it decides in favour of the change: what it finds is certain.
+The judge uses docs/domain.md and the truth, and none of Rollcall's SQL. Where the order of two events cannot
+be known, it decides in favour of the change, so that every finding is certain.
 
-- A write was visible to a change if it was known to be committed before the change's transaction
-  began; a write to the session's own row also if it was known to be committed before the change
-  was recorded, because the row was locked.
-- A living agent always shows life: by heartbeats, or by doing something well within the window. So
-  a session may never be closed while its agent is present. Should the simulator itself have been too
-  slow to write, that is counted apart, as unproven.
+- A write was visible to a change if its commit was known before the change's transaction began. A write to
+  the session's own row was also visible if its commit was known before the change was recorded, because the
+  row was locked.
+- A present agent always shows life: by heartbeats, or by acting well within the window. A session may
+  therefore never be closed while its agent is present. A close after the simulator itself wrote too late is
+  counted separately, as unproven.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HISTORY_BEFORE, HISTORY_LINES = 5.0, 60
 
 @dataclass(frozen=True)
 class Finding:
-    """One session that was treated wrongly, and what happened to it."""
+    """A session that was treated wrongly, with its events."""
 
     what: str
     session: str
@@ -54,15 +54,15 @@ class Finding:
 
 @dataclass
 class Judgement:
-    """The verdict on everything that was changed, and on everything that was not.
+    """The verdict on all changes and all omissions.
 
     Attributes:
         wronged: changes that no rule allows.
-        left_open: dead sessions that a whole clean-up, or everybody, left open.
-        closed_dead, mended: changes that were right.
-        delays: seconds from the moment a session was due until it was closed.
-        exposures: the same without the time in which a call of its agent, be it only ringing, protected it.
-        unproven: closed under a living agent whose signs of life the simulator wrote too late.
+        left_open: dead sessions that a complete clean-up, or all of them, left open.
+        closed_dead, mended: correct changes.
+        delays: seconds from the instant a session was due until it was closed.
+        exposures: the delays without the time in which a live or ringing call of its agent protected it.
+        unproven: closed under a present agent whose signs of life the simulator wrote too late.
         overtaken: changed while a call began that the change cannot have seen.
         not_yet_due: dead sessions that are rightly still open.
     """
@@ -90,11 +90,11 @@ def judge(
     clock_error: float,
     available: str,
 ) -> Judgement:
-    """Judge everything.
+    """Judge all changes and omissions.
 
     Args:
-        open_at_end: keys of the sessions that were open at the last look, at `ended`.
-        swept: whether a clean-up went through after the last new thing happened.
+        open_at_end: keys of the sessions that were open in the last observation, at `ended`.
+        swept: whether a clean-up completed after the last event of the traffic.
         clock_error: seconds by which the two clocks may differ.
         available: the status that makes a session routable.
     """
@@ -129,7 +129,7 @@ class _Court:
         self._passes = passes
         self.judgement = Judgement()
 
-    # --- what was changed ------------------------------------------------------------------------
+    # --- changes ---------------------------------------------------------------------------------
 
     def judge_change(self, change: Change) -> None:
         session = self._truth.sessions[change.session]
@@ -180,7 +180,7 @@ class _Court:
         return "closed with a sign of life inside the window", sign
 
     def _made_routable(self, change: Change, session: SessionTruth, visible: float) -> tuple[str, str] | None:
-        """No agent becomes available without a proof of presence."""
+        """Find agents that became available without a proof of presence."""
         if change.after.status != self._available or change.before.status == self._available:
             return None
         age = change.latest - (self._due(session, change.latest) - self._thresholds.window)
@@ -200,7 +200,7 @@ class _Court:
         return True
 
     def _sure_signs(self, change: Change, session: SessionTruth, visible: float) -> Iterator[Sign]:
-        """What the writer of the change must have seen."""
+        """The signs of life that were certainly visible to the change."""
         row_visible = visible
         if change.run_id is not None:
             row_visible = max(visible, change.latest - self._error)
@@ -211,19 +211,19 @@ class _Court:
                     yield from (sign for sign in call.evidence() if sign.acked <= visible)
 
     def _is_newest(self, session: SessionTruth, moment: float) -> bool:
-        """Whatever else its agent has was there before, so that the agent's calls count for it."""
+        """Whether it is certainly the agent's newest session, for which the agent's calls count."""
         return all(
             other.login < session.login - ROUNDING or other.made > moment
             for key in self._truth.agents[session.agent]
             if (other := self._truth.sessions[key]) is not session
         )
 
-    # --- what was not changed --------------------------------------------------------------------
+    # --- omissions -------------------------------------------------------------------------------
 
     def judge_inaction(
         self, session: SessionTruth, closings: Sequence[Change], passes: Sequence[Pass]
     ) -> None:
-        """A clean-up that went through must have closed what was dead and due all the time it took."""
+        """Find sessions that a complete clean-up left open although they were due throughout."""
         for found in passes:
             if self._was_left(session, closings, found):
                 detail = f"due since {found.judged - self._due(session, found.judged):.3f} s before the plan"
@@ -246,14 +246,14 @@ class _Court:
         return not any(call.is_possibly_live(begin, end, longest) for call in self._calls_of(session))
 
     def _was_open(self, session: SessionTruth, closings: Sequence[Change], begin: float, end: float) -> bool:
-        """Certainly open from begin to end: not closed since it was last opened before."""
+        """Whether the session was certainly open from begin to end."""
         shuts = [(sign.acked, sign.issued) for sign in session.log_outs]
         shuts += [(change.latest, self._truth.log.before(change.xid)) for change in closings]
         opened = max((sign.acked for sign in session.openings if sign.acked <= begin), default=session.made)
         return not any(earliest <= end and latest >= opened for latest, earliest in shuts)
 
     def judge_end(self, session: SessionTruth, ended: float, *, swept: bool) -> None:
-        """What is dead and due at the end, where no clean-up went through that could have closed it."""
+        """Find due sessions at the end that no complete clean-up had the chance to close."""
         if session.was_lived_in(ended, ended):
             return
         if self._due(session, ended) + ROUNDING + self._error >= ended or swept:
@@ -269,7 +269,7 @@ class _Court:
         )
 
     def _due(self, session: SessionTruth, moment: float) -> float:
-        """When its window was over, at the latest, going by everything that may count as a sign of life."""
+        """The latest instant at which the session became due, by every possible sign of life."""
         last = max((sign.said for sign in self._possible_signs(session, moment)), default=session.login)
         return last + self._thresholds.window
 
@@ -279,7 +279,7 @@ class _Court:
             yield from (sign for sign in call.evidence() if sign.issued <= moment)
 
     def _protected(self, session: SessionTruth, since: float, until: float) -> float:
-        """For how many seconds from `since` to `until` a live call kept it from being closed."""
+        """The seconds from `since` to `until` in which a live call protected the session."""
         spans = []
         for call in self._calls_of(session):
             ended = call.ended.acked if call.ended is not None else until
@@ -295,7 +295,7 @@ class _Court:
     # --- both ------------------------------------------------------------------------------------
 
     def _calls_of(self, session: SessionTruth) -> Iterator[CallTruth]:
-        """The calls of its agent, and those that it ever referred to."""
+        """The calls of the session's agent, and those that the session has referred to."""
         keys = dict.fromkeys([*self._truth.calls_of.get(session.agent, ()), *session.calls])
         return (self._truth.calls[key] for key in keys)
 

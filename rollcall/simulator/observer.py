@@ -1,7 +1,7 @@
-"""What other processes did to the simulated sessions: read from Rollcall's ledger, and off the rows.
+"""Read other processes' changes to the simulated sessions from the ledger and the rows.
 
-The ledger says what Rollcall says that it did. The rows say what was done: a version that no
-transaction of the application wrote is another writer's, recorded or not.
+The ledger contains the changes that Rollcall reports. The rows show all changes: a row version that no
+transaction of the application wrote comes from another writer, recorded or not.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ __all__ = ["Change", "Observer", "Pass", "State"]
 
 POLL_SECONDS = 0.4
 OVERLAP_SECONDS = 20.0
-"""A change is stamped before it is committed, so that one may turn up this much later."""
+"""A change is stamped before its commit, so it may become visible this much later."""
 
 
 @dataclass(frozen=True)
 class State:
-    """What matters of a session's row."""
+    """The judged part of a session's row."""
 
     is_open: bool
     status: str
@@ -38,9 +38,9 @@ class Change:
     """A change that the application did not make. Times are seconds since 1970, by the server.
 
     Attributes:
-        run_id: Rollcall's; none when it is not recorded.
-        latest: it was made before this.
-        xid: its transaction; what was committed before that began was visible to the writer.
+        run_id: Rollcall's; None when the change is not recorded.
+        latest: an instant after the change.
+        xid: its transaction; the writer saw everything that was committed before it began.
     """
 
     session: str
@@ -59,7 +59,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Pass:
-    """A clean-up that went through to its end."""
+    """A completed clean-up."""
 
     run_id: str
     judged: float
@@ -70,7 +70,7 @@ class Pass:
 
 
 class Observer:
-    """Collects changes and passes until it is told to stop."""
+    """Collect changes and completed clean-ups until the traffic ends."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class Observer:
 
     @property
     def changes(self) -> list[Change]:
-        """In the order in which they were made, as far as that is known."""
+        """The changes in the order in which they were made, as far as it is known."""
         known = {change.xid for change in self._recorded.values()}
         unrecorded = [change for change in self._unrecorded.values() if change.xid not in known]
         return sorted([*self._recorded.values(), *unrecorded], key=lambda change: change.latest)
@@ -109,7 +109,7 @@ class Observer:
         return sorted(self._passes.values(), key=lambda found: found.judged)
 
     async def run(self, finished: asyncio.Event) -> None:
-        """Look every moment; the last look is the caller's."""
+        """Observe at an interval; the caller makes the last observation."""
         while not finished.is_set():
             await self.look()
             try:
@@ -118,7 +118,7 @@ class Observer:
                 continue
 
     async def look(self) -> None:
-        """Once: the rows first, so that whatever they show is in the ledger that is read after them."""
+        """Read the rows, then the ledger, which then contains every recorded change of the rows."""
         await self._look_at_rows()
         reply = await self._gateway.execute("(observe)", _LEDGER_EXISTS)
         if reply.rows and reply.rows[0][0]:
@@ -126,7 +126,7 @@ class Observer:
 
     async def _look_at_rows(self) -> None:
         rows = {str(row[0]): row for row in await self._application.sessions_of(self._agents)}
-        # only now: a version of ours may have been read before its acknowledgement was
+        # one observation later: the application's own version may be read before its acknowledgement
         for identity, change in list(self._suspects.items()):
             del self._suspects[identity]
             if not self._truth.log.is_ours(change.xid):

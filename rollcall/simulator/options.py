@@ -1,4 +1,4 @@
-"""What a simulation is asked to do, and the thresholds that its judgement goes by."""
+"""The options of a simulation, and the thresholds of its judgement."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SCALED = (
     "regret_hours",
     "ringing_wait_seconds",
 )
-"""The vars that measure the application's time, so that they shrink with it."""
+"""The vars in the application's time, which are scaled with it."""
 
 LONGEST_HEARTBEAT_SECONDS = 120.0
 HEARTBEATS_PER_WINDOW = 3
@@ -28,20 +28,20 @@ HEARTBEATS_PER_WINDOW = 3
 
 @dataclass(frozen=True)
 class Options:
-    """One simulation.
+    """The options of one simulation.
 
     Attributes:
-        seconds: how long new things happen, in real time; the verdict takes a little longer.
-        speed: how many times faster than in reality the application and its people act.
-        seed: the same seed makes everybody decide the same; only the database's timing differs.
+        seconds: duration of the traffic in real time; the verdict takes a little longer.
+        speed: factor by which the application and its agents are faster than in reality.
+        seed: the same seed gives the same decisions; only the database's timing differs.
         calls_per_hour: outbound calls of an agent in an hour of the application's time; inbound
-            ones come two thirds as often.
-        connections: how many the application has; None: one for eight agents.
-        create: make the application's tables, in a database that has none.
+            calls are two thirds as frequent.
+        connections: the size of the application's pool; None: one for eight agents.
+        create: create the application's tables, in a database that has none.
         migrate: run Rollcall's migration first.
-        clean_every: seconds between two clean-ups in a process beside; None: no clean-up here.
+        clean_every: seconds between two clean-ups in a separate process; None: no clean-up here.
         kill_every: seconds, on average, between two ``kill -9`` of that process; None: never.
-        truth_file: write the ground truth as it happens, as JSON lines.
+        truth_file: write the ground truth to it as JSON lines while it is created.
     """
 
     agents: int = 50
@@ -57,7 +57,11 @@ class Options:
     truth_file: Path | None = None
 
     def check(self) -> None:
-        """Raises: ConfigurationError: a number that cannot work."""
+        """Check the options.
+
+        Raises:
+            ConfigurationError: a number is out of range.
+        """
         for name in ("agents", "seconds", "speed", "calls_per_hour", "clean_every", "kill_every"):
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -70,7 +74,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """In real seconds."""
+    """The thresholds in real seconds."""
 
     window: float
     live_call_max: float
@@ -79,7 +83,7 @@ class Thresholds:
 
     @classmethod
     def of(cls, variables: Mapping[str, Any]) -> Thresholds:
-        """From the vars, as Rollcall reads them."""
+        """Derive the thresholds from the vars, as Rollcall reads them."""
         return cls(
             window=float(variables["abandoned_after_hours"]) * 3600,
             live_call_max=float(variables["live_call_max_hours"]) * 3600,
@@ -88,7 +92,7 @@ class Thresholds:
         )
 
     def check(self, speed: float, *, heartbeats: bool) -> None:
-        """A living agent has to be able to show life in time.
+        """Check that a present agent can show life in time.
 
         Raises:
             ConfigurationError: the window is too short for this speed.
@@ -105,10 +109,10 @@ class Thresholds:
 def scaled_variables(
     variables: Mapping[str, Any], overrides: Mapping[str, Any], speed: float
 ) -> dict[str, Any]:
-    """What to override so that the thresholds fit the simulated time.
+    """The overrides that scale the thresholds to the simulated time.
 
-    A threshold that the user set is in the database's time already; a default one is divided by
-    the speed, because the application's two hours pass that much faster.
+    A threshold that the user set is in the database's time already. A default one is divided by the speed,
+    because the application's two hours pass that much faster.
     """
     scaled = {name: variables[name] / speed for name in SCALED if name not in overrides}
     return {**scaled, **overrides}

@@ -1,4 +1,4 @@
-"""What a simulation found, as plain values."""
+"""The results of a simulation, as plain values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FAILURES_KEPT = 20
 
 @dataclass(frozen=True)
 class CleanUps:
-    """The clean-ups beside the traffic; `recorded`: those in Rollcall's ledger, from any process."""
+    """The clean-ups beside the traffic; `recorded`: those of all processes in the ledger."""
 
     recorded: int = 0
     passes: int = 0
@@ -39,10 +39,10 @@ class Report:
 
     Attributes:
         seconds: of traffic, in real time.
-        floor: counts of what happened: sessions, calls, departures and so on.
+        floor: counts of events: sessions, calls, departures and so on.
         timings: by kind of statement.
-        failures: statements of the application that failed.
-        interruptions: statements sent again because their connection was lost.
+        failures: failed statements of the application.
+        interruptions: statements sent again after a lost connection.
     """
 
     agents: int

@@ -1,4 +1,4 @@
-"""Inbound calls, as the legacy router deals them out, and the nightly purge."""
+"""Inbound calls as the legacy router assigns them, and the nightly purge."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ ATTEMPTS = 3
 
 
 class Router:
-    """Rings the agent who is `available` and idle for longest, and so a ghost before a present agent.
+    """Ring the longest idle `available` agent, which prefers abandoned sessions.
 
     Args:
-        agents: the simulation's, by key; other rows may be rung, and never answer.
+        agents: the simulation's, by key; sessions of other agents may be rung, but never answer.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Router:
         self.answered = 0
 
     async def serve(self, arrivals: Iterator[Arrival], ending: asyncio.Event) -> None:
-        """Take calls until nothing new is to happen."""
+        """Take calls until the traffic ends."""
         for arrival in arrivals:
             try:
                 await asyncio.wait_for(ending.wait(), arrival.gap)
@@ -51,7 +51,7 @@ class Router:
                 return
 
     async def _place(self, arrival: Arrival) -> None:
-        """Ring one after the other; the caller gives up after three without an answer."""
+        """Ring up to three agents in turn; then the caller gives up."""
         tried: set[str] = set()
         for _ in range(ATTEMPTS):
             picked = await self._application.longest_idle(sorted(tried | self._ringing))
@@ -69,7 +69,7 @@ class Router:
 
 
 class Purge:
-    """Deletes old calls of the simulation's own agents, and no others."""
+    """Delete old calls of the simulation's own agents only."""
 
     def __init__(self, application: Application, truth: Truth, every: float, older_than: float) -> None:
         self._application = application

@@ -1,8 +1,8 @@
-"""What everybody decides, from the seed alone: nothing here knows a database or a clock.
+"""All decisions of the simulation, from the seed alone, without database or clock.
 
-Every agent has streams of its own, so that what one does never shifts what another decides.
-Durations of the application are in its own seconds, divided by the speed; absences are measured in
-windows, because an agent who returns just as the window closes is the hardest case.
+Every agent has its own random streams, so that one agent's actions never shift the decisions of another.
+Durations of the application are in its own seconds, divided by the speed; absences are measured in windows,
+because a return just before the end of the window is the hardest case.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["Act", "Arrival", "Decisions", "Outcome", "Pace", "Step"]
 
 
 class Act(StrEnum):
-    """What an agent may do next."""
+    """The next action of an agent."""
 
     LOG_IN = "log in"
     REUSE = "log in, reuse today's session"
@@ -37,7 +37,7 @@ class Act(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a call goes."""
+    """The outcome of a call."""
 
     CONNECTED = "connected"
     NOT_CONNECTED = "not connected"
@@ -47,12 +47,12 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast things happen.
+    """The speed of events.
 
     Attributes:
         speed: the application's seconds per real second.
         window: real seconds until a session counts as abandoned.
-        longest_call: real seconds; no call that is over for Rollcall goes on in truth.
+        longest_call: real seconds; a call in the truth ends before Rollcall takes it for a zombie.
     """
 
     speed: float
@@ -61,7 +61,7 @@ class Pace:
     calls_per_hour: float
 
     def real(self, seconds: float) -> float:
-        """The application's seconds in real ones."""
+        """Convert the application's seconds to real seconds."""
         return seconds / self.speed
 
 
@@ -70,9 +70,9 @@ class Step:
     """One decision. All times are real seconds.
 
     Attributes:
-        gap: how long after the step before.
-        ring, talk: of a call; `talk` also how long a reload takes.
-        comes_back: after a reload, whether the page logs in again by itself.
+        gap: time since the previous step.
+        ring, talk: of a call; `talk` is also the duration of a reload.
+        comes_back: whether the page logs in again by itself after a reload.
     """
 
     act: Act
@@ -85,7 +85,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Arrival:
-    """An inbound call. `answered`: by an agent who is there, after `ring` of at most `patience`."""
+    """An inbound call. `answered`: by a present agent, after `ring` of at most `patience`."""
 
     gap: float
     outcome: Outcome
@@ -97,7 +97,7 @@ class Arrival:
 
 @dataclass
 class Decisions:
-    """One seed's decisions."""
+    """The decisions of one seed."""
 
     seed: int
     pace: Pace
@@ -111,7 +111,7 @@ class Decisions:
     )
 
     def agent(self, number: int) -> Iterator[Step]:
-        """An agent's steps, without end. An absent agent begins again with a login."""
+        """Yield an agent's steps, without end. An absent agent begins again with a login."""
         rng = self._stream(f"agent/{number}")
         yield Step(Act.LOG_IN, rng.uniform(0, 0.4) * self.pace.window)
         while True:
@@ -119,13 +119,13 @@ class Decisions:
             yield self._return(rng)
 
     def heartbeats(self, number: int) -> Iterator[float]:
-        """Real seconds from one heartbeat to the next, without end."""
+        """Yield real seconds from one heartbeat to the next, without end."""
         rng = self._stream(f"heartbeats/{number}")
         while True:
             yield self.pace.real(rng.uniform(30, LONGEST_HEARTBEAT_SECONDS))
 
     def inbound(self, agents: int) -> Iterator[Arrival]:
-        """Inbound calls of the whole floor, without end."""
+        """Yield the inbound calls of the call centre, without end."""
         rng = self._stream("inbound")
         per_second = agents * self.pace.calls_per_hour * 2 / 3 / 3600 * self.pace.speed
         while True:
@@ -140,13 +140,13 @@ class Decisions:
             )
 
     def kills(self, every: float) -> Iterator[float]:
-        """Real seconds from one kill of the clean-up to the next, without end."""
+        """Yield real seconds from one kill of the clean-up to the next, without end."""
         rng = self._stream("kills")
         while True:
             yield rng.uniform(0.2, 1.8) * every
 
     def _presence(self, rng: random.Random) -> Iterator[Step]:
-        """From a log-in to a departure."""
+        """The steps from a login to a departure."""
         stays = rng.expovariate(1 / (4 * self.pace.window)) + 0.2 * self.pace.window
         hourly = {
             Act.DIAL: self.pace.calls_per_hour,
@@ -167,7 +167,7 @@ class Decisions:
                 passed += away
                 yield Step(Act.SHOW, away)
         departures = {Act.CRASH: 3.0, Act.CLOSE_TAB: 4.0, Act.LOG_OUT: 2.0}
-        if rng.random() < 0.3:  # in the middle of a call
+        if rng.random() < 0.3:  # during a call
             yield Step(Act.DIAL, 0.0, Outcome.CONNECTED, self.pace.real(15), self._talk(rng))
             yield Step(_one_of(rng, departures), self.pace.real(rng.uniform(5, 60)))
         else:
@@ -183,7 +183,7 @@ class Decisions:
         return Step(act, gap)
 
     def _return(self, rng: random.Random) -> Step:
-        """Soon, or just as the window closes, or long after."""
+        """The absence: short, just until the window closes, or long."""
         kind = rng.random()
         if kind < 0.3:
             windows = rng.uniform(0.02, 0.8)

@@ -1,4 +1,4 @@
-"""One simulation, from the empty floor to the verdict."""
+"""One simulation, from the empty call centre to the verdict."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["Simulation", "simulate"]
 AGENTS_PER_CONNECTION = 8
 LONGEST_CALL_SHARE = 0.4
 PURGE_WINDOWS = (0.5, 1.5)
-"""How often calls are purged, and how old they are then, in windows: a night and a week, compressed."""
+"""Interval of the purge and age of purged calls, in windows: a night and a week, compressed."""
 HANG_UP_SECONDS = 15.0
 SWEEP_SECONDS = 20.0
 
@@ -45,13 +45,13 @@ def simulate(
     """Run a simulation to its end.
 
     Args:
-        confirmed: the name of a database that neither the demo nor the simulator made, and that is
-            for tests all the same.
-        announce: told what happens, a sentence at a time.
+        confirmed: the name of a database that neither the demo nor the simulator made, which confirms that it
+            is for tests.
+        announce: progress callback, called with one sentence per event.
 
     Raises:
-        ConfigurationError: something asked for cannot work.
-        Refused: the database may hold real data.
+        ConfigurationError: an option cannot work.
+        Refused: the database may contain real data.
     """
     options.check()
     simulation = Simulation(settings, options, announce)
@@ -60,14 +60,14 @@ def simulate(
 
 
 class Simulation:
-    """A floor of agents on one database.
+    """A simulated call centre on one database.
 
     Args:
-        settings: the thresholds that `ROLLCALL_VARS` and `--vars` leave alone are divided by the speed.
+        settings: the thresholds that `ROLLCALL_VARS` and `--vars` do not set are divided by the speed.
 
     Attributes:
-        beside: things to do during the traffic, for tests; each is given the simulation.
-        truth: what is really so.
+        beside: tasks to run during the traffic, for tests; each is called with the simulation.
+        truth: the ground truth.
     """
 
     def __init__(
@@ -93,9 +93,9 @@ class Simulation:
         self._cleaner: CleanerProcess | None = None
 
     def prepare(self, confirmed: str | None = None) -> None:
-        """Make what is asked for, and refuse what is not for tests."""
+        """Create the requested objects, and refuse a database that is not for tests."""
         names = self.settings.variables
-        # not the workspace's: it is compiled first, and the tables may be missing yet
+        # not the workspace's snapshot: it compiles first, which needs the tables
         database = Database.reach(self.settings.conninfo, names["app_time_zone"])
         if self.options.create:
             create_tables(database, names)
@@ -106,7 +106,7 @@ class Simulation:
             self._columns = read_columns(database, names)
 
     async def run(self) -> Report:
-        """Traffic for the time asked for, then the verdict."""
+        """Run the traffic for the requested time, then judge."""
         options, names = self.options, self.settings.variables
         connections = options.connections or max(2, -(-options.agents // AGENTS_PER_CONNECTION))
         gateway = Gateway(self.settings.conninfo, connections, self._clock)
@@ -180,7 +180,7 @@ class Simulation:
             background.cancel()
             for task in self._tasks:
                 task.cancel()
-        await observer.look()  # twice: a suspect is convicted by the look that follows
+        await observer.look()  # twice: an unrecorded change is confirmed by the next observation
         await observer.look()
         open_at_end = {str(row[0]) for row in await application.sessions_of(keys) if row[2]}
         judgement = judge(
@@ -239,7 +239,7 @@ class Simulation:
 
     @contextlib.contextmanager
     def _stream(self) -> Any:
-        """The truth's file, if one is asked for."""
+        """Open the file for the ground truth, if one is requested."""
         if self.options.truth_file is None:
             yield
             return
@@ -279,14 +279,14 @@ class Simulation:
     async def _first_failure_of(
         self, background: asyncio.Future[Any], traffic: asyncio.Future[Any], seconds: float
     ) -> None:
-        """Wait for the end of the traffic; a fault of our own ends it at once."""
+        """Wait for the end of the traffic; an internal error ends it at once."""
         await asyncio.wait((background, traffic), timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
         for part in (background, traffic):
             if part.done():
                 part.result()
 
     async def _hang_up(self, agents: Iterable[Agent]) -> None:
-        """The calls that go on come to their end."""
+        """End the calls that are still live."""
         for agent in agents:
             agent.line_cut.set()
         tasks = set(self._tasks)
@@ -296,7 +296,7 @@ class Simulation:
                 task.result()
 
     async def _sweep(self, observer: Observer, ended: float) -> bool:
-        """Wait for a clean-up that began after everything; gives whether there was one."""
+        """Wait for a clean-up that began after all events; returns whether there was one."""
         if not observer.passes and self._cleaner is None:
             return False
         deadline = self._clock.now() + 4 * (self.options.clean_every or 0) + SWEEP_SECONDS

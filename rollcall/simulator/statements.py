@@ -1,4 +1,4 @@
-"""What the application sends for each event: the table in docs/domain.md, as SQL with configured names."""
+"""The application's statement for each event of docs/domain.md, with configured names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables that a simulation runs on: found, made, and refused where they might hold real data."""
+"""The tables of a simulation: find them, create them, and refuse real data."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["create_tables", "read_columns", "refuse_what_is_not_for_tests"]
 
 TABLES = ("agents_table", "sessions_table", "calls_table")
 MARK = "demo_truth"
-"""The schema that the demo's and the simulator's own tables come with."""
+"""The schema that the demo and the simulator create beside their tables."""
 
 
 def create_tables(database: Database, names: Mapping[str, Any]) -> None:
-    """Make the application's tables as they are before Rollcall's migration; all or nothing.
+    """Create the application's tables as before Rollcall's migration, all or nothing.
 
     Raises:
-        ConfigurationError: there are such tables already.
+        ConfigurationError: such tables exist already.
     """
     with contextlib.closing(psycopg.connect(database.conninfo)) as connection:
         schema = Schema(names, Variant(), Words(names).status_values())
@@ -41,7 +41,7 @@ def create_tables(database: Database, names: Mapping[str, Any]) -> None:
 
 
 def refuse_what_is_not_for_tests(database: Database, confirmed: str | None) -> None:
-    """The simulator writes sessions and calls that never happened: not into real tables.
+    """Refuse a database with real data, because the simulator writes invented sessions.
 
     Args:
         confirmed: the name of the database, given to confirm that it is for tests.

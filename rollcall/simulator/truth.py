@@ -1,8 +1,7 @@
-"""The ground truth: who was really there, on which call, and what the application wrote when.
+"""The ground truth: presence of agents, their calls, and the application's writes.
 
-Everything is in seconds since 1970 by the server's clock. An instant of the truth is an interval
-of what can be known: a statement took effect between `issued` and `acked`. The judge takes
-whichever end is to the benefit of whom it judges.
+Times are seconds since 1970 by the server's clock. An instant of the truth is an interval: a statement took
+effect between `issued` and `acked`. The judge uses the end that favours the judged process.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ __all__ = ["CallTruth", "Life", "SessionTruth", "Sign", "Truth"]
 NEVER = float("inf")
 LOG_IN, LOG_IN_AGAIN, LOG_OUT = "log in", "log in again", "log out"
 MOVES_ALL = (LOG_IN, LOG_IN_AGAIN, LOG_OUT)
-"""They decide which of the agent's sessions is the newest open one, for which the agent's calls count."""
+"""Events that decide which session of the agent is the newest open one, for which its calls count."""
 
 
 @dataclass
 class Life:
-    """A living agent at a session: from the first write that was known to be committed until they left."""
+    """A present agent at a session, from the first known commit until the agent left."""
 
     session: str
     began: float
@@ -35,7 +34,7 @@ class Life:
 
 @dataclass(frozen=True)
 class Sign:
-    """A sign of life: what was written, when, and what says so."""
+    """A sign of life: what was written, when, and the evidence."""
 
     said: float
     issued: float
@@ -45,7 +44,7 @@ class Sign:
 
 @dataclass(frozen=True)
 class Event:
-    """A line of a session's history."""
+    """A line of a session's events."""
 
     at: float
     what: str
@@ -55,7 +54,7 @@ class Event:
 
 @dataclass
 class CallTruth:
-    """One call. `is_outbound`: its start alone proves that its agent was there."""
+    """One call. `is_outbound`: its start alone proves that its agent was present."""
 
     key: str
     agent: str
@@ -67,7 +66,7 @@ class CallTruth:
     purge_issued: float = NEVER
 
     def evidence(self) -> Iterable[Sign]:
-        """What it proves about its agent; a missed call proves nothing."""
+        """The evidence for its agent's presence; a missed call proves nothing."""
         if self.is_outbound:
             yield self.started
         if self.connected is not None:
@@ -76,7 +75,7 @@ class CallTruth:
                 yield self.ended
 
     def is_surely_live(self, since: float, until: float, longest: float) -> bool:
-        """Known to be live all the time from `since` to `until`."""
+        """Whether the call was certainly live all the time from `since` to `until`."""
         return (
             self.started.acked <= since
             and self.end_issued > until
@@ -85,14 +84,14 @@ class CallTruth:
         )
 
     def is_possibly_live(self, since: float, until: float, longest: float) -> bool:
-        """It cannot be excluded that it was live at some time from `since` to `until`."""
+        """Whether the call may have been live at some time from `since` to `until`."""
         ended = self.ended.acked if self.ended is not None else NEVER
         return self.started.issued <= until and ended >= since and self.started.said + longest >= since
 
 
 @dataclass
 class SessionTruth:
-    """One session. `closed`: when the application closed it, as far as it is now."""
+    """One session. `closed`: the last instant at which the application closed it."""
 
     key: str
     agent: str
@@ -107,7 +106,7 @@ class SessionTruth:
     history: list[Event] = field(default_factory=list)
 
     def life_at(self, moment: float) -> Life | None:
-        """The agents that were known to be present at that moment."""
+        """The agents that were certainly present at that instant."""
         return next((life for life in self.lives if life.began <= moment < life.left), None)
 
     def was_lived_in(self, since: float, until: float) -> bool:
@@ -115,7 +114,7 @@ class SessionTruth:
 
 
 class Log:
-    """When transactions were known to have begun: a later transaction saw what was committed before."""
+    """The known starts of transactions, which bound what a later transaction saw."""
 
     def __init__(self) -> None:
         self._pairs: list[tuple[int, float]] = []
@@ -128,11 +127,11 @@ class Log:
         self._sorted = None
 
     def is_ours(self, xmin: int) -> bool:
-        """Whether a row version was written by the application."""
+        """Whether the application wrote a row version."""
         return xmin in self._known
 
     def before(self, xid: int) -> float:
-        """A moment that is known to be before this transaction was given its number, the latest such."""
+        """The latest known instant before this transaction got its number."""
         if self._sorted is None:
             ordered = sorted((number & 0xFFFFFFFF, issued) for number, issued in self._pairs)
             latest = float("-inf")
@@ -147,7 +146,7 @@ class Log:
 
 
 class Truth:
-    """Kept by the agents, calls and router as they act; see the module's words on time.
+    """The ground truth, recorded by the agents, calls and router as they act.
 
     Args:
         now: the clock.
@@ -162,18 +161,18 @@ class Truth:
         self.calls_of: dict[str, list[str]] = {}
         self.log = Log()
         self.lost: set[str] = set()
-        """Agents of whom a write may have been committed without our knowing its transaction."""
+        """Agents with a write that may be committed in an unknown transaction."""
         self.departures: dict[str, int] = {}
         self.ghost_rings = 0
 
     def write_to(self, stream: TextIO) -> None:
-        """From now on every event is written there as a line of JSON, as it happens."""
+        """Write every later event to this stream as a line of JSON."""
         self._stream = stream
 
-    # --- who is there ----------------------------------------------------------------------------
+    # --- presence --------------------------------------------------------------------------------
 
     def opened(self, agent: str, write: Write) -> str | None:
-        """A log-in made a session; gives its key."""
+        """Record a login that made a session; returns its key."""
         row = write.row
         if row is None:
             return None
@@ -188,14 +187,14 @@ class Truth:
             self.wrote(self.sessions[session].agent, write, LOG_IN_AGAIN, is_sign=True)
 
     def arrived(self, session: str, moment: float) -> None:
-        """The agent is present, and the database knows it."""
+        """Record that the agent is present and the database shows it."""
         held = self.sessions[session]
         if held.life_at(moment) is None:
             held.lives.append(Life(session, moment))
             self._note("arrived", agent=held.agent, session=session, at=moment)
 
     def left(self, session: str | None, how: str) -> None:
-        """The agent is absent from now on, whatever the database says."""
+        """Record that the agent is absent from now on, whatever the database shows."""
         moment = self._now()
         for life in self.sessions[session].lives if session in self.sessions else ():
             if life.left == NEVER:
@@ -209,10 +208,10 @@ class Truth:
             self.sessions[session].log_outs.append(_sign(write, "log out"))
         self.wrote(self.sessions[session].agent, write, LOG_OUT, is_sign=False)
 
-    # --- what was written ------------------------------------------------------------------------
+    # --- writes ----------------------------------------------------------------------------------
 
     def wrote(self, agent: str, write: Write, what: str, *, is_sign: bool, call: str | None = None) -> None:
-        """The application wrote these sessions. is_sign: a sign of life of the agent."""
+        """Record written sessions. is_sign: a sign of life of the agent."""
         if write.retried:
             self.lost.add(agent)
         for row in write.rows:
@@ -256,7 +255,7 @@ class Truth:
             self._note_call(call, "call connected", write)
 
     def call_ending(self, call: str) -> None:
-        """Before the end is sent."""
+        """Record the end of a call before it is sent."""
         self.calls[call].end_issued = self._now()
 
     def call_ended(self, call: str, write: Write) -> None:
@@ -267,7 +266,7 @@ class Truth:
             self._note_call(call, "call ended", write)
 
     def purging(self, older_than: float) -> None:
-        """Before the purge is sent: it may take every call that ended so long ago."""
+        """Record a purge before it is sent: it may delete every call that ended so long ago."""
         moment = self._now()
         for call in self.calls.values():
             if call.ended is not None and call.ended.said < moment - older_than + 1:
@@ -282,7 +281,7 @@ class Truth:
                 self.sessions[session].history.append(Event(write.acked, "old calls purged"))
 
     def found(self, **facts: Any) -> None:
-        """A line about what was found, for the readers of the stream."""
+        """Record a line about a finding, for the readers of the stream."""
         self._note("found", **facts)
 
     def _note_call(self, call: str, what: str, write: Write) -> None:
@@ -305,5 +304,5 @@ def _sign(write: Write, by: str) -> Sign:
 
 
 def as_json(event: Event) -> dict[str, Any]:
-    """A line of a history."""
+    """One event as a line of JSON."""
     return asdict(event)
