@@ -1,7 +1,7 @@
-"""The columns of the application's tables, read from the catalog before dbt is started.
+"""Read the columns of the application's tables from the catalog, before dbt starts.
 
-dbt itself gets no connection: what its macros need to know of the database is handed to it as a
-var. The statement is the model `application_columns`, rendered without dbt.
+dbt gets no connection: the macros receive their facts about the database in a var. The statement is the model
+`application_columns`, rendered without dbt.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ def read_application_columns(database: Database, settings: Settings) -> list[Row
 
     Returns:
         rows of ``table_name``, ``column_name``, ``column_type`` (user types with their schema),
-        ``enum_labels`` (a JSON array as text; none for other types), ``is_domain`` and
-        ``has_foreign_equality``; of a domain the type and the labels are those of its base type. A table
-        that does not exist has none.
+        ``enum_labels`` (a JSON array as text; None for other types), ``is_domain`` and
+        ``has_foreign_equality``. For a domain, type and labels are those of its base type. A missing table
+        has no rows.
     """
     with database.snapshot() as snapshot:
         return snapshot.rows(_statement(settings))
 
 
 def _statement(settings: Settings) -> str:
-    """The model `application_columns` as SQL; of dbt's context its macros use `var` alone."""
+    """The SQL of the model `application_columns`, whose macros need only `var` from dbt."""
     root = settings.project_directory
     files = [root / "macros" / "staging" / f"{name}.sql" for name in MACROS]
     files.append(root / "models" / "staging" / "application_columns.sql")

@@ -1,1 +1,1 @@
-"""The door to dbt: compile the project and hand over its SQL."""
+"""dbt: compile the project and provide its SQL."""

@@ -1,7 +1,7 @@
-"""The one door to dbt: compiles the project, and hands over nothing but SQL.
+"""Compile the dbt project to SQL; no other module imports dbt.
 
-dbt declares and generates; it gets no connection, so nothing is executed through it.
-Importing it and compiling take seconds; `rollcall.dbt.project` keeps what came of it.
+dbt gets no connection, so that it executes nothing. The import and a compilation take seconds;
+`rollcall.dbt.project` caches the result.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ MACROS = PROJECT_DIRECTORY / "macros" / "migrations"
 VIEW = "rollcall_view"
 TABLE = "ledger_table"
 INTERRUPTING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-DEPLOYED = "deployed_by_rollcall"  # for macros/generate_schema_name.sql: dbt alone deploys elsewhere
-BARRIER = "security_barrier"  # what the digest of such a view covers as well; see the materialization
+DEPLOYED = "deployed_by_rollcall"  # for macros/generate_schema_name.sql: without it dbt uses other schemas
+BARRIER = "security_barrier"  # part of the digest of a security-barrier view; see the materialization
 COLUMNS = "application_columns"  # the var that macros/staging/app_columns.sql reads
 FOREIGN_VARIABLES = ("PG", "DBT_")
 
 
 @dataclass(frozen=True)
 class RollcallRelation:
-    """A relation of Rollcall's own, as dbt declares it.
+    """One of Rollcall's own relations, as dbt declares it.
 
     Attributes:
         kind: ``table`` or ``view``.
-        digest: of a view's definition and description; its comment in the database ends with it.
+        digest: of a view's definition and description; the view's comment in the database ends with it.
     """
 
     schema: str
@@ -55,11 +55,11 @@ class RollcallRelation:
 
 @dataclass(frozen=True)
 class Compilation:
-    """What dbt made of the project for one database.
+    """The compiled project for one database.
 
     Attributes:
-        sql: by the name of the model or analysis, ready to run; ``$1`` and so on are its parameters.
-        rollcall_relations: our tables and views, each after those that it reads.
+        sql: by the name of the model or analysis, executable; ``$1`` and so on are its parameters.
+        rollcall_relations: Rollcall's tables and views, in the order of their dependencies.
     """
 
     sql: Mapping[str, str]
@@ -72,16 +72,16 @@ def compile_project(
     """Compile every model and analysis, without a connection.
 
     Args:
-        database_name: for messages alone.
-        columns: what `read_application_columns` gave.
-        target: dbt's scratch folder; two databases never share one.
+        database_name: for messages only.
+        columns: the result of `read_application_columns`.
+        target: dbt's target folder; every database needs its own.
 
     Raises:
         ConfigurationError: a configured table or column does not exist.
         EvaluationError: dbt could not compile the project.
     """
     with _environment(_dbt_environment(database_name)), _interruptible() as was_interrupted:
-        from dbt.cli.main import dbtRunner  # reads variables of the environment
+        from dbt.cli.main import dbtRunner  # the import reads environment variables
 
         outcome = dbtRunner().invoke(_arguments(settings, columns, target))
     if was_interrupted():
@@ -101,7 +101,7 @@ def compile_project(
 
 
 def _compiled_files(target: Path) -> Iterator[tuple[str, str]]:
-    """Name and SQL of what was compiled; the SQL of an ephemeral model is in dbt's files alone."""
+    """Name and SQL of each compiled file; only these contain the SQL of ephemeral models."""
     for folder in ("models", "analyses"):
         for path in (target / "compiled" / "rollcall" / folder).rglob("*.sql"):
             yield path.stem, _inlined(path.read_text(encoding="utf-8"))
@@ -112,7 +112,7 @@ def _arguments(settings: Settings, columns: Sequence[Mapping[str, Any]], target:
     variables = {**settings.overrides, COLUMNS: list(columns), DEPLOYED: True}
     return [
         *("--quiet", "--no-use-colors", "--log-level", "none", "--log-level-file", "none"),
-        "--no-write-json",  # the artifacts are not read; writing them takes as long as parsing
+        "--no-write-json",  # the artifacts are unused, and writing them takes as long as parsing
         "compile",
         *("--select", "resource_type:model", "resource_type:analysis"),
         *("--no-populate-cache", "--no-introspect"),
@@ -144,14 +144,14 @@ def _inlined(definition: str) -> str:
 
 @cache
 def render_macro(name: str) -> Any:
-    """One of our macros that needs nothing of dbt's context, rendered by itself."""
+    """Load a macro that needs nothing of dbt's context."""
     source = (MACROS / f"{name}.sql").read_text(encoding="utf-8")
     environment = jinja2.Environment(extensions=["jinja2.ext.do"])
     return getattr(environment.from_string(source, globals={"modules": {"re": re}}).module, name)
 
 
 def _in_order(nodes: Mapping[str, Any]) -> list[str]:
-    """The nodes, each after those that it depends on, directly or through others."""
+    """Sort the nodes by their dependencies, direct or indirect."""
     ordered: list[str] = []
 
     def visit(key: str) -> None:
@@ -168,7 +168,7 @@ def _in_order(nodes: Mapping[str, Any]) -> list[str]:
 
 @contextlib.contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """These variables for dbt alone, and none that a user set for libpq or for another dbt project."""
+    """Set these variables for dbt, and hide those for libpq and for other dbt projects."""
     cleared = {name for name in os.environ if name.startswith(FOREIGN_VARIABLES)} | set(variables)
     before = {name: os.environ[name] for name in cleared if name in os.environ}
     for name in cleared:
@@ -184,7 +184,7 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Notice an interruption (Ctrl-C, or a signal that ends the command) that dbt keeps to itself."""
+    """Detect an interruption (Ctrl-C or a terminating signal) that dbt suppresses."""
     seen: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
@@ -209,7 +209,7 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
 
 
 def _failure(outcome: Any) -> ConfigurationError | EvaluationError:
-    """What dbt could not do, in one line: our own macros' words where they refused."""
+    """Translate dbt's failure into one line; a macro's own refusal is a configuration error."""
     text = str(outcome.exception or "")
     if not text:
         messages = [result.message for result in outcome.result or () if result.message]

@@ -1,8 +1,8 @@
-"""The dbt project for one database: the SQL that everybody runs, compiled once and kept.
+"""The dbt project for one database: SQL that is compiled once and cached.
 
-A compilation depends on the project's files, on the vars and on the columns of the application's
-tables (`rollcall.catalog.columns`). It is kept in the state directory under a digest of them; while all
-are the same, dbt is not started.
+A compilation depends on the project's files, on the vars and on the columns of the application's tables
+(`rollcall.catalog.columns`). It is cached in the state directory under a digest of them; dbt starts only
+when they change.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Project:
     """The compiled dbt project.
 
     Args:
-        settings: where the project is, the vars to override, where to keep what was compiled.
-        database: whose catalog it is compiled against.
+        settings: the project's folder, the vars to override, the state directory.
+        database: the database whose catalog it is compiled for.
     """
 
     def __init__(self, settings: Settings, database: Database) -> None:
@@ -42,7 +42,7 @@ class Project:
         self._database = database
 
     def sql(self, name: str) -> str:
-        """The SQL of a model or analysis, ready to run; ``$1`` and so on are its parameters."""
+        """The SQL of a model or analysis, executable; ``$1`` and so on are its parameters."""
         try:
             return self._compilation.sql[name]
         except KeyError:
@@ -50,11 +50,11 @@ class Project:
 
     @property
     def rollcall_relations(self) -> tuple[RollcallRelation, ...]:
-        """Our tables and views, each after those that it reads."""
+        """Rollcall's tables and views, in the order of their dependencies."""
         return self._compilation.rollcall_relations
 
     def compile(self) -> None:
-        """Read the application's columns and compile, unless that is done; holds no transaction meanwhile."""
+        """Read the application's columns and compile, unless cached; holds no transaction."""
         _ = self._compilation
 
     @cached_property
@@ -71,13 +71,13 @@ class Project:
 
     @property
     def _target(self) -> Path:
-        """dbt's scratch folder for this database: two databases never share one."""
+        """dbt's target folder for this database; every database needs its own."""
         digest = hashlib.sha256(json.dumps(self._database.identity).encode()).hexdigest()[:12]
         return self._settings.state_directory / "dbt" / digest
 
     @cached_property
     def _folder(self) -> Path:
-        """Where compilations of this project with these vars are kept, one file for each set of columns."""
+        """The cache folder for this project with these vars: one file for each set of columns."""
         root = self._settings.project_directory
         digest = hashlib.sha256()
         versions = [importlib.metadata.version(name) for name in ("dbt-core", "dbt-postgres")]
@@ -88,12 +88,12 @@ class Project:
         return self._settings.state_directory / "compiled" / digest.hexdigest()[:16]
 
     def _file(self, columns: list[Row]) -> Path:
-        """The file for the application's columns as they are."""
+        """The cache file for the application's columns."""
         return self._folder / f"{hashlib.sha256(json.dumps(columns).encode()).hexdigest()[:16]}.json"
 
 
 def _read(file: Path) -> Compilation | None:
-    """What was compiled before for the same columns; none where it is missing or damaged."""
+    """Read a cached compilation; None where it is missing or damaged."""
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
         return Compilation(
@@ -117,14 +117,14 @@ def _keep(compilation: Compilation, file: Path) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """All of it or nothing: another process may read it at the same time."""
+    """Write the file atomically: another process may read it at the same time."""
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
         file.write(text)
     Path(file.name).replace(path)
 
 
 def _prune(folder: Path) -> None:
-    """Keep the latest few: every other configuration and version leaves one behind."""
+    """Keep the latest few folders: every configuration and version creates one."""
     kept = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
     for stale in kept[KEPT:]:
         shutil.rmtree(stale, ignore_errors=True)

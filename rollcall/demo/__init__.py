@@ -1,4 +1,4 @@
-"""The demo: a call centre whose database is damaged in known ways."""
+"""The demo: a call centre whose database has known defects."""
 
 from rollcall.demo.case_builder import ScaleTooSmall
 from rollcall.demo.counts import DefectCounts, Scale

@@ -1,4 +1,4 @@
-"""How large the demo is, and how many of what is planted in it."""
+"""The scale of the demo, and the number of planted cases and defects."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ SOUND_CASES = ("waiting", "on_a_break", "talking", "idle_for_long")
 
 @dataclass(frozen=True)
 class Scale:
-    """How large the call centre is."""
+    """The size of the call centre."""
 
     agents: int = 200
     sessions: int = 20_000
-    """Of the past and open ones together."""
+    """Past and open sessions together."""
     calls: int = 100_000
-    """Of the past and of now together."""
+    """Past and live calls together."""
     days: int = 90
-    """How far the past reaches back."""
+    """Length of the history."""
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -41,9 +41,9 @@ class Scale:
 
 @dataclass(frozen=True)
 class DefectCounts:
-    """How many of what to plant.
+    """The number of cases and defects to plant, by kind.
 
-    `counts` has the names of functions of `cases` (open sessions) and of `history.py`.
+    `counts` has the names of functions of `cases` (open sessions) and of `history` (closed ones and calls).
     """
 
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -60,15 +60,15 @@ class DefectCounts:
 
     @classmethod
     def usual(cls, scale: Scale, variant: Variant | None = None) -> DefectCounts:
-        """Everything but what blocks, in proportion to the scale.
+        """All kinds except the blocking ones, in proportion to the scale.
 
-        A small call centre gets as many sorts of cases as it has agents for, in their order.
+        A small call centre gets as many kinds as it has agents for, in their order.
         """
         return cls(_usual_cases(scale, variant or Variant()) | _usual_history(scale))
 
     @classmethod
     def sound(cls, scale: Scale, variant: Variant | None = None) -> DefectCounts:
-        """Agents at work, and nothing wrong with them or with the past."""
+        """Agents at work, without defects of open sessions or of the history."""
         usual = _usual_cases(scale, variant or Variant())
         return cls({kind: count for kind, count in usual.items() if kind in SOUND_CASES})
 
@@ -80,7 +80,7 @@ class DefectCounts:
         return cls(stale | {"alive_by_inbound_call": max(6, scale.agents // 10)})
 
     def plus(self, *, no_active_agents: bool | None = None, **counts: int) -> DefectCounts:
-        """The same with these numbers instead, by name of the case or defect."""
+        """A copy with these numbers instead, by name of the case or defect."""
         no_agents = self.no_active_agents if no_active_agents is None else no_active_agents
         return DefectCounts({**self.counts, **counts}, no_agents)
 
@@ -90,7 +90,7 @@ class DefectCounts:
 
 
 def _usual_cases(scale: Scale, variant: Variant) -> dict[str, int]:
-    """Cases for nearly all agents: the others are off duty."""
+    """Cases for nearly all agents; the remaining agents are off duty."""
     counts = {}
     left = min(scale.agents * 19 // 20, scale.agents - 1)
     for name, kind in CASES.items():
@@ -103,7 +103,7 @@ def _usual_cases(scale: Scale, variant: Variant) -> dict[str, int]:
 
 
 def _usual_history(scale: Scale) -> dict[str, int]:
-    """Defects of the past in proportion to the sessions, and to the calls."""
+    """Defects of the history in proportion to the sessions and calls."""
     counts = {}
     if scale.sessions >= SMALLEST_HISTORY:
         for name, session_defect in SESSION_DEFECTS.items():

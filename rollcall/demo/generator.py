@@ -1,12 +1,11 @@
-"""Fills a database with a damaged call centre whose every defect is known.
+"""Fill a database with a call centre whose every defect is known.
 
     with psycopg.connect(url) as connection:
         planted = load_call_centre(connection, Scale(), names)
 
-The same scale, names, variant, defects and `now` give the same rows. Rows are streamed: the memory
-needed grows with the number of agents, not with that of sessions and calls. The counts hold for
-the default thresholds, at load and for fifteen minutes after (where there are heartbeats, until
-these are older than `presence_minutes`).
+The same scale, names, variant, defects and `now` give the same rows. Rows are streamed: memory grows with the
+number of agents, not with that of sessions and calls. The counts hold for the default thresholds, at load and
+for fifteen minutes after it (with heartbeats, until these are older than `presence_minutes`).
 """
 
 from __future__ import annotations
@@ -43,12 +42,11 @@ def load_call_centre(
     defects: DefectCounts | None = None,
     now: datetime | None = None,
 ) -> Planted:
-    """Create the application's tables and the schema `demo_truth`, and fill them; all or nothing.
+    """Create and fill the application's tables and the schema `demo_truth`; all or nothing.
 
-    `names` are the vars of `dbt_project.yml`. `now` is an aware moment, by default the database's
-    clock. Commits, unless the caller is in a transaction already. Raises `ScaleTooSmall` when the
-    defects do not fit into the scale, and psycopg's errors, for instance `DuplicateTable` where
-    there is such a table already.
+    `names` are the vars of `dbt_project.yml`. `now` is an aware instant, by default the database's clock.
+    Commits, unless the caller has begun a transaction. Raises `ScaleTooSmall` when the scale is too small for
+    the defects, and psycopg's errors, for instance `DuplicateTable` if a table exists.
     """
     variant = variant or Variant()
     defects = defects or DefectCounts.usual(scale, variant)
@@ -59,7 +57,7 @@ def load_call_centre(
 
 
 class _Plan:
-    """One load: decides who is on the floor now, then writes the agents, the past, the floor."""
+    """One load: chooses the open sessions, then writes agents, history and sessions."""
 
     def __init__(
         self, scale: Scale, names: Names, variant: Variant, defects: DefectCounts, now: datetime
@@ -110,11 +108,11 @@ class _Plan:
             loader.copied, self._defects.counts, no_active_agents=self._defects.no_active_agents
         )
 
-    # --- the floor as it is now -----------------------------------------------------------------
+    # --- open sessions and live calls -------------------------------------------------------------
 
     def _case_builder(self) -> CaseBuilder:
         rng = self._rng("floor")
-        # beyond every key of the past, as those of a sequence would be
+        # above every key of the history, like the next values of a sequence
         first_key = 2 * (self._scale.sessions + self._scale.calls) + 1
         agents = list(range(1, self._scale.agents + 1))
         rng.shuffle(agents)
@@ -137,7 +135,7 @@ class _Plan:
         self._calls.sort(key=lambda call: call.started_at)
 
     def _judge_devices(self) -> None:
-        """A lost device counts only as long as the others are heard."""
+        """Drop lost devices from the rules when the heartbeat feed as a whole is silent."""
         feed = Feed(self._now, self._words)
         for session in self._sessions:
             feed.add(session)
@@ -145,10 +143,10 @@ class _Plan:
             for session in self._sessions:
                 session.rules = tuple(rule for rule in session.rules if rule != "device_lost")
 
-    # --- rows in the order in which they are written ---------------------------------------------
+    # --- rows in the order of writing ------------------------------------------------------------
 
     def _agents(self) -> Iterator[Agent]:
-        """All agents; of those off duty some are deactivated, machines, or in another role."""
+        """All agents; some off-duty ones are deactivated, AI agents, or in another role."""
         off_duty = set(self._builder.off_duty)
         for number in range(1, self._scale.agents + 1):
             agent = Agent(number, self._words.agent_role, number not in self._builder.inactive)
@@ -187,7 +185,7 @@ class _Plan:
         return history.rows(sessions, calls, session_defects, call_defects)
 
     def _workforce(self, rng: random.Random) -> Workforce:
-        """An agent with an open session has no history after its login."""
+        """The agents with the end of their history: the login of their open session, if any."""
         until: dict[int, datetime] = {}
         for session in self._sessions:
             until[session.agent] = min(session.login_at, until.get(session.agent, self._history_end))
@@ -196,7 +194,7 @@ class _Plan:
         return Workforce(agents, until, self._hosts)
 
     def _rng(self, stream: str) -> random.Random:
-        """A stream of its own for each part, so that one does not shift the others."""
+        """A separate random stream for each part, so that one does not shift the others."""
         return random.Random(f"{self._scale.seed}/{stream}")
 
 

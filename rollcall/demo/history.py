@@ -1,7 +1,7 @@
-"""The closed sessions and ended calls of the past, streamed in the order of their log-ins.
+"""The closed sessions and ended calls of the history, streamed in the order of login.
 
-One function per defect of the past turns a sound row into a broken one. To add a defect, add a
-function. The past ends twelve hours before now, so that none of its calls bears on who is there.
+One function per defect turns a sound row into a defective one. To add a defect, add a function. The history
+ends twelve hours before now, so that no call in it affects an open session.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LONGEST_SESSION_MINUTES = 540
 
 @dataclass(frozen=True)
 class Workforce:
-    """Who worked in the past."""
+    """The agents of the history."""
 
     agents: Sequence[int]
     """Numbers, in the order in which they take turns."""
@@ -32,7 +32,7 @@ class Workforce:
 
 
 class History:
-    """Streams sessions and calls of the past in exact numbers."""
+    """Stream the sessions and calls of the history in exact numbers."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class History:
         session_defects: Mapping[str, int],
         call_defects: Mapping[str, int],
     ) -> Iterator[Session | Call]:
-        """`sessions` sessions with `calls` calls among them, of which so many are broken."""
+        """Yield `sessions` sessions with `calls` calls, with so many defects among them."""
         session_kinds = spread(sessions, session_defects)
         call_kinds = spread(calls, call_defects)
         for index, session_kind in enumerate(session_kinds):
@@ -84,11 +84,11 @@ class History:
         return self._keys.new()
 
     def host(self) -> int:
-        """An agent who is there now, in a newer session."""
+        """An agent who is present now, in a newer session."""
         return next(self._hosts)
 
     def minutes(self, least: float, most: float) -> timedelta:
-        """A duration, in whole milliseconds."""
+        """A duration in whole milliseconds."""
         return timedelta(milliseconds=int((least + (most - least) * self.rng.random()) * 60_000))
 
     def _session(self, index: int, sessions: int) -> Session:
@@ -109,7 +109,7 @@ class History:
         )
 
     def _agent_at(self, login: datetime) -> tuple[int, datetime]:
-        """Whose turn it is, among those whose past lasts an hour longer; and its end."""
+        """The next agent whose history lasts at least an hour longer, and its end."""
         while True:
             agent = next(self._agents)
             until = self._until.get(agent, self._end)
@@ -117,7 +117,7 @@ class History:
                 return agent, until
 
     def _calls(self, session: Session, count: int) -> Iterator[Call]:
-        """Calls one after another between log-in and log-out; counts them in the session."""
+        """Consecutive calls between login and logout; counts them in the session."""
         assert session.logout_at is not None
         slot = (session.logout_at - session.login_at) / max(count, 1)
         for turn in range(count):
@@ -149,14 +149,14 @@ class History:
         return self.words.no_answer if draw < 0.9 else self.words.failed
 
 
-# --- how a defect is registered -----------------------------------------------------------------
+# --- registration of defects -------------------------------------------------------------------
 
 Row = TypeVar("Row", Session, Call)
 
 
 @dataclass(frozen=True)
 class HistoryDefect(Generic[Row]):
-    """One defect of the past: the function that spoils a sound row."""
+    """A defect of the history: the function that changes a sound row."""
 
     spoil: Callable[[History, Row], None]
     usual: float
@@ -171,7 +171,7 @@ SpoilCall = Callable[[History, Call], None]
 
 
 def of_sessions(*, usual: float) -> Callable[[SpoilSession], SpoilSession]:
-    """Register a function that spoils a closed session."""
+    """Register a function that makes a closed session defective."""
 
     def register(spoil: SpoilSession) -> SpoilSession:
         SESSION_DEFECTS[spoil.__name__] = HistoryDefect(spoil, usual)
@@ -181,7 +181,7 @@ def of_sessions(*, usual: float) -> Callable[[SpoilSession], SpoilSession]:
 
 
 def of_calls(*, usual: float) -> Callable[[SpoilCall], SpoilCall]:
-    """Register a function that spoils an ended call."""
+    """Register a function that makes an ended call defective."""
 
     def register(spoil: SpoilCall) -> SpoilCall:
         CALL_DEFECTS[spoil.__name__] = HistoryDefect(spoil, usual)
@@ -195,7 +195,7 @@ def of_calls(*, usual: float) -> Callable[[SpoilCall], SpoilCall]:
 
 @of_sessions(usual=24)
 def forgotten(history: History, session: Session) -> None:
-    """Never closed, and its agent has logged in again since: open and silent for days."""
+    """Never closed, and its agent has logged in again: open and silent for days."""
     session.agent = history.host()
     session.status = history.rng.choice([history.words.available, history.words.on_break])
     session.logout_at = None
@@ -205,7 +205,7 @@ def forgotten(history: History, session: Session) -> None:
 
 @of_sessions(usual=12)
 def forgotten_offline(history: History, session: Session) -> None:
-    """The same, left `offline` by the beacon of the closing tab."""
+    """Forgotten, and left `offline` by the beacon of the closing tab."""
     session.agent = history.host()
     session.status = history.words.offline
     session.logout_at = None
@@ -215,7 +215,7 @@ def forgotten_offline(history: History, session: Session) -> None:
 
 @of_sessions(usual=10)
 def logged_out_before_login(history: History, session: Session) -> None:
-    """The log-out is earlier than the log-in: a clock was set back."""
+    """The logout is earlier than the login: a clock was set back."""
     session.logout_at = session.login_at - history.minutes(2, 50)
     session.last_activity = session.logout_at
     session.rules = ("reversed_session_times",)
@@ -223,7 +223,7 @@ def logged_out_before_login(history: History, session: Session) -> None:
 
 @of_sessions(usual=14)
 def active_after_logout(history: History, session: Session) -> None:
-    """The last activity is hours later than the log-out: another tab went on."""
+    """The last activity is hours later than the logout: another tab stayed in use."""
     assert session.logout_at is not None
     session.logout_at -= history.minutes(30, 50)
     session.last_activity = session.logout_at + history.minutes(120, 400)
@@ -267,7 +267,7 @@ def _close_at_last_activity(history: History, session: Session) -> None:
 
 @of_calls(usual=15)
 def never_ended(history: History, call: Call) -> None:
-    """Connected, and never ended: a zombie."""
+    """Connected, and never ended: a zombie call."""
     call.status = history.words.connected
     call.connected_at = call.connected_at or call.ended_at
     call.ended_at = None
@@ -276,7 +276,7 @@ def never_ended(history: History, call: Call) -> None:
 
 @of_calls(usual=5)
 def left_in_the_queue(history: History, call: Call) -> None:
-    """Queued for days: a zombie that no agent has."""
+    """Queued for days: a zombie call without an agent."""
     call.agent = None
     call.status = history.words.queued
     call.connected_at = None
@@ -286,14 +286,14 @@ def left_in_the_queue(history: History, call: Call) -> None:
 
 @of_calls(usual=10)
 def ended_in_a_live_status(history: History, call: Call) -> None:
-    """Ended, while the status says that it still rings."""
+    """Ended, with a status that still means ringing."""
     call.status = history.words.ringing
     call.rules = ("ended_call_still_live",)
 
 
 @of_calls(usual=10)
 def ended_before_it_started(history: History, call: Call) -> None:
-    """The end is earlier than the start: two servers' clocks differ."""
+    """The end is earlier than the start: the clocks of two servers differ."""
     call.connected_at = None
     call.ended_at = call.started_at - history.minutes(0.1, 5)
     call.status = history.words.failed
@@ -304,7 +304,7 @@ def ended_before_it_started(history: History, call: Call) -> None:
 
 
 def spread(total: int, counts: Mapping[str, int]) -> Iterator[str | None]:
-    """For each of `total` rows what to plant there, if anything: evenly, and in turns."""
+    """For each of `total` rows the defect to plant, or None: evenly, and in turns."""
     planted = sum(counts.values())
     kinds = in_turns(counts)
     for index in range(total):
@@ -313,7 +313,7 @@ def spread(total: int, counts: Mapping[str, int]) -> Iterator[str | None]:
 
 
 def in_turns(counts: Mapping[str, int]) -> Iterator[str]:
-    """Each kind as often as it counts, taking turns."""
+    """Repeat each kind as often as its count, taking turns."""
     left = dict(counts)
     while left:
         for kind in [kind for kind, count in left.items() if count]:
@@ -323,11 +323,11 @@ def in_turns(counts: Mapping[str, int]) -> Iterator[str]:
 
 
 def endless(items: Sequence[int]) -> Iterator[int]:
-    """The items in turns, for ever; nothing if there are none."""
+    """Repeat the items without end; empty without items."""
     while items:
         yield from items
 
 
 def floor_to_millisecond(moment: datetime) -> datetime:
-    """The moment without its microseconds, as `timestamp(3)` keeps it."""
+    """Truncate an instant to the millisecond, the precision of `timestamp(3)`."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

@@ -1,4 +1,4 @@
-"""What a load has put into the database: counted row by row while it is written."""
+"""The rows that a load has written, counted while it writes them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RULES = (
     *("reversed_session_times", "reversed_call_times"),
     *("activity_after_logout", "closed_but_working"),
 )
-"""Every rule of the catalog, in its order."""
+"""Every rule, in the order of the rule pages."""
 
 FRESH_HEARTBEAT = timedelta(minutes=5)
 FEED_MIN_SHARE = 0.9
@@ -30,7 +30,7 @@ SILENT_FEED_MIN_CALLS = 5
 
 @dataclass(frozen=True)
 class Planted:
-    """What a load has put into the database, exactly."""
+    """The exact content of a loaded database."""
 
     now: str
     """The moment that everything is relative to (ISO 8601, UTC)."""
@@ -41,7 +41,7 @@ class Planted:
     really_alive: int
     """Open sessions whose agent is there."""
     violations: dict[str, int]
-    """Per rule of the catalog, zeros included. `silent_feed` and `no_active_agents`: 0 or 1."""
+    """Per rule, zeros included. `silent_feed` and `no_active_agents`: 0 or 1."""
     pending_changes: int
     """Open sessions that cleaning has to change."""
     remedies: dict[str, int]
@@ -50,12 +50,12 @@ class Planted:
     """How many cases and defects of the past, by the function that planted them."""
 
     def as_json(self) -> dict[str, object]:
-        """The same, for `json.dumps`."""
+        """The content, for `json.dumps`."""
         return asdict(self)
 
 
 class Feed:
-    """How alive the heartbeat feed of the working, not abandoned sessions is."""
+    """The state of the heartbeat feed of working sessions that are not abandoned."""
 
     def __init__(self, now: datetime, words: Words) -> None:
         self._since = now - FRESH_HEARTBEAT
@@ -73,7 +73,7 @@ class Feed:
 
     @property
     def alive(self) -> bool:
-        """Enough of the working sessions have a fresh heartbeat."""
+        """Whether enough working sessions have a fresh heartbeat."""
         return self._fresh >= FEED_MIN_SHARE * self._working
 
     @property
@@ -83,7 +83,7 @@ class Feed:
 
 
 class Tally:
-    """Counts rows as they are written."""
+    """Count rows while they are written."""
 
     def __init__(self, now: datetime, words: Words) -> None:
         self._now = now
@@ -115,7 +115,7 @@ class Tally:
     def result(
         self, copied: Mapping[str, int], kinds: Mapping[str, int], *, no_active_agents: bool
     ) -> Planted:
-        """The counts so far, with those that concern the floor as a whole."""
+        """The counts so far, with those of the database as a whole."""
         silent = not self._showing_life and self._connected_calls >= SILENT_FEED_MIN_CALLS
         counts = self._violations | Counter(
             heartbeat_feed=self._feed.violations,

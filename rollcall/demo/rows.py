@@ -1,4 +1,4 @@
-"""The rows of the demo call centre, and how they become lines of COPY text."""
+"""The rows of the demo call centre, and their COPY text."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Agent:
 
 @dataclass(slots=True)
 class Call:
-    """A row of the calls table, with the rules that judge it as a call."""
+    """A row of the calls table, with the rules that it violates."""
 
     key: str
     agent: int | None
@@ -44,7 +44,7 @@ class Call:
     rules: tuple[str, ...] = ()
 
     def evidence(self) -> datetime | None:
-        """The latest moment at which this call proves that its agent was there, if it does."""
+        """The latest instant at which this call proves its agent's presence, or None."""
         if self.connected_at is not None:
             return max(self.connected_at, self.ended_at or self.connected_at)
         return self.started_at if self.outbound else None
@@ -52,7 +52,7 @@ class Call:
 
 @dataclass(slots=True)
 class Session:
-    """A row of the sessions table, with what is true of it and what cleaning should do."""
+    """A row of the sessions table, with the truth about it and the expected remedy."""
 
     key: str
     agent: int
@@ -78,7 +78,7 @@ class Session:
 
 
 class Words:
-    """The application's statuses, directions and roles, by what they mean."""
+    """The application's statuses, directions and roles, by their meaning."""
 
     def __init__(self, names: Names) -> None:
         live = values(names, "live_call_statuses")
@@ -116,7 +116,7 @@ class Words:
         self._call_statuses = (*live, *over, self.unknown_call_status)
 
     def status_values(self) -> StatusValues:
-        """What the two status columns must accept."""
+        """The values that the two status columns must accept."""
         return StatusValues(
             sessions=tuple(dict.fromkeys(self._session_statuses)),
             calls=tuple(dict.fromkeys(self._call_statuses)),
@@ -126,7 +126,7 @@ class Words:
 
 
 class Keys:
-    """New keys of one type, in a repeatable order; `first` is where bigint keys start."""
+    """Make new keys of one type, in a repeatable order; bigint keys start at `first`."""
 
     def __init__(self, variant: Variant, rng: random.Random, first: int = 1) -> None:
         self._next = first
@@ -154,7 +154,7 @@ class Keys:
 
 
 class RowText:
-    """Turns rows into lines of COPY text, as one variant stores them."""
+    """Format rows as lines of COPY text for one variant."""
 
     def __init__(self, names: Names, variant: Variant) -> None:
         self._migrated = variant.migrated
@@ -213,10 +213,10 @@ class RowText:
 
 
 class Loader:
-    """Collects lines for the tables and copies them in batches, in the order they came.
+    """Collect lines for the tables and copy them in batches, in their order.
 
-    At most `BATCH` lines per table are held. `frozen` rows need no later VACUUM, and are possible
-    because the tables are made in the same transaction (except partitioned ones).
+    At most `BATCH` lines per table are held. `frozen` rows need no later VACUUM; this is possible because the
+    tables are created in the same transaction (except partitioned ones).
     """
 
     BATCH = 5_000
@@ -229,14 +229,14 @@ class Loader:
         """Rows given so far, per target."""
 
     def add(self, target: str, line: str) -> None:
-        """Take one line for `agents`, `sessions`, `calls` or `truth`."""
+        """Add one line for `agents`, `sessions`, `calls` or `truth`."""
         buffer = self._buffers[target]
         buffer.append(line)
         if len(buffer) >= self.BATCH:
             self._flush(target)
 
     def flush(self) -> None:
-        """Copy whatever is still held."""
+        """Copy all lines that are still held."""
         for target in _TARGETS:
             self._flush(target)
 
@@ -275,7 +275,7 @@ _CALL_COLUMNS = (
 
 
 def _copy_statements(names: Names, variant: Variant) -> Mapping[str, sql.Composed]:
-    """A COPY per target; a column is a var, or a plain name behind `=`."""
+    """A COPY per target; a column is a var, or a plain name after `=`."""
     session_columns = _SESSION_COLUMNS + (_MIGRATED_COLUMNS if variant.migrated else ())
     targets = {
         "agents": (table(names, "agents_table"), _AGENT_COLUMNS),
@@ -319,7 +319,7 @@ def _agent_key(variant: Variant) -> Callable[[int], str]:
 
 
 def _time_text(variant: Variant, zone: tzinfo) -> Callable[[datetime], str]:
-    """How a moment (aware, UTC) is written: to the millisecond, naive in the configured zone."""
+    """Format an instant (aware, UTC) to the millisecond, naive in the configured zone."""
     if variant.timestamps == "timestamptz":
         return lambda moment: moment.isoformat(" ", "milliseconds")
     if str(zone) == "UTC":

@@ -1,4 +1,4 @@
-"""The application's tables under the names and with the types that one installation has."""
+"""The application's tables with the names and types of one installation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HASH_PARTITIONS = 4
 
 @dataclass(frozen=True)
 class Variant:
-    """In what the application's database may differ from the default, its names apart."""
+    """The differences of the application's database from the default, except for names."""
 
     timestamps: Literal["timestamp(3)", "timestamptz"] = "timestamp(3)"
     status: Literal["text", "enum"] = "text"
@@ -59,7 +59,7 @@ def table(names: Names, var: str) -> sql.Identifier:
 
 
 class Schema:
-    """Executes the sections of `schema.sql` for one set of names and one variant."""
+    """Execute the sections of `schema.sql` for one set of names and one variant."""
 
     def __init__(self, names: Names, variant: Variant, statuses: StatusValues) -> None:
         self._names = names
@@ -68,7 +68,7 @@ class Schema:
         self._sections = _sections((Path(__file__).parent / "schema.sql").read_text("utf-8"))
 
     def create_tables(self, cursor: psycopg.Cursor) -> None:
-        """Make the empty tables, without keys, and those of the ground truth."""
+        """Create the empty tables without keys, and the tables of the ground truth."""
         app_schema = sql.Identifier(name(self._names, "app_schema"))
         cursor.execute(sql.SQL("create schema if not exists {}").format(app_schema))
         if self._variant.status == "enum":
@@ -81,7 +81,7 @@ class Schema:
         self._execute(cursor, "truth")
 
     def add_constraints(self, cursor: psycopg.Cursor, *, all_agents_known: bool) -> None:
-        """Once the data is there: keys, indexes, statistics, and where the sequences go on."""
+        """After loading: add keys and indexes, collect statistics, and set the sequences."""
         self._execute(cursor, "keys and indexes")
         if all_agents_known:
             self._execute(cursor, "foreign key of the sessions")

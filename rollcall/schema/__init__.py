@@ -1,1 +1,1 @@
-"""The declared schema against the catalog, and the statements that a migration may send."""
+"""The declared schema against the catalog, and the statements of a migration."""

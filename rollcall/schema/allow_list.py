@@ -1,8 +1,8 @@
-"""The only statements that a migration may send: a list of additive ones, checked with PostgreSQL's grammar.
+"""Allow-list of the statements of a migration, checked with PostgreSQL's grammar.
 
-Whatever a model says, a statement goes to the server only if every node of its syntax tree is on the
-list of its kind; what is not known is refused. So a statement cannot drop, rename, retype or change
-rows, and cannot call a function that is not known to be harmless, a nested one included.
+A statement of a model is sent to the server only if every node of its syntax tree is on the list of its kind;
+any other node is refused. A statement therefore cannot drop, rename, retype or change rows, and cannot call a
+function that is not known to be harmless, not even in a subexpression.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LEDGER_SCHEMA = "rollcall_ops"
 VIEW_SCHEMA = "rollcall"
 OWN_SCHEMAS = frozenset({LEDGER_SCHEMA, VIEW_SCHEMA})
 
-# Nodes of names, constants and clauses, which do nothing by themselves.
+# Nodes of names, constants and clauses, which have no effect by themselves.
 PLAIN_NODES = """
     A_Const A_Star Boolean Float Integer Integer64 List String BitString RangeVar TypeName ColumnRef
 """
@@ -40,7 +40,7 @@ QUERY_NODES = """
     Alias CommonTableExpr GroupingSet JoinExpr RangeFunction RangeSubselect ResTarget SelectStmt
     SQLValueFunction SubLink WindowDef WithClause
 """
-# PostgreSQL's functions without side effects. A view or an index of ours that needs another adds it here.
+# PostgreSQL's functions without side effects. Add a function here when a view or an index needs it.
 HARMLESS_FUNCTIONS = """
     abs age array_agg array_length array_position array_remove avg bool_and bool_or btrim cardinality ceil
     clock_timestamp coalesce concat concat_ws count current_setting date_part date_trunc dense_rank every
@@ -70,17 +70,17 @@ VIEW_OPTIONS = frozenset({"security_barrier", "security_invoker"})
 
 
 def check_migrating(sql: str, unfinished_indexes: Iterable[str] = ()) -> list[str]:
-    """Make sure that a migration may send this.
+    """Check that a migration may execute this text.
 
     Args:
         sql: one statement; or a view and its comment; or an unfinished index dropped and built again.
-        unfinished_indexes: ``schema.name`` of the invalid indexes that our ledger says we made.
+        unfinished_indexes: ``schema.name`` of the invalid indexes that Rollcall made, by its ledger.
 
     Returns:
-        The statements, to be sent one by one.
+        The single statements.
 
     Raises:
-        Refused: it is not on the list; nothing of it may be sent.
+        Refused: a statement is not on the list; none may be sent.
     """
     statements = parsed(sql)
     kinds = [_kind(node) for _, node in statements]
@@ -102,7 +102,7 @@ def check_migrating(sql: str, unfinished_indexes: Iterable[str] = ()) -> list[st
 
 
 def created_objects(statements: Iterable[str]) -> list[str]:
-    """Names of the schemas, tables and views of our own that these statements make."""
+    """Names of Rollcall's schemas, tables and views that these statements create."""
     names = []
     for statement in statements:
         for _, node in parsed(statement):
@@ -116,7 +116,7 @@ def created_objects(statements: Iterable[str]) -> list[str]:
 
 
 def reads_application(statement: str) -> bool:
-    """Whether the view that this statement makes reads a relation outside Rollcall's own schemas."""
+    """Whether the created view reads a relation outside Rollcall's own schemas."""
     return any(
         relation.schemaname and relation.schemaname not in OWN_SCHEMAS
         for _, node in parsed(statement)
@@ -126,10 +126,10 @@ def reads_application(statement: str) -> bool:
 
 
 def check_detaching(sql: str) -> str:
-    """Make sure that this drops views, tables or one schema of our own and nothing that depends on them.
+    """Check that a statement drops only Rollcall's views, tables or one schema, restrictively.
 
     Raises:
-        Refused: it would do anything else.
+        Refused: the statement does anything else.
     """
     statements = parsed(sql)
     if len(statements) != 1 or _kind(statements[0][1]) != "DropStmt":
@@ -148,10 +148,10 @@ def check_detaching(sql: str) -> str:
 
 
 def parsed(sql: str) -> list[tuple[str, Any]]:
-    """The statements in this text with their syntax trees.
+    """Split a text into statements with their syntax trees.
 
     Raises:
-        Refused: PostgreSQL's grammar does not know it.
+        Refused: the text cannot be parsed.
     """
     postgast = grammar()
     try:
@@ -168,10 +168,10 @@ def parsed(sql: str) -> list[tuple[str, Any]]:
 
 
 def shown_query(query: str) -> str:
-    """The form of a foreign query, in one short line without its values and its comments."""
+    """Shorten a query of another session to one line without values and comments."""
     postgast = grammar()
     try:
-        # as a syntax tree written out again it has no comments; the server may have cut it off, though
+        # a deparsed syntax tree has no comments; a query that the server truncated cannot be parsed
         query = postgast.normalize(postgast.deparse(postgast.parse(query)))
     except postgast.PgQueryError:
         query = re.sub(r"/[*].*?([*]/|$)|--[^\n]*", " ", query, flags=re.DOTALL)
@@ -208,7 +208,7 @@ def _check_view(text: str, node: Any) -> None:
 
 
 def _check_view_options(text: str, node: Any) -> None:
-    """A view of ours that is to read with the rights of its reader."""
+    """Check an ALTER VIEW that lets a view read with the rights of its reader."""
     _allow_nodes(text, node, PLAIN | {"AlterTableStmt", "AlterTableCmd", "DefElem"})
     _require_own(text, node.relation)
     if len(node.cmds) != 1 or _enum(node.cmds[0].alter_table_cmd, "subtype") != "AT_SetRelOptions":
@@ -254,7 +254,7 @@ def _check_alter_table(text: str, node: Any) -> None:
 
 
 def _check_ledger_column(text: str, node: Any) -> None:
-    """A column that a table of our ledger lacks, and its default for new rows."""
+    """Check a missing column of a ledger table, and its default for new rows."""
     allowed = EXPRESSION | {"AlterTableStmt", "AlterTableCmd", "ColumnDef", "Constraint", "SQLValueFunction"}
     _allow_nodes(text, node, allowed)
     commands = [item.alter_table_cmd for item in node.cmds]
@@ -323,7 +323,7 @@ CHECKS: dict[str, Callable[[str, Any], None]] = {
 
 
 def _allow_nodes(text: str, node: Any, allowed: frozenset[str]) -> None:
-    """Every node of the tree is on the list, and so is every function that it calls."""
+    """Refuse a tree with a node or a function that is not on the list."""
     for child in _walk(node):
         kind = _kind(child)
         if kind not in allowed:
@@ -343,7 +343,7 @@ def _allow_nodes(text: str, node: Any, allowed: frozenset[str]) -> None:
 
 
 def grammar() -> Any:
-    """PostgreSQL's own, as the package that has it; imported when first used."""
+    """PostgreSQL's grammar from the postgast package, imported on first use."""
     return importlib.import_module("postgast")
 
 
@@ -361,7 +361,7 @@ def _kind(node: Any) -> str:
 
 
 def _enum(node: Any, field: str) -> str:
-    """The name of the value of an enum field."""
+    """The name of an enum field's value."""
     descriptor = node.DESCRIPTOR.fields_by_name[field]
     return str(descriptor.enum_type.values_by_number[getattr(node, field)].name)
 

@@ -1,4 +1,4 @@
-"""The schema that is declared, against the catalog: the statements that are still missing."""
+"""The declared schema against the catalog: the statements that are still missing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
     "pending_statements",
 ]
 
-# the declared expressions do not fit the table that the index of that name is on
+# the existing index is on a table that the declared expressions do not match
 INCOMPARABLE = (
     psycopg.DataError,
     psycopg.errors.CannotCoerce,
@@ -48,8 +48,8 @@ class Statement:
     Attributes:
         kind: schema, table, column, comment, index or view.
         sql: one statement; or a view and its comment; or an unfinished index dropped and built again.
-        warning: what else it may mean for those who use the table.
-        in_transaction: whether PostgreSQL lets it run in one.
+        warning: a further consequence for users of the table.
+        in_transaction: whether PostgreSQL can execute it in a transaction.
     """
 
     kind: str
@@ -62,12 +62,12 @@ class Statement:
 
     @property
     def is_of_ledger(self) -> bool:
-        """Whether it makes our ledger, which every run that changes something needs first."""
+        """Whether it creates part of the ledger, which every run that changes data needs first."""
         return self.object_name.split(".")[0] == LEDGER_SCHEMA
 
     @property
     def is_of_application(self) -> bool:
-        """Whether it is about the application's tables, and not about what is ours alone."""
+        """Whether it changes the application's tables, not only Rollcall's objects."""
         return self.kind in ("column", "comment", "index")
 
     def to_json(self) -> dict[str, Any]:
@@ -84,7 +84,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class Conflict:
-    """An object that exists and is not what is declared: a person must act, nothing is migrated."""
+    """An existing object that differs from its declaration and blocks the migration."""
 
     object_name: str
     reason: str
@@ -92,17 +92,17 @@ class Conflict:
 
 def declared_changes(snapshot: Snapshot, project: Project) -> list[Row]:
     """Every declared change of the application's schema with its state in the catalog."""
-    _tell_index_states(snapshot, project)
+    _set_index_states(snapshot, project)
     return snapshot.rows(project.sql("declared_changes"))
 
 
 def pending_statements(snapshot: Snapshot, project: Project) -> tuple[Statement, ...]:
-    """The statements still missing, in the order of execution: schemas, ledger, changes, views.
+    """The missing statements in the order of execution: schemas, ledger, changes, views.
 
     Raises:
-        Refused: one of them is not on the list of additive statements.
+        Refused: a statement is not on the allow-list.
     """
-    _tell_index_states(snapshot, project)
+    _set_index_states(snapshot, project)
     rows = snapshot.rows(project.sql("migration_plan"))
     planned = [
         Statement(
@@ -136,7 +136,7 @@ def pending_statements(snapshot: Snapshot, project: Project) -> tuple[Statement,
 
 
 def conflicts(snapshot: Snapshot, project: Project) -> list[Conflict]:
-    """What exists and differs from its declaration, so that nothing can be migrated."""
+    """Existing objects that differ from their declarations and block the migration."""
     changed = [
         Conflict(change["object_name"], "it exists and differs from its declaration")
         for change in declared_changes(snapshot, project)
@@ -150,7 +150,7 @@ def conflicts(snapshot: Snapshot, project: Project) -> list[Conflict]:
 
 
 def conflicts_of_rollcall_relations(snapshot: Snapshot, project: Project) -> list[Conflict]:
-    """What is in the place of a relation of ours and is not ours, or cannot become what is declared."""
+    """Objects in the place of Rollcall's relations that are foreign or cannot be converted."""
     deployed = _deployed(snapshot, project)
     found = []
     for relation in project.rollcall_relations:
@@ -162,9 +162,9 @@ def conflicts_of_rollcall_relations(snapshot: Snapshot, project: Project) -> lis
 
 
 def ledger_tables(snapshot: Snapshot, project: Project) -> dict[str, bool]:
-    """By name, the tables of our ledger that are there, and whether each has every declared column.
+    """Map each existing ledger table to whether it has every declared column.
 
-    One that an earlier version made may lack some.
+    A table of an earlier version may lack some.
     """
     deployed = _deployed(snapshot, project)
     return {
@@ -175,7 +175,7 @@ def ledger_tables(snapshot: Snapshot, project: Project) -> dict[str, bool]:
 
 
 def build_workers(variables: Mapping[str, Any]) -> int:
-    """How many processes help the one that builds an index."""
+    """The number of parallel workers for an index build, besides the leader."""
     return max(0, int(variables["index_build_processes"]) - 1)
 
 
@@ -191,7 +191,7 @@ def _deployed(snapshot: Snapshot, project: Project) -> dict[tuple[str, str], Row
 def _statements_of_rollcall_relation(
     relation: RollcallRelation, deployed: Row | None, security: RowSecurity
 ) -> list[Statement]:
-    """What makes or completes a relation of ours; nothing where it is as declared."""
+    """The statements that create or complete a relation; empty where it is as declared."""
     name = f"{relation.schema}.{relation.name}"
     if relation.kind == "view":
         return _view_statements(name, relation, deployed, security)
@@ -214,7 +214,7 @@ def _view_statements(
     if deployed is None or deployed["definition_digest"] != relation.digest:
         reason = "People query the cleaned view; it is missing or its definition changed"
         parts = [relation.statement]
-        # a view that is replaced loses its options, and a view only ever becomes stricter
+        # replacing a view resets its options; security_invoker is never taken back
         if needs_invoker or is_invoker:
             parts.append(invoker_statement(relation))
         lock = "none on the application's rows"
@@ -227,7 +227,7 @@ def _view_statements(
 
 
 def _conflict(snapshot: Snapshot, project: Project, relation: RollcallRelation, deployed: Row) -> str | None:
-    """Why what is deployed cannot become the declared relation; none if it is, or can."""
+    """Why the deployed relation cannot become the declared one; None if it can."""
     if deployed["relation_kind"] not in RELATION_KINDS[relation.kind]:
         return f"a relation of that name exists and is no {relation.kind}"
     if relation.kind == "table":
@@ -241,14 +241,14 @@ def _conflict(snapshot: Snapshot, project: Project, relation: RollcallRelation, 
     return _lost_column(snapshot, project, relation)
 
 
-# --- what the catalog alone cannot tell of an index ---------------------------------------------
+# --- states of indexes that the catalog does not show --------------------------------------------
 
 
-def _tell_index_states(snapshot: Snapshot, project: Project) -> None:
-    """Tell the models, for the rest of this transaction, which indexes are not what their names say.
+def _set_index_states(snapshot: Snapshot, project: Project) -> None:
+    """Set the indexes that differ from their names for the models, for this transaction.
 
-    Whether two expressions are the same, the server says: it is asked to explain a query with both,
-    which it reads no row for. Whose an unfinished index is, our ledger says.
+    The server compares two expressions: EXPLAIN of a query with both normalises them without reading a row.
+    The ledger tells which unfinished indexes Rollcall made.
     """
     if snapshot.row("select current_setting('rollcall.index_states', true) as told")["told"]:
         return
@@ -284,7 +284,7 @@ def _is_same(snapshot: Snapshot, change: Row, declared: Sequence[str]) -> bool:
         with snapshot.connection.transaction():
             plan = next(iter(snapshot.row(f"explain (verbose, costs off, format json) {query}").values()))
     except psycopg.errors.InsufficientPrivilege:
-        return True  # that no row can be read is a finding of its own
+        return True  # missing SELECT rights are a finding of their own
     except INCOMPARABLE:
         return False
     shown: list[str] = plan[0]["Plan"]["Output"]
@@ -292,7 +292,7 @@ def _is_same(snapshot: Snapshot, change: Row, declared: Sequence[str]) -> bool:
 
 
 def _made_objects(snapshot: Snapshot, project: Project) -> set[str]:
-    """The names of what our runs began to make; none where there is no ledger that we may read."""
+    """The names of the objects that runs began to create; empty without a readable ledger."""
     try:
         with snapshot.connection.transaction():
             return {row["object_name"] for row in snapshot.rows(project.sql("made_objects"))}
@@ -306,13 +306,13 @@ def _made_objects(snapshot: Snapshot, project: Project) -> set[str]:
 
 
 def _lost_column(snapshot: Snapshot, project: Project, relation: RollcallRelation) -> str | None:
-    """Why the deployed view cannot become the declared one in place; none if it can."""
+    """Why the deployed view cannot be replaced by the declared one; None if it can."""
     try:
         with snapshot.connection.transaction():
             declared = _columns(snapshot, f"select * from ({project.sql(relation.name)}) as declared limit 0")
             deployed = _columns(snapshot, f'select * from "{relation.schema}"."{relation.name}" limit 0')
     except psycopg.Error:
-        return None  # it reads what is not there yet, or what we may not read: the server has the last word
+        return None  # the view reads a missing or unreadable object: CREATE VIEW will show the error
     for position, column in enumerate(deployed):
         if position >= len(declared) or declared[position] != column:
             return (

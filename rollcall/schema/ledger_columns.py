@@ -1,8 +1,8 @@
-"""A table of our ledger that an earlier version made, against its declaration: the columns that it lacks.
+"""The columns that a ledger table of an earlier version lacks, by its declaration.
 
-The DDL of the table's model is the only declaration. What a table lacks is added as it is declared there,
-but for what old rows cannot have: without a constant default a new column may be null in them, and what
-is a key, or has another type, was never ours.
+The DDL of the table's model is the only declaration. A missing column is added as declared, with one
+difference: without a constant default it is nullable, because old rows have no value. A table that lacks a
+key column, or has a column of another type, was not made by Rollcall.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ KEPT = ("CONSTR_NOTNULL", "CONSTR_NULL", DEFAULT, "CONSTR_FOREIGN")
 
 @dataclass(frozen=True)
 class _Column:
-    """A declared column. type_name: as the catalog calls it, like ``int8`` or ``_text``."""
+    """A declared column. type_name: as in the catalog, such as ``int8`` or ``_text``."""
 
     type_name: str
     is_key: bool
@@ -32,21 +32,21 @@ class _Column:
 
 
 def declared_types(table: RollcallRelation) -> dict[str, str]:
-    """By name of the column, its type as the catalog calls it, like ``int8`` or ``_text``."""
+    """Map each declared column to its type in the catalog, such as ``int8`` or ``_text``."""
     return {name: column.type_name for name, column in _declared(table).items()}
 
 
 def missing_columns(table: RollcallRelation, deployed: Mapping[str, str]) -> dict[str, str]:
-    """By name, the statement that adds each column that the deployed table lacks.
+    """Map each column that the deployed table lacks to the statement that adds it.
 
     Args:
-        deployed: the names of its columns, with the names of their types.
+        deployed: the table's columns with the names of their types.
     """
     return {name: column.statement for name, column in _declared(table).items() if name not in deployed}
 
 
 def why_not_ours(table: RollcallRelation, deployed: Mapping[str, str]) -> str | None:
-    """Why no version of ours can have made the deployed table; none if one may have."""
+    """Why no version of Rollcall can have made the deployed table; None if one may have."""
     for name, column in _declared(table).items():
         if name not in deployed:
             if column.is_key:
@@ -58,7 +58,7 @@ def why_not_ours(table: RollcallRelation, deployed: Mapping[str, str]) -> str | 
 
 @cache
 def _declared(table: RollcallRelation) -> Mapping[str, _Column]:
-    """The columns that the table's own DDL declares, by name."""
+    """The declared columns of the table's DDL, by name."""
     tree = grammar().parse(table.statement).stmts[0].stmt.create_stmt
     keys = {
         key.string.sval
@@ -81,10 +81,9 @@ def _declared(table: RollcallRelation) -> Mapping[str, _Column]:
 
 
 def _statement(table: RollcallRelation, definition: Any) -> str:
-    """How the column is added to a table that has rows.
+    """The statement that adds the column to a table with rows.
 
-    A default that is no constant would be computed for each old row, and say something wrong of it: it is
-    set for new rows alone.
+    A default that is not constant would give old rows a wrong value: it is set for new rows only.
     """
     postgast = grammar()
     named = f'alter table "{table.schema}"."{table.name}" add column x integer, alter column x set default 0'

@@ -1,4 +1,4 @@
-"""Row-level security of the application's tables, applied to the readers of Rollcall's views.
+"""Row-level security of the application's tables, applied to readers of Rollcall's views.
 
 A view reads with the rights of its owner, unless it is a `security_invoker` (PostgreSQL 15 and later).
 """
@@ -16,7 +16,7 @@ __all__ = ["RowSecurity", "bypassing_views", "invoker_statement", "read_row_secu
 
 @dataclass(frozen=True)
 class RowSecurity:
-    """Whether the tables have row-level security, and whether a view can apply it for its reader."""
+    """Whether the tables have row-level security, and whether views can apply it."""
 
     is_enabled: bool
     views_can_apply_it: bool
@@ -26,18 +26,18 @@ class RowSecurity:
         return self.is_enabled and self.views_can_apply_it and reads_application(view.statement)
 
     def is_bypassed_by(self, view: RollcallRelation) -> bool:
-        """Whether the view would show its reader rows that the policies hide."""
+        """Whether the view would show rows that the policies hide from its reader."""
         return self.is_enabled and not self.views_can_apply_it and reads_application(view.statement)
 
 
 def read_row_security(connection: Connection, project: Project) -> RowSecurity:
-    """Read it from the catalog."""
+    """Read the state of row-level security from the catalog."""
     row = fetch(connection, project.sql("row_security"))[0]
     return RowSecurity(row["is_enabled"], row["views_can_apply_it"])
 
 
 def bypassing_views(connection: Connection, project: Project) -> list[str]:
-    """Views that row-level security cannot be applied to on this server."""
+    """The views that cannot apply row-level security on this server."""
     security = read_row_security(connection, project)
     return [
         f"{own.schema}.{own.name}"

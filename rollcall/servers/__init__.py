@@ -1,1 +1,1 @@
-"""Servers that Rollcall starts itself: PostgreSQL for the demo and the tests, Prefect for a run."""
+"""The local servers: PostgreSQL for the demo and tests, and Prefect for the flows."""

@@ -1,11 +1,10 @@
-"""A Prefect server of our own, on this machine only: a child process that never outlives its parent.
+"""A Prefect server on this machine: a child process that never outlives its parent.
 
-The parent listens before it starts the child, so that no other process can take the port, and keeps
-a pipe open to it: when the parent ends, however it ends, the pipe closes and the child leaves.
-
-The API runs code as its user, so every request needs an authentication string, which each start makes anew.
-The string reaches the child by its environment and other commands of the same account by a file with
-mode 0600. No page of another origin may use the API.
+The parent opens the listening socket before it starts the child, so that no other process can take the port.
+It keeps a pipe open to the child; when the parent ends for any reason, the pipe closes and the child exits.
+The API runs code as its user, so every request needs an authentication string, which is new for each start.
+The child receives it in its environment, other commands of the same account in a file with mode 0600. Pages
+of other origins cannot use the API.
 """
 
 from __future__ import annotations
@@ -51,15 +50,19 @@ ANSWER_SECONDS = 5
 UNREACHED = (OSError, http.client.HTTPException)
 
 
-OURS = ("ROLLCALL_", "PG", "DBT_")  # variables that Prefect's server has no use for; some hold secrets
+OURS = (
+    "ROLLCALL_",
+    "PG",
+    "DBT_",
+)  # prefixes of variables that Prefect's server does not need; some are secret
 
 
 @dataclass(frozen=True)
 class Api:
-    """A Prefect API of our own.
+    """The API of a local Prefect server.
 
     Attributes:
-        url: like ``http://127.0.0.1:4200/api``.
+        url: such as ``http://127.0.0.1:4200/api``.
         auth_string: user and password of HTTP's basic authentication, ``user:password``.
     """
 
@@ -72,22 +75,22 @@ class ServerFailed(RollcallError):
 
 
 def prefect_directory(state_directory: Path) -> Path:
-    """The folder of everything that Prefect keeps: its database, its log, its pages."""
+    """The folder of Prefect's data: its database, its log and its pages."""
     return state_directory / "prefect"
 
 
 def auth_file(state_directory: Path) -> Path:
-    """The file with the authentication string of a running `rollcall serve`, readable by its owner alone."""
+    """The authentication string of a running `rollcall serve`, readable by its owner only."""
     return prefect_directory(state_directory) / "auth-string"
 
 
 class LocalServer:
-    """A Prefect server that lives as long as this process, at the most.
+    """A Prefect server that runs at most as long as this process.
 
     Args:
-        state_directory: its data are kept below.
-        temporary: for flows of this process only: it has no pages and starts no scheduled runs.
-        port: the port to prefer; any other where that one is taken, or 0 for any.
+        state_directory: the folder of its data is below it.
+        temporary: for flows of this process only, without pages and scheduled runs.
+        port: the preferred port; 0, or a port in use, means any free port.
     """
 
     def __init__(self, state_directory: Path, *, temporary: bool = True, port: int = 0) -> None:
@@ -111,7 +114,7 @@ class LocalServer:
         return self._process.pid if self._process else None
 
     def start(self) -> None:
-        """Start it in the background; `wait_until_ready` tells when it answers."""
+        """Start the server in the background; call `wait_until_ready` before using it."""
         make_private_directory(self._directory)
         with _listen(self._preferred_port) as listener, self._log.open("ab") as log:
             self.port = listener.getsockname()[1]
@@ -123,15 +126,15 @@ class LocalServer:
                 stdout=log,
                 stderr=log,
                 pass_fds=(listener.fileno(),),
-                start_new_session=True,  # Ctrl-C is for the parent, which still has to report
+                start_new_session=True,  # Ctrl-C must not reach the child: the parent still reports to it
             )
         atexit.register(self.stop)
 
     def wait_until_ready(self, seconds: float = START_SECONDS) -> None:
-        """Wait until it answers.
+        """Wait until the server answers.
 
         Raises:
-            ServerFailed: it ended, or does not answer in time; says where its log is.
+            ServerFailed: it ended, or did not answer in time; names its log.
         """
 
         def answers() -> bool:
@@ -146,7 +149,7 @@ class LocalServer:
             raise self._failed(f"Prefect's server did not answer within {seconds:.0f} s")
 
     def stop(self) -> None:
-        """Let it finish what it was told, and end it."""
+        """End the server, after a grace period for running requests."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -181,15 +184,15 @@ class LocalServer:
         )
 
 
-# --- the server that `rollcall serve` keeps -----------------------------------------------------
+# --- the server of `rollcall serve` -------------------------------------------------------------
 
 
 @contextlib.contextmanager
 def serving(state_directory: Path) -> Iterator[LocalServer]:
-    """A lasting server, which other commands on the same state directory find while it is there.
+    """Run a server that other commands with the same state directory can find.
 
     Raises:
-        ConfigurationError: there is one already.
+        ConfigurationError: such a server is running already.
         ServerFailed: it did not start.
     """
     server = LocalServer(state_directory, temporary=False, port=STANDARD_PORT)
@@ -217,7 +220,7 @@ def serving(state_directory: Path) -> Iterator[LocalServer]:
 
 
 def api_of_serving(state_directory: Path) -> Api | None:
-    """The API of the server that a running `rollcall serve` keeps here, or none."""
+    """The API of a running `rollcall serve` with this state directory, or None."""
     with contextlib.suppress(OSError), _serving_file(state_directory) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -229,15 +232,15 @@ def api_of_serving(state_directory: Path) -> Api | None:
 
 
 def answers_without_authentication(api_url: str) -> bool | None:
-    """Whether a Prefect API tells a stranger of its deployments; none where it does not answer.
+    """Whether a Prefect API answers without authentication; None where it does not answer.
 
-    The request carries no credential of the user's, and changes nothing.
+    The request carries no credential of the user, and changes nothing.
     """
     try:
         parts = urlsplit(api_url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         connection = kind(parts.hostname or "", parts.port, timeout=ANSWER_SECONDS)
-    except (*UNREACHED, ValueError):  # not an address
+    except (*UNREACHED, ValueError):  # not a valid address
         return None
     try:
         connection.request("GET", f"{parts.path.rstrip('/')}/admin/version")
@@ -249,12 +252,12 @@ def answers_without_authentication(api_url: str) -> bool | None:
 
 
 def _serving_file(state_directory: Path) -> IO[str]:
-    """The file that a running `rollcall serve` holds locked; it says where its server is."""
+    """The file that a running `rollcall serve` keeps locked; contains the server's URL."""
     return _private_file(prefect_directory(state_directory) / "serving")
 
 
 def _private_file(path: Path) -> IO[str]:
-    """A file to read and write, which its owner alone may read, whatever its mode was before."""
+    """Open a file for reading and writing, and restrict it to its owner."""
     make_private_directory(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     os.fchmod(descriptor, 0o600)
@@ -269,7 +272,7 @@ def _listen(port: int) -> socket.socket:
 
 
 def _answers(port: int) -> bool:
-    """Whether a Prefect server answers; asked directly, past any proxy."""
+    """Whether a Prefect server answers on the port, without any proxy."""
     connection = http.client.HTTPConnection(HOST, port, timeout=ANSWER_SECONDS)
     try:
         connection.request("GET", "/api/health")
@@ -284,14 +287,14 @@ def _answers(port: int) -> bool:
 
 
 def _serve(descriptor: int, *, temporary: bool, directory: Path) -> None:
-    """Be the server, until the pipe from the parent closes."""
+    """Run the server in the child process until the pipe from the parent closes."""
     os.umask(0o077)
     parent = threading.Thread(target=sys.stdin.buffer.read, daemon=True)
     parent.start()
     import uvicorn
 
     lock = (directory / "starting").open("w")
-    fcntl.flock(lock, fcntl.LOCK_EX)  # two that start at once would both make the tables
+    fcntl.flock(lock, fcntl.LOCK_EX)  # two servers that start at once would both create the tables
     from prefect.server.api.server import create_app
 
     class Server(uvicorn.Server):
@@ -304,9 +307,9 @@ def _serve(descriptor: int, *, temporary: bool, directory: Path) -> None:
 
     app = create_app(ephemeral=temporary, final=True)
     config = uvicorn.Config(app, log_level="error", lifespan="on", timeout_graceful_shutdown=GRACE_SECONDS)
-    if parent.is_alive():  # else leave before its tables are touched
+    if parent.is_alive():  # otherwise exit before any access to the tables
         Server(config).run(sockets=[socket.socket(fileno=descriptor)])
-    os._exit(0)  # whatever threads it still has
+    os._exit(0)  # without waiting for remaining threads
 
 
 if __name__ == "__main__":

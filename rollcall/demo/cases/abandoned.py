@@ -108,7 +108,7 @@ def tab_closed(builder: CaseBuilder) -> Rows:
 
 @case(usual=3, fresh=False)
 def tab_closed_during_a_call(builder: CaseBuilder) -> Rows:
-    """As above; the beacon keeps the call reference."""
+    """The beacon set `offline` during a call and keeps the call reference."""
     agent, seen = builder.agent(), builder.ago(*IDLE)
     call = builder.talk(agent, seen)
     yield call
@@ -127,7 +127,7 @@ def tab_closed_during_a_call(builder: CaseBuilder) -> Rows:
 
 @case(usual=2, fresh=False)
 def ended_but_open(builder: CaseBuilder) -> Rows:
-    """The other not-working status without `logout_at`."""
+    """The other non-working status without `logout_at`."""
     agent, seen = builder.agent(), builder.ago(*IDLE)
     yield builder.session(
         agent,
@@ -142,7 +142,7 @@ def ended_but_open(builder: CaseBuilder) -> Rows:
 
 @case(usual=4, fresh=False)
 def rung_ghost(builder: CaseBuilder) -> Rows:
-    """Gone for hours while the router rings it: missed calls prove nothing."""
+    """Absent for hours while the router rings the agent: missed calls prove nothing."""
     agent, seen = builder.agent(), builder.ago(300, 600)
     last_talk = builder.talk(agent, seen)
     yield last_talk
@@ -161,7 +161,7 @@ def rung_ghost(builder: CaseBuilder) -> Rows:
 
 @case(usual=3, fresh=False)
 def deactivated_and_gone(builder: CaseBuilder) -> Rows:
-    """Its agent was deactivated while logged in, and is gone."""
+    """The agent was deactivated while logged in, and is absent."""
     agent, seen = builder.agent(active=False), builder.ago(*IDLE)
     yield builder.session(
         agent,
@@ -175,7 +175,7 @@ def deactivated_and_gone(builder: CaseBuilder) -> Rows:
 
 @case(usual=5)
 def logged_in_again(builder: CaseBuilder) -> Rows:
-    """A second log-in beside a silent session: today's calls belong to the newer one only."""
+    """A second login beside a silent session: today's calls belong to the newer one only."""
     agent = builder.agent()
     left_at, seen = builder.ago(200, 500), builder.ago(5, 60)
     login = builder.ago(110, 190)
@@ -193,7 +193,7 @@ def logged_in_again(builder: CaseBuilder) -> Rows:
 
 @case(usual=2)
 def newest_tab_crashed(builder: CaseBuilder) -> Rows:
-    """Works on in an older tab, while the newer one is silent."""
+    """The agent works in an older tab, while the newer one is silent."""
     agent, login, seen = builder.agent(), builder.ago(400, 600), builder.ago(*INSIDE)
     yield builder.session(
         agent, builder.words.available, seen, login=login, rules=("duplicate_open_session",)

@@ -18,7 +18,7 @@ def unknown_status(builder: CaseBuilder) -> Rows:
 
 @case(usual=0, fresh=False)
 def unknown_status_and_idle(builder: CaseBuilder) -> Rows:
-    """The same past the window: not guessed at, so not closed."""
+    """An unknown status past the window: its meaning is unknown, so it is not closed."""
     yield builder.session(
         builder.agent(),
         builder.words.unknown_session_status,

@@ -36,7 +36,7 @@ def still_refers_to_a_purged_call(builder: CaseBuilder) -> Rows:
 
 @case(usual=2)
 def refers_to_an_ended_call_still_live(builder: CaseBuilder) -> Rows:
-    """The call has ended, though its status says otherwise: over."""
+    """The call has an end, although its status is live: it counts as over."""
     agent, seen = builder.agent(), builder.ago(*INSIDE)
     call = builder.talk(agent, seen)
     call.status, call.rules = builder.words.connected, ("ended_call_still_live",)
@@ -65,7 +65,7 @@ def refers_to_a_zombie_call(builder: CaseBuilder) -> Rows:
 
 @case(usual=4)
 def stuck_on_call(builder: CaseBuilder) -> Rows:
-    """`on_call` without any call; there to be seen where heartbeats say so."""
+    """`on_call` without any call; present where heartbeats prove it."""
     agent, seen = builder.agent(), builder.ago(*INSIDE)
     yield builder.session(agent, builder.words.on_call, seen, rules=STUCK, expected="status_reset")
 
@@ -100,7 +100,7 @@ def stuck_on_a_zombie_call(builder: CaseBuilder) -> Rows:
 
 @case(usual=3, migrated_only=True)
 def stuck_on_call_without_heartbeat(builder: CaseBuilder) -> Rows:
-    """`on_call` without any call, inside the window, but its device is not heard any more."""
+    """`on_call` without any call, inside the window, without fresh heartbeats."""
     agent, seen = builder.agent(), builder.ago(*INSIDE)
     yield builder.session(
         agent, builder.words.on_call, seen, beats=False, rules=STUCK, expected="status_reset"

@@ -7,7 +7,7 @@ from rollcall.demo.case_builder import INSIDE, CaseBuilder, Rows, case
 
 @case(usual=2)
 def deactivated_at_work(builder: CaseBuilder) -> Rows:
-    """Its agent was deactivated within the hour, and is still there."""
+    """The agent was deactivated within the hour, and is still present."""
     agent, seen = builder.agent(active=False), builder.ago(*INSIDE)
     yield builder.session(agent, builder.words.available, seen, rules=("session_of_inactive_agent",))
 
@@ -28,7 +28,7 @@ def two_tabs(builder: CaseBuilder) -> Rows:
 
 @case(usual=2)
 def logged_in_again_and_talking(builder: CaseBuilder) -> Rows:
-    """A silent older session of an agent who has a live call: nothing of theirs is changed."""
+    """A silent older session of an agent with a live call: no session of the agent changes."""
     agent, started = builder.agent(), builder.ago(1, 40)
     call = builder.live_call(agent, started, builder.words.connected)
     yield call
@@ -79,7 +79,7 @@ def on_a_colleagues_call(builder: CaseBuilder) -> Rows:
 
 
 @case(usual=1, agents=2)
-def sharing_a_call_of_nobody(builder: CaseBuilder) -> Rows:
+def sharing_an_unassigned_call(builder: CaseBuilder) -> Rows:
     """Two agents refer to one live call that is assigned to neither."""
     call = builder.live_call(None, builder.ago(1, 20), builder.words.connected)
     yield call
@@ -125,7 +125,7 @@ def taken_over_call(builder: CaseBuilder) -> Rows:
 
 @case(usual=3, migrated_only=True)
 def device_gone(builder: CaseBuilder) -> Rows:
-    """`available`, but its device is not connected any more; inside the window."""
+    """`available`, with a disconnected device; inside the window."""
     agent, seen = builder.agent(), builder.ago(*INSIDE)
     yield builder.session(
         agent,
@@ -139,7 +139,7 @@ def device_gone(builder: CaseBuilder) -> Rows:
 
 @case(usual=2, migrated_only=True)
 def no_capacity(builder: CaseBuilder) -> Rows:
-    """May take no call at all: the capacity is 0."""
+    """The capacity is 0, so that the agent can take no call."""
     yield builder.session(
         builder.agent(),
         builder.words.available,
