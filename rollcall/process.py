@@ -1,4 +1,4 @@
-"""The command's process: private files, signals that end it, standard streams that may be closed or full."""
+"""The process of a command: private files, signals, closed or full standard streams."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ __all__ = [
     "tolerant_streams",
 ]
 
-PRIVATE = 0o077  # what the group and others may not do
+PRIVATE = 0o077  # umask: no access for the group and others
 ENDING = ("SIGTERM", "SIGHUP")
-REPEAT_SECONDS = 10.0  # a signal this soon after the first is the same request, not a second one
+REPEAT_SECONDS = 10.0  # a signal this soon after the first belongs to the same request
 
 
 class Terminated(KeyboardInterrupt):
-    """A signal ends the process; everything that handles Ctrl-C handles it too."""
+    """A signal ends the process; handlers of Ctrl-C handle it too."""
 
 
 @contextlib.contextmanager
 def private_files() -> Iterator[None]:
-    """New files and folders can be read by their owner alone, whatever the account's umask."""
+    """Create new files and folders for their owner only, whatever the umask."""
     before = os.umask(PRIVATE)
     try:
         yield
@@ -45,7 +45,7 @@ def private_files() -> Iterator[None]:
 
 
 def make_private_directory(path: Path) -> None:
-    """Make a folder, or close an existing one of ours to the group and others.
+    """Make a folder for its owner only, or restrict an existing one of this account.
 
     Raises:
         OSError: it cannot be made.
@@ -57,11 +57,11 @@ def make_private_directory(path: Path) -> None:
 
 @contextlib.contextmanager
 def ending_on_signals() -> Iterator[list[int]]:
-    """SIGTERM and SIGHUP raise `Terminated` in the main thread; an ignored SIGHUP (nohup) stays ignored.
+    """Raise `Terminated` in the main thread on SIGTERM and SIGHUP; an ignored SIGHUP stays ignored.
 
-    A signal by itself would end the process at once: the run would stay open in the ledger, and a
-    statement would go on in the server. systemd and shells send SIGHUP right after SIGTERM or SIGHUP: the
-    repeated one must not interrupt the recording. Gives the numbers of the signals that came.
+    By default a signal ends the process at once: the run would stay open in the ledger, and a statement
+    would go on in the server. systemd and shells send SIGHUP right after SIGTERM or SIGHUP; the repeated
+    one must not interrupt the recording. Gives the numbers of the received signals.
     """
     received: list[int] = []
     last = -math.inf
@@ -90,10 +90,10 @@ def ending_on_signals() -> Iterator[list[int]]:
 
 
 class TolerantStream(io.TextIOBase):
-    """A text stream that drops what cannot be written, so that the work goes on.
+    """A text stream that drops text that cannot be written, so that the work goes on.
 
     Attributes:
-        lost: why something could not be written; none while all was.
+        lost: the reason for dropped text; none if all was written.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -109,7 +109,7 @@ class TolerantStream(io.TextIOBase):
         return len(text)
 
     def _write(self, text: str) -> int:
-        """Write a character that the stream's encoding lacks as its escape sequence."""
+        """Write text; a character that the encoding lacks becomes an escape sequence."""
         try:
             return self._stream.write(text)
         except UnicodeEncodeError:
@@ -128,7 +128,7 @@ class TolerantStream(io.TextIOBase):
         self.lost = os.strerror(number) if number else "it is closed"
         if number == errno.EPIPE:
             self.lost = "its reader has gone"
-        with contextlib.suppress(OSError, ValueError):  # what is buffered must not fail again at exit
+        with contextlib.suppress(OSError, ValueError):  # the buffered text must not fail again at exit
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, self._stream.fileno())
             os.close(null)
@@ -160,10 +160,10 @@ class TolerantStream(io.TextIOBase):
 
 @contextlib.contextmanager
 def tolerant_streams() -> Iterator[TolerantStream]:
-    """Let standard output and error be closed, full, or a pipe without a reader; gives standard output.
+    """Tolerate closed, full and broken standard streams. Gives standard output.
 
-    A closed descriptor is opened on the null device: else the next file or connection would get its
-    number, and whatever is printed would be written there.
+    A closed descriptor is opened on the null device; otherwise the next file or connection would get its
+    number and receive the printed text.
     """
     _open_closed_descriptors()
     before = sys.stdout, sys.stderr
@@ -189,5 +189,5 @@ def _open_closed_descriptors() -> None:
 
 
 def _stream_of(stream: TextIO | None) -> TextIO:
-    """Python gives none where the descriptor was closed when it started."""
+    """The stream of a descriptor; Python has none if it was closed at the start."""
     return stream if stream is not None else Path(os.devnull).open("w", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""One database, with everything a step needs to work on it."""
+"""A database with its settings, project and suites: the input of every step."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["Workspace"]
 
 
 class Workspace:
-    """The configured database, the compiled dbt project and the suites; each made when first used.
+    """The configured database, the compiled dbt project and the suites, each made at first use.
 
     Args:
         settings: checked configuration.
 
     Raises:
         ConnectionFailed: the database cannot be reached.
-        ConfigurationError: from `database` and the project: a configured table or column does not exist.
+        ConfigurationError: by `database` and `project`: a configured table or column does not exist.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -33,12 +33,12 @@ class Workspace:
 
     @cached_property
     def database(self) -> Database:
-        """The database, once the project is compiled: no transaction or lease waits for dbt."""
+        """The database, after compiling the project, so that no transaction waits for dbt."""
         self.project.compile()
         return self._database
 
     def process_id_of(self, connection: Connection) -> int:
-        """The server's process that works for a connection; a pooler greets us with a number of its own."""
+        """The backend process of a connection; a pooler reports another number to the client."""
         return int(fetch(connection, self.project.sql("server_process"))[0]["pid"])
 
     @cached_property

@@ -1,9 +1,8 @@
-"""Rules of a user's own, for tables of their own: a folder of suites, without changing Rollcall.
+"""Custom rules for tables of the user: a folder of suites beside `rollcall.yml`.
 
 Each suite is two files of one name: `crm.json`, a suite of counts as in `expectations/`, and
-`crm.sql`, one query that lists what violates it, a row per violation with the columns `rule` and
-`key`. The database counts them, in the same read-only snapshot in which everything else is judged.
-`docs/adding-rules.md` shows one.
+`crm.sql`, one query with a row per violation and the columns `rule` and `key`. The database counts the
+rows, in the read-only snapshot of the assessment. `docs/adding-rules.md` has an example.
 """
 
 from __future__ import annotations
@@ -23,17 +22,17 @@ __all__ = ["own_suites", "with_own_query"]
 
 VAR = "own_rules_folder"
 PLACE = "the_users_own_violations"  # in analyses/waivers/own_judged.sql
-PERSONS = (Check.DATA_TRUSTWORTHY, Check.AGENTS_AVAILABLE)  # what only a person puts right
+PERSONS = (Check.DATA_TRUSTWORTHY, Check.AGENTS_AVAILABLE)  # checks that a person repairs
 
 
 def own_suites(settings: Settings, ours: Mapping[str, Suite]) -> dict[str, Suite]:
-    """The user's own suites by name; none if there is no such folder.
+    """Read the custom suites, by name; none if the folder does not exist.
 
     Args:
-        ours: Rollcall's own suites, whose names and rules are taken.
+        ours: the suites of Rollcall; their names and rules cannot be used again.
 
     Raises:
-        ConfigurationError: a suite that cannot be judged, naming the file and what to write.
+        ConfigurationError: a suite cannot be judged; names the file and the remedy.
     """
     folder = settings.path_of(VAR)
     if not folder.is_dir():
@@ -50,7 +49,7 @@ def own_suites(settings: Settings, ours: Mapping[str, Suite]) -> dict[str, Suite
 
 
 def with_own_query(judged: str, suite: Suite) -> str:
-    """The compiled `own_judged` over the suite's query."""
+    """Insert the suite's query into the compiled `own_judged`."""
     text = _query_of(suite.path).read_text(encoding="utf-8").strip().rstrip(";")
     violations = (
         f"(select own.rule::text as rule, 'own' as subject, own.key::text as key from (\n{text}\n) as own)"
@@ -64,7 +63,7 @@ def _query_of(path: Path) -> Path:
 
 def _check(suite: Suite, ours: Mapping[str, Suite], taken: set[str]) -> None:
     if suite.name in ours:
-        raise ConfigurationError(f"{suite.path}: Rollcall has a suite {suite.name}", "call it otherwise")
+        raise ConfigurationError(f"{suite.path}: Rollcall has a suite {suite.name}", "Use another name")
     if not _query_of(suite.path).is_file():
         raise ConfigurationError(
             f"{suite.path} has no query beside it", f"write {_query_of(suite.path).name}: rule and key"
@@ -72,7 +71,7 @@ def _check(suite: Suite, ours: Mapping[str, Suite], taken: set[str]) -> None:
     _check_types(suite)
     for rule in suite.rules:
         if rule.name in taken:
-            raise ConfigurationError(f"{suite.path}: Rollcall has a rule {rule.name}", "call it otherwise")
+            raise ConfigurationError(f"{suite.path}: Rollcall has a rule {rule.name}", "Use another name")
         if rule.severity is Severity.CRITICAL:
             raise ConfigurationError(
                 f"{suite.path}: {rule.name} is critical, which means that `clean` repairs it",
@@ -81,7 +80,7 @@ def _check(suite: Suite, ours: Mapping[str, Suite], taken: set[str]) -> None:
         if rule.severity is Severity.BLOCKING and rule.check not in PERSONS:
             raise ConfigurationError(
                 f"{suite.path}: {rule.name} is blocking and belongs to {rule.check.value}",
-                f"what only a person can put right belongs to {' or '.join(PERSONS)}",
+                f"A blocking rule needs the work of a person and belongs to {' or '.join(PERSONS)}",
             )
 
 

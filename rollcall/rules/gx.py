@@ -1,6 +1,6 @@
-"""Great Expectations: its import, its context in memory, and the suites as it knows them.
+"""Great Expectations: its import, its context in memory, and the suites in its form.
 
-It is imported at the first judgement. What it would persist lives in memory; nothing is sent anywhere.
+It is imported at the first judgement. Its stores are in memory, and its telemetry is off.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["context", "gx_suite", "import_gx", "in_one_line", "load_suites"]
 
 @functools.cache
 def import_gx() -> Any:
-    """Import GX once: without telemetry, and without the statistics it needs for nothing here."""
+    """Import GX once, without telemetry and without scipy.stats."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     _defer("scipy.stats")
     with warnings.catch_warnings():
@@ -42,7 +42,7 @@ def import_gx() -> Any:
 
 
 def _defer(module: str) -> None:
-    """Let a module be loaded at its first use instead of at its import.
+    """Load a module at its first use instead of at its import.
 
     GX imports scipy.stats, a third of its import time, for three expectations about
     distributions. If one of them is ever used the module loads as usual.
@@ -61,7 +61,7 @@ def _defer(module: str) -> None:
 
 
 def context(docs: Path | None = None) -> AbstractDataContext:
-    """A context that lives in memory; `docs` is the folder of its data docs, if it has any."""
+    """A context in memory. docs: the folder of its data docs; none: it has no data docs."""
     gx = import_gx()
     from great_expectations.data_context.types.base import (
         DataContextConfig,
@@ -81,10 +81,10 @@ def context(docs: Path | None = None) -> AbstractDataContext:
 
 
 def load_suites(directory: Path) -> dict[str, Suite]:
-    """Like `read_suites`, and every expectation is one that GX knows and can build.
+    """Read the suites, and check that GX knows and can build each expectation.
 
     Raises:
-        ConfigurationError: naming the file, the index of the expectation and what to write.
+        ConfigurationError: names the file, the index of the expectation and the remedy.
     """
     suites = read_suites(directory)
     for suite in suites.values():
@@ -93,9 +93,9 @@ def load_suites(directory: Path) -> dict[str, Suite]:
 
 
 def gx_suite(suite: Suite, only: Iterable[str] | None = None) -> ExpectationSuite:
-    """The suite as GX knows it: all of it, or only these rules.
+    """The suite in GX's form: all of it, or only these rules.
 
-    GX drops an expectation that it does not know with a line in its log, hence the count.
+    GX drops an unknown expectation with a line in its log; the count finds that.
     """
     gx = import_gx()
     wanted = {rule.name for rule in suite.rules} if only is None else set(only)
@@ -143,7 +143,7 @@ def _gx_expectation(where: str, expectation: Mapping[str, Any], rule: Rule) -> A
 
 
 def _description(rule: Rule) -> str:
-    """What the data docs say of the rule, whether it passed or not."""
+    """The description of the rule in the data docs."""
     return (
         f"{rule.severity.value.capitalize()}: at most {rule.tolerance} {rule.unit} with this defect."
         f" {rule.reason}"
@@ -163,6 +163,6 @@ def _site(folder: Path) -> dict[str, Any]:
 
 
 def in_one_line(message: object) -> str:
-    """What GX says over several lines (pydantic gives its reason in the third), cut."""
+    """The message of GX in one line, shortened; pydantic has its reason in the third line."""
     lines = [line.strip() for line in str(message).splitlines() if line.strip()]
     return " ".join(lines[:3])[:300]

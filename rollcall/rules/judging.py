@@ -23,12 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Judgement", "judge_counts", "judge_table", "rule_name"]
 
-# GX wants a URL with a role and a host; `creator` opens the connections instead of it.
+# GX requires a URL with a role and a host; `creator` opens the connections.
 _UNUSED_URL = "postgresql+psycopg://role@creator/database"
 
-# With counts, but without a sample of failing values to be printed: GX still asks for one, with
-# LIMIT 0, which PostgreSQL answers without reading a row. BOOLEAN_ONLY would spare these questions,
-# but has no counts: a table that fails would have to be judged twice.
+# With counts, but without failing values: GX still queries for them with LIMIT 0, which reads no
+# row. BOOLEAN_ONLY would avoid these queries but has no counts.
 _COUNTS_ONLY = {
     "result_format": "BASIC",
     "partial_unexpected_count": 0,
@@ -38,9 +37,9 @@ _COUNTS_ONLY = {
 
 @dataclass(frozen=True)
 class Judgement(Sequence[RuleResult]):
-    """The rules of one suite, judged; reads like a list of them.
+    """The results of one suite, iterable.
 
-    `validation` is GX's own result as JSON, which the data docs are built from: counts, no values.
+    `validation` is GX's result as JSON for the data docs: counts, no values.
     """
 
     suite: Suite
@@ -68,7 +67,7 @@ def judge_counts(
     Args:
         suite: a suite of counts, like `readiness`.
         row: rule to its count of violations.
-        sample_keys: rule to some keys of what violates it, handed through to the results.
+        sample_keys: rule to some keys of its violations, copied to the results.
 
     Raises:
         EvaluationError: a count is missing, null, negative or no integer, or belongs to no rule.
@@ -114,18 +113,18 @@ def judge_table(
     snapshot_id: str | None = None,
     judged_at: datetime | None = None,
 ) -> Judgement:
-    """Judge the rows of a table or view; violations are exact, no value of a row is fetched.
+    """Judge the rows of a table or view with exact counts, without fetching values.
 
     GX sends each query in a transaction of its own. All of them read one snapshot, read-only.
 
     Args:
         suite: a suite of row-level expectations, like `cleaned_sessions`.
         connect: opens a connection to the database; this function closes it.
-        schema: where the table is; GX writes it in lower case.
+        schema: its schema; GX writes it in lower case.
         table: its name, exactly as the catalog spells it.
-        snapshot_id: what pg_export_snapshot() returned in a transaction that is still open;
-            without it the rows of this moment are judged.
-        judged_at: the instant at which the cleaned views are to judge; now if not given.
+        snapshot_id: the result of pg_export_snapshot() in a transaction that is still open;
+            none: a snapshot of now.
+        judged_at: the instant of judgement for the cleaned views; none: now.
 
     Raises:
         EvaluationError: the table, one of its columns or the snapshot cannot be read.
@@ -146,7 +145,7 @@ def judge_table(
 
 @contextmanager
 def _snapshot(connect: Callable[[], psycopg.Connection[Any]], snapshot_id: str | None) -> Iterator[str]:
-    """The given snapshot, or one that is held while the block runs."""
+    """The given snapshot, or a new one that lives as long as the block."""
     if snapshot_id is not None:
         yield snapshot_id
         return
@@ -160,7 +159,7 @@ def _snapshot(connect: Callable[[], psycopg.Connection[Any]], snapshot_id: str |
 def _read_only(connect: Callable[[], psycopg.Connection[Any]]) -> psycopg.Connection[Any]:
     """A connection whose every transaction begins as repeatable read, read only.
 
-    Said in each BEGIN, because a pooler may drop what is set at the start of a session.
+    Set in each BEGIN, because a pooler may drop settings of a session.
     """
     from psycopg import Cursor, IsolationLevel
     from psycopg.rows import tuple_row
@@ -168,7 +167,7 @@ def _read_only(connect: Callable[[], psycopg.Connection[Any]]) -> psycopg.Connec
     connection = connect()
     connection.commit()
     connection.autocommit = False
-    # SQLAlchemy expects psycopg's own
+    # the row factory that SQLAlchemy expects
     connection.row_factory = tuple_row
     connection.cursor_factory = Cursor
     connection.isolation_level = IsolationLevel.REPEATABLE_READ
@@ -180,19 +179,17 @@ def _read_only(connect: Callable[[], psycopg.Connection[Any]]) -> psycopg.Connec
 def _sql_source(
     connect: Callable[[], psycopg.Connection[Any]], snapshot: str, judged_at: datetime | None
 ) -> Iterator[SQLDatasource]:
-    """A GX data source whose every transaction reads the snapshot. It never sees a password."""
+    """A GX data source whose transactions all read the snapshot. It gets no password."""
     from sqlalchemy import event
 
     def creator() -> psycopg.Connection[Any]:
         connection = _read_only(connect)
-        apply_settings(
-            connection, for_session=False
-        )  # SQLAlchemy asks for the version first, without an event
+        apply_settings(connection, for_session=False)  # SQLAlchemy reads the version first, without an event
         return connection
 
     def on_begin(connection: Any) -> None:
         dbapi_connection = connection.connection.dbapi_connection
-        dbapi_connection.rollback()  # a snapshot can be entered by the first statement alone
+        dbapi_connection.rollback()  # only the first statement of a transaction can set its snapshot
         _enter_snapshot(dbapi_connection, snapshot, judged_at)
 
     options: dict[str, Any] = {"kwargs": {"creator": creator, "use_native_hstore": False}}
@@ -212,7 +209,7 @@ def _sql_source(
 
 
 def _enter_snapshot(connection: psycopg.Connection[Any], snapshot: str, judged_at: datetime | None) -> None:
-    """Read this snapshot in the transaction that has just begun, which must be read-only."""
+    """Set the snapshot of a transaction that has just begun; it must be read-only."""
     from psycopg import sql
 
     connection.execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(snapshot)))
@@ -230,7 +227,7 @@ def _table_batch(source: SQLDatasource, schema: str, table: str) -> Batch:
     if schema != schema.lower():
         raise EvaluationError(f"GX reads no schema with capitals, like {schema}")
     with warnings.catch_warnings():
-        # PostgreSQL has no other way to say the schema yet
+        # the only way to set the schema for GX
         warnings.simplefilter("ignore", DeprecationWarning)
         asset = source.add_table_asset(table, table_name=f'"{table}"', schema_name=schema)
     return asset.add_batch_definition_whole_table("rows").get_batch()
@@ -268,7 +265,7 @@ def _rule_result(suite: Suite, rule: Rule, result: Any, keys: Sequence[str]) -> 
 
 
 def _violations(result: Any) -> int:
-    """The exact count in a GX result: the judged count itself, or rows, or missing columns."""
+    """The exact number of violations in a GX result: a count, rows, or missing columns."""
     details = result.result or {}
     if result.expectation_config.type == COUNT_TYPE:
         return int(details["observed_value"])
@@ -285,7 +282,7 @@ def rule_name(result: Any) -> str:
 
 
 def _refuse_exceptions(suite: Suite, validated: ExpectationSuiteValidationResult) -> None:
-    """GX turns an error into a result that failed; to Rollcall it is no judgement at all."""
+    """Raise the errors that GX records as failed results."""
     for result in validated.results:
         for message in _exception_messages(result.exception_info):
             raise EvaluationError(
@@ -295,7 +292,7 @@ def _refuse_exceptions(suite: Suite, validated: ExpectationSuiteValidationResult
 
 
 def _exception_messages(info: Any) -> Iterator[str]:
-    """What GX recorded: one exception, or one per metric."""
+    """The recorded exceptions: one, or one per metric."""
     if not info:
         return
     if "raised_exception" in info:
@@ -307,7 +304,7 @@ def _exception_messages(info: Any) -> Iterator[str]:
 
 
 def _named(error: BaseException, what: str) -> RollcallError:
-    """The error of ours at the bottom of GX's, else one that says what failed and why."""
+    """The RollcallError that GX wrapped, or an EvaluationError with the reason."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, RollcallError):

@@ -1,4 +1,4 @@
-"""The pages that Great Expectations makes of judgements."""
+"""The data docs that Great Expectations renders from judgements."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["write_pages"]
 
 
 def write_pages(folder: Path, judgements: Iterable[Judgement], run_name: str, moment: datetime) -> None:
-    """Write the pages that GX makes of some judgements, as GX makes them: see `rollcall.report.data_docs`.
+    """Write the pages of GX for some judgements, unchanged; see `rollcall.report.data_docs`.
 
     Args:
         folder: an empty one.
         run_name: part of the pages' paths, and shown on them.
-        moment: when it was judged, aware.
+        moment: the instant of judgement, aware.
     """
     documented = context(folder)
     for judgement in judgements:
@@ -42,7 +42,7 @@ def _store(documented: AbstractDataContext, judgement: Judgement, run_name: str,
     )
 
     name = judgement.suite.name
-    # GX reads a name that dateutil takes for a moment as one, and stumbles over "20260301T120000Z-9917"
+    # GX parses a run name as a time if dateutil can, and fails at "20260301T120000Z-9917"
     named = "run-" + re.sub(r"[^\w.-]", "_", run_name)
     run = RunIdentifier(run_name=named, run_time=moment)
     loaded = expectationSuiteValidationResultSchema.load(dict(judgement.validation))

@@ -1,4 +1,4 @@
-"""What the steps hand to each other and to the reports: plain values, no behaviour beyond JSON."""
+"""The values that steps pass to each other and to the reports."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from rollcall.rules.waiver import WaiverResult
 if TYPE_CHECKING:
     from rollcall.schema.declared import Statement
 
-TREND_KEYS = 20  # of what was resolved, where nothing fails any more
+TREND_KEYS = 20  # resolved keys shown of a rule that passes
 
 
 class Severity(StrEnum):
-    """How bad a violated rule is; docs/domain.md says what each leads to."""
+    """The severity of a violated rule; docs/domain.md has the effect of each."""
 
     BLOCKING = "blocking"
     CRITICAL = "critical"
@@ -26,12 +26,12 @@ class Severity(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Position for sorting: 0 is the worst."""
+        """Position for sorting; 0 is the most severe."""
         return list(Severity).index(self)
 
 
 class Check(StrEnum):
-    """The five checks, in the order in which they are shown."""
+    """The five checks, in the order of the output."""
 
     SCHEMA_READY = "schema_ready"
     SESSIONS_CLEAN = "sessions_clean"
@@ -41,7 +41,7 @@ class Check(StrEnum):
 
 
 class Verdict(StrEnum):
-    """The one answer; `rollcall.rules.verdict` says how it follows from the checks."""
+    """The result of an assessment; `rollcall.rules.verdict` derives it from the checks."""
 
     READY = "READY"
     NEEDS_SESSION_CLEANUP = "NEEDS_SESSION_CLEANUP"
@@ -51,15 +51,15 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Trend:
-    """How what fails now compares with what failed when the rule was last recorded. Instants are aware.
+    """The failing keys of a rule compared with those at its last record. Instants are aware.
 
     Attributes:
-        run_id, stage, recorded_at: the judgement that this one is compared with.
-        before: how many failed then, exactly.
-        new, persisting, resolved: how many keys, of those that can be compared.
+        run_id, stage, recorded_at: the earlier judgement.
+        before: the exact number of failures then.
+        new, persisting, resolved: numbers of compared keys.
         is_exact: whether every key was compared; if not, only the first `failing_keys_per_rule` were.
-        failing_since: the first of the recorded judgements in a row in which the rule failed.
-        keys_since: parallel to the result's `keys`: the same for each key; none where it is not known.
+        failing_since: the first of the consecutive recorded judgements in which the rule failed.
+        keys_since: the same for each of the result's `keys`, in their order; none: unknown.
     """
 
     run_id: str
@@ -76,7 +76,7 @@ class Trend:
     keys_since: tuple[datetime | None, ...] = ()
 
     def to_json(self, shown: int) -> dict[str, Any]:
-        """As much of it as is shown: at most `shown` keys in a list."""
+        """The trend with at most `shown` keys in each list."""
         return {
             "run_id": self.run_id,
             "stage": self.stage,
@@ -95,10 +95,10 @@ class Trend:
 
 @dataclass(frozen=True)
 class Sample:
-    """What the application's tables say of one key that fails; read only where it was asked for.
+    """Values of the application's row of one failing key; read with ``--samples`` only.
 
     Attributes:
-        values: JSON's own types, by what Rollcall calls the columns; instants as text, in UTC.
+        values: by Rollcall's name of the column, as types of JSON; instants are text, in UTC.
     """
 
     key: str
@@ -110,15 +110,15 @@ class Sample:
 
 @dataclass(frozen=True)
 class RuleResult:
-    """One rule judged: an exact count, and whether the suite tolerates it.
+    """The result of one rule: an exact count, and whether the suite tolerates it.
 
     Attributes:
-        violations: all of them, exactly; `waived` of them are known and accepted.
-        sample_keys: the first of those that are not waived; `keys` are more of them, to be compared
-            from run to run and never shown.
-        waived_keys: the first of those that are waived.
-        trend: none where nothing was recorded before, or the record cannot be read.
-        samples: values of the rows of the first keys; none unless asked for, and never kept.
+        violations: the exact number, waived ones included.
+        sample_keys: the first keys without a waiver.
+        keys: more of them, which are compared from run to run and not shown.
+        waived_keys: the first keys with a waiver.
+        trend: none without a readable earlier record.
+        samples: values of the rows of the first keys, with ``--samples`` only; not stored.
     """
 
     name: str
@@ -139,7 +139,7 @@ class RuleResult:
 
     @property
     def failing(self) -> int:
-        """How many violations count: those without a waiver."""
+        """The number of violations without a waiver."""
         return self.violations - self.waived
 
     def to_json(self) -> dict[str, Any]:
@@ -164,7 +164,7 @@ class RuleResult:
 
 @dataclass(frozen=True)
 class PastResult:
-    """How often a rule was violated in one recorded judgement, for a chart."""
+    """The number of violations of a rule in one recorded judgement, for a chart."""
 
     rule: str
     recorded_at: datetime
@@ -174,7 +174,7 @@ class PastResult:
 
 @dataclass(frozen=True)
 class OpenSession:
-    """One open session of the timeline: keys and times alone. `state` is one of `STATES`."""
+    """An open session of the timeline: keys and times only. `state` is one of `STATES`."""
 
     session_id: str
     agent_id: str
@@ -185,7 +185,7 @@ class OpenSession:
 
 @dataclass(frozen=True)
 class Presence:
-    """Who is really there: every open session counted by state, and some of them."""
+    """The open sessions counted by state, and a selection of them."""
 
     counts: dict[str, int]
     sessions: tuple[OpenSession, ...]
@@ -193,7 +193,7 @@ class Presence:
 
 @dataclass(frozen=True)
 class PendingWork:
-    """What a run would do, counted: the statements, and the changes of sessions."""
+    """The pending work, counted: statements and changes of sessions."""
 
     statements: tuple[Statement, ...]
     change_count: int
@@ -207,14 +207,14 @@ class PendingWork:
 
 @dataclass(frozen=True)
 class HistoryReading:
-    """What was read of the history: closed sessions and calls.
+    """The part of the history (closed sessions and calls) that was read.
 
     Attributes:
-        since: what was closed or moved from this instant on; none if everything was read.
-        known: how many keys that failed before were judged again, whenever they changed.
-        full_at: when everything was read and recorded last.
-        why_full: why everything was read.
-        definition: digest of the rules that judged it.
+        since: rows closed or changed from this instant on; none: all rows.
+        known: the number of earlier failing keys that were judged again.
+        full_at: the last time that all of it was read and recorded.
+        why_full: the reason for reading all of it.
+        definition: the digest of the rules.
     """
 
     since: datetime | None
@@ -239,10 +239,10 @@ class HistoryReading:
 
 @dataclass(frozen=True)
 class TrippedBreaker:
-    """An unattended run that the breaker stopped, not dealt with yet. tripped_at is aware.
+    """An unattended run that the breaker stopped and that has no later clean-up. tripped_at is aware.
 
     Attributes:
-        evidence: what the breaker saw and what to check, in whole sentences.
+        evidence: the reason and what to check, in whole sentences.
     """
 
     run_id: str
@@ -267,13 +267,13 @@ class Assessment:
 
     Attributes:
         facts: counts beside the rules: open_sessions, working_sessions, active_agents.
-        waivers: what has become of each waiver that was judged.
-        past: how often each rule was violated in the last recorded judgements, oldest first.
-        presence: the open sessions for the report's timeline; none unless asked for.
-        pending: what a run would do, for the report; none unless asked for.
-        history: what was read of the history; none unless it was judged.
-        breaker: the run that the breaker stopped last, while it is not dealt with.
-        judgements: one `rollcall.expectations.Judgement` per suite, for the data docs.
+        waivers: the result of each waiver.
+        past: the violations of each rule in the last recorded judgements, oldest first.
+        presence: the open sessions for the report's timeline; with `details` only.
+        pending: the pending work for the report; with `details` only.
+        history: the part of the history that was read; none: the history was not judged.
+        breaker: the last run that the breaker stopped, until a later clean-up.
+        judgements: one `rollcall.rules.judging.Judgement` per suite, for the data docs.
     """
 
     verdict: Verdict

@@ -1,7 +1,7 @@
-"""The suites in `expectations/`, read as files of Great Expectations' own form.
+"""Read the suites of `expectations/`, which are files in the form of Great Expectations.
 
-What a rule means to Rollcall (check, severity, reason, remedy) stands in each expectation's `meta`.
-A suite is never written back, and reading it does not import Great Expectations, which takes seconds.
+The `meta` of an expectation has the check, the severity, the reason and the remedy of its rule. Reading a
+suite does not import Great Expectations, which takes seconds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rollcall.settings.problems import OWN_PROBLEM, details_of, line, problem
 
 __all__ = ["COUNT_TYPE", "Rule", "Suite", "is_no_count", "read_suite", "read_suites"]
 
-# GX has three severities; what makes a verdict fail is critical there.
+# GX has three severities; the two that fail a check are critical there.
 _GX_SEVERITY = {
     Severity.BLOCKING: "critical",
     Severity.CRITICAL: "critical",
@@ -30,13 +30,13 @@ _GX_SEVERITY = {
     Severity.INFO: "info",
 }
 
-# What judges a count: unlike a row-level expectation it does not pass on null.
+# The expectation for a count; unlike a row-level expectation it fails for null.
 COUNT_TYPE = "expect_column_max_to_be_between"
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What one expectation means: its `meta`, and how many violations it tolerates."""
+    """A rule: the `meta` of an expectation, and the number of violations that it tolerates."""
 
     name: str
     check: Check
@@ -49,7 +49,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Suite:
-    """One file of `expectations/`: its GX document as it was read, and the rules in it."""
+    """A file of `expectations/`: its document and its rules."""
 
     name: str
     path: Path
@@ -65,11 +65,11 @@ class Suite:
 
 
 def read_suites(directory: Path) -> dict[str, Suite]:
-    """All suites of a directory by name, in the order of their files, without importing GX.
+    """Read all suites of a directory, by name in the order of their files.
 
     Raises:
-        ConfigurationError: no suite there, a file that cannot be read or is not a suite, a rule
-            that occurs twice. Whether GX knows the expectations only `load_suites` can tell.
+        ConfigurationError: there is no suite, a file is not a suite, or a rule occurs twice. `load_suites`
+            checks that GX knows the expectations.
     """
     suites: list[Suite] = []
     problems: list[str] = []
@@ -96,10 +96,10 @@ def read_suites(directory: Path) -> dict[str, Suite]:
 
 
 def read_suite(path: Path) -> Suite:
-    """One suite from its file, without importing GX.
+    """Read a suite from its file.
 
     Raises:
-        ConfigurationProblems: naming the file, the index of the expectation and what to write, a line each.
+        ConfigurationProblems: the problems, each with the file, the expectation and the remedy.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -170,7 +170,7 @@ class _Expectation(_Part):
 
     @property
     def rule(self) -> Rule:
-        """What the expectation means; of rows none is tolerated, of a count what its `kwargs` say."""
+        """The rule; the tolerance of a count is in its `kwargs`, that of rows is 0."""
         return Rule(
             name=self.meta.rule,
             check=self.meta.check,
@@ -193,7 +193,7 @@ _PARTS: dict[int, type[_Part]] = {0: _Document, 2: _Expectation, 3: _Meta}  # by
 
 
 def _described(path: Path, details: ErrorDetails) -> Iterator[str]:
-    """A problem as a line: where it is, what is wrong, what to write."""
+    """Describe a problem in a line: the place, the problem, the remedy."""
     place, kind = details["loc"], details["type"]
     if place in ((), ("expectations",)):
         yield line(

@@ -1,4 +1,4 @@
-"""From the rules' results to five checks and one verdict, as docs/domain.md defines them. Pure functions."""
+"""Derive the five checks and the verdict from the results of the rules (docs/domain.md)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ EXIT_CODES: Mapping[Verdict, int] = {
     Verdict.NOT_READY: 12,
 }
 
-WARNED = 13  # READY, but a warning is violated and the caller asked for it to count
+WARNED = 13  # READY, with a violated warning that counts by --fail-on
 
 
 class FailOn(StrEnum):
-    """From which severity on a violated rule makes the exit code differ from 0."""
+    """The lowest severity whose violation makes the exit code differ from 0."""
 
     WARN = "warn"
     CRITICAL = "critical"
@@ -44,7 +44,7 @@ _DECISIVE = (Severity.BLOCKING, Severity.CRITICAL)
 
 
 def checks_of(rules: Iterable[RuleResult]) -> dict[Check, str]:
-    """Each check with its value; warnings and infos never fail one."""
+    """The value of each check; warnings and infos do not fail a check."""
     failing = {rule.check for rule in rules if not rule.passed and rule.severity in _DECISIVE}
     return {
         check: PASS if check not in failing else NEEDS_CLEANUP if check in _CLEANABLE else FAIL
@@ -53,7 +53,7 @@ def checks_of(rules: Iterable[RuleResult]) -> dict[Check, str]:
 
 
 def verdict_of(checks: Mapping[Check, str]) -> Verdict:
-    """The verdict: what a person must do wins over what migrate does, and that over what clean does."""
+    """The verdict: work of a person comes first, then a migration, then a clean-up."""
     if FAIL in (checks[check] for check in _FOR_A_PERSON):
         return Verdict.NOT_READY
     if checks[Check.SCHEMA_READY] == FAIL:
@@ -64,7 +64,7 @@ def verdict_of(checks: Mapping[Check, str]) -> Verdict:
 
 
 def fails(rule: RuleResult, fail_on: FailOn = FailOn.CRITICAL) -> bool:
-    """Whether a violated rule makes the exit code differ from 0, or would without the other rules."""
+    """Whether a violated rule by itself makes the exit code differ from 0."""
     if rule.passed:
         return False
     if fail_on is FailOn.BLOCKING:
@@ -73,7 +73,7 @@ def fails(rule: RuleResult, fail_on: FailOn = FailOn.CRITICAL) -> bool:
 
 
 def exit_code_of(verdict: Verdict, rules: Iterable[RuleResult], fail_on: FailOn = FailOn.CRITICAL) -> int:
-    """The exit code of `assess` and `verify`; whatever could not be evaluated has another one."""
+    """The exit code of `assess` and `verify` after an evaluation."""
     if fail_on is FailOn.BLOCKING:
         return EXIT_CODES[verdict] if verdict is Verdict.NOT_READY else 0
     if fail_on is FailOn.WARN and verdict is Verdict.READY:

@@ -1,4 +1,4 @@
-"""What a waiver is, and what can become of it."""
+"""Waivers, which accept violations of a rule, and their results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ALL = "all"
 
 
 class WaiverState(StrEnum):
-    """What has become of a waiver."""
+    """The state of a waiver."""
 
     ACTIVE = "active"
     EXPIRED = "expired"
@@ -23,11 +23,11 @@ class WaiverState(StrEnum):
 
 @dataclass(frozen=True)
 class Waiver:
-    """One line of the file. Either `key` or `condition` is set.
+    """A line of the file. Either `key` or `condition` is set.
 
     Attributes:
-        line: where it stands in the file.
-        condition: ``all``, ``agent_id`` or ``began_before``; `value` is what it compares with.
+        line: its number in the file.
+        condition: ``all``, ``agent_id`` or ``began_before``; `value` is the operand.
         expires_on: the last day (UTC) on which it holds.
     """
 
@@ -42,7 +42,7 @@ class Waiver:
 
     @property
     def waives(self) -> str:
-        """What it waives, as it is written in the file."""
+        """The waived key or condition, in the form of the file."""
         if self.key is not None:
             return f"key {self.key}"
         return ALL if self.condition == ALL else f"{self.condition} = {self.value}"
@@ -51,7 +51,7 @@ class Waiver:
         return today > self.expires_on
 
     def to_row(self) -> dict[str, Any]:
-        """For the database, as one row of JSON."""
+        """A row for the database, as JSON."""
         return {
             "line": self.line,
             "rule": self.rule,
@@ -63,7 +63,7 @@ class Waiver:
 
 @dataclass(frozen=True)
 class WaiverResult:
-    """A waiver and what it came to. matches: how many violations it concerns, exactly."""
+    """A waiver with its state. matches: the exact number of violations that it concerns."""
 
     waiver: Waiver
     state: WaiverState
@@ -82,7 +82,7 @@ class WaiverResult:
 
     @property
     def warning(self) -> str | None:
-        """What a person should know of it; none if it does what it is there for."""
+        """The warning about an expired or unmatched waiver; none for an active one."""
         waiver = self.waiver
         what = f"the waiver of {waiver.rule} ({waiver.waives}, {waiver.owner})"
         if self.state is WaiverState.EXPIRED:
@@ -94,12 +94,12 @@ class WaiverResult:
 
 
 def state_of(waiver: Waiver, matches: int, today: date) -> WaiverState:
-    """An expired waiver is expired, whatever it matches."""
+    """The state of a waiver; expiry comes before the number of matches."""
     if waiver.has_expired(today):
         return WaiverState.EXPIRED
     return WaiverState.ACTIVE if matches else WaiverState.UNMATCHED
 
 
 def warnings_of(results: Iterable[WaiverResult]) -> list[str]:
-    """A sentence for each waiver that a person should look at."""
+    """The warnings about expired and unmatched waivers."""
     return [result.warning for result in results if result.warning]

@@ -1,7 +1,7 @@
-"""What a run is configured with: the database, the roles, and the vars of `dbt_project.yml`.
+"""The configuration of a run: the database, the roles, and the vars of `dbt_project.yml`.
 
-The defaults of the vars are in `dbt_project.yml` and nowhere else. A preset overrides them,
-`rollcall.yml` overrides the preset, ``ROLLCALL_VARS`` overrides the file, and ``--vars`` overrides all.
+The defaults of the vars are in `dbt_project.yml` only. A preset overrides them, `rollcall.yml`
+overrides the preset, ``ROLLCALL_VARS`` overrides the file, and ``--vars`` overrides all.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ NO_DATABASE = (
 
 @dataclass(frozen=True)
 class Settings:
-    """One configuration, checked.
+    """A checked configuration.
 
     Attributes:
-        conninfo: what libpq connects with; may hold a password, so it is never shown.
-        variables: every var, the defaults overridden.
-        overrides: only what the user set, to hand to dbt.
-        state_directory: where dbt's and Prefect's scratch files and the reports go.
+        conninfo: the connection string for libpq; it may hold a password and is never shown.
+        variables: the value of every var.
+        overrides: the vars that the user set; dbt gets them.
+        state_directory: the folder for the scratch files of dbt and Prefect, and for the reports.
         project_directory: the dbt project, the suites and the deployments.
-        user_file: `rollcall.yml`, as far as there is one.
-        origins: by name of a var that the user set, where its value comes from.
+        user_file: `rollcall.yml`, if there is one.
+        origins: the source of the value, by the name of each var that the user set.
     """
 
     conninfo: str = field(repr=False)
@@ -63,9 +63,9 @@ class Settings:
     origins: Mapping[str, str] = field(default_factory=dict)
 
     def path_of(self, name: str) -> Path:
-        """The path that a var names: relative to `rollcall.yml`, or to the current folder without one.
+        """The path in a var: relative to `rollcall.yml`, or to the current folder without one.
 
-        A default that does not exist there is Rollcall's own.
+        A default that does not exist there is taken from Rollcall's own files.
         """
         path = self.user_file.folder / str(self.variables[name])
         if name in self.overrides:
@@ -76,7 +76,7 @@ class Settings:
         return self.project_directory / str(self.variables[name])
 
     def to_json(self) -> dict[str, Any]:
-        """The vars with their origins, and the folders; nothing of the connection."""
+        """The vars with their origins, and the folders, without the connection."""
         return {
             "config_file": str(self.user_file.path) if self.user_file.path else None,
             "state_directory": str(self.state_directory),
@@ -88,7 +88,7 @@ class Settings:
         }
 
     def origin_of(self, name: str) -> str:
-        """Where the value of a var comes from: a file, a variable of the environment, or ``--vars``."""
+        """The source of a var's value: a file, a variable of the environment, or ``--vars``."""
         return self.origins.get(name, "default")
 
     @property
@@ -105,12 +105,12 @@ def load_settings(
 
     Args:
         variables: YAML of ``--vars``, which wins over ``ROLLCALL_VARS``.
-        environment: where ``ROLLCALL_*`` and libpq's variables are read from; names `rollcall.yml` too.
-        conninfo: the database, when the caller knows it (the demo does).
+        environment: the variables ``ROLLCALL_*`` and those of libpq.
+        conninfo: the database, where it is not read from the environment.
 
     Raises:
         ConfigurationError: no database, unreadable YAML, or no such preset.
-        ConfigurationProblems: unknown vars, or vars that cannot work, each in a line.
+        ConfigurationProblems: unknown vars, and vars that cannot work, one line each.
     """
     defaults = _defaults()
     user_file = find_user_file(environment)
@@ -146,7 +146,7 @@ def _state_directory(environment: Mapping[str, str], user_file: UserFile) -> Pat
     if environment.get(STATE):
         return Path(environment[STATE])
     path = user_file.folder / ".rollcall"
-    if path.exists():  # what is compiled is kept there, and executed
+    if path.exists():  # it holds compiled SQL, which is executed
         refuse_strangers(path, STATE)
     return path
 
@@ -173,7 +173,7 @@ def _defaults() -> dict[str, Any]:
 
 
 def _unknown(name: object, defaults: Mapping[str, Any]) -> str:
-    """The problem of a var that does not exist."""
+    """Describe a var that does not exist."""
     text = name[:60] if isinstance(name, str) else ""
     near = difflib.get_close_matches(text, defaults, n=1)
     return line(
@@ -183,7 +183,7 @@ def _unknown(name: object, defaults: Mapping[str, Any]) -> str:
 
 
 def _contradictions(variables: Mapping[str, Any]) -> Iterator[str]:
-    """Where two vars cannot both be meant."""
+    """Find vars whose values contradict each other."""
     working = [
         variables["available_status"],
         variables["on_call_status"],
@@ -197,7 +197,7 @@ def _contradictions(variables: Mapping[str, Any]) -> Iterator[str]:
     ):
         both = sorted(set(values) & set(variables[other]))
         if both:
-            yield line(f"{', '.join(both)} is in {label} and in {other}", "a status can be in one list only")
+            yield line(f"{', '.join(both)} is in {label} and in {other}", "Keep the status in one list only")
     if len(set(working)) < len(working):
         yield line(
             f"two working statuses are the same ({', '.join(working)})",

@@ -1,4 +1,4 @@
-"""Problems that pydantic finds, as lines: what is wrong where, and what to write instead."""
+"""Convert the errors of pydantic models to lines: the problem, its place and the remedy."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ OWN_PROBLEM = "rollcall_problem"
 
 
 def line(message: str, hint: str = "") -> str:
-    """A problem and what to do about it, in one line."""
+    """A problem and its remedy, in one line."""
     return str(ConfigurationError(message, hint))
 
 
 def problem(message: str, hint: str = "") -> PydanticCustomError:
-    """An error for a validator to raise, whose text is shown as it is."""
+    """An error for a validator to raise; its text is shown unchanged."""
     return PydanticCustomError(OWN_PROBLEM, "{text}", {"text": line(message, hint)})
 
 

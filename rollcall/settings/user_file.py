@@ -21,7 +21,7 @@ PRESET_KEY = "preset"  # beside the vars
 
 @dataclass(frozen=True)
 class UserFile:
-    """The vars of `rollcall.yml`, and the folder that relative paths start from.
+    """The vars of `rollcall.yml`, and the folder for relative paths.
 
     Attributes:
         folder: the file's folder; without a file the current folder.
@@ -41,11 +41,11 @@ def find_user_file(environment: Mapping[str, str], start: Path | None = None) ->
 
     Args:
         environment: ``ROLLCALL_CONFIG`` is a file, or a folder that may hold `rollcall.yml`.
-        start: where the search begins; by default the current folder.
+        start: the first folder of the search; by default the current folder.
 
     Raises:
         ConfigurationError: the named file does not exist, a file cannot be read or is not a mapping, or
-            another user may have written the file that the search found.
+            another user may have written the found file.
     """
     named = environment.get(CONFIG)
     if named:
@@ -77,10 +77,10 @@ def _read(path: Path) -> UserFile:
 
 
 def refuse_strangers(path: Path, named_by: str) -> None:
-    """Refuse a file or folder of another user: in /tmp a stranger could set thresholds, or plant SQL.
+    """Refuse a file or folder of another user, which could set thresholds or plant SQL.
 
     Args:
-        named_by: the variable that names a path which the user trusts all the same.
+        named_by: the variable with which the user can name a trusted path.
 
     Raises:
         ConfigurationError: another user may have written it.

@@ -1,8 +1,8 @@
-"""Vars as data: YAML of bounded size and depth, and values that no later reader can interpret.
+"""Vars as data: YAML of bounded size and depth, with values that nothing interprets later.
 
-dbt renders what a var holds as Jinja where a name of a table is made of it, libpq cannot send a NUL, and a
-number beyond an integer or an interval of PostgreSQL fails in the middle of a run. Such values are refused
-here. No message shows a value: a variable of the environment may hold a secret by mistake.
+dbt renders the value of a var as Jinja where it is part of a table name, libpq cannot send a NUL, and a
+number beyond the range of PostgreSQL's integer or interval fails in the middle of a run. Such values are
+refused here. No message shows a value: a variable of the environment may hold a secret by mistake.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from rollcall.settings.problems import OWN_PROBLEM, details_of, line, problem
 __all__ = ["first_line", "problems_of_values", "read_yaml"]
 
 MOST_CHARACTERS = 20_000
-DEEPEST = 4  # a mapping of vars, a list of texts, and something to spare
+DEEPEST = 4  # a mapping of vars, a list of texts, and two more levels
 LONGEST_TEXT = 1_000
 JINJA = ("{{", "{%", "{#")
 UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # control characters, lone surrogates, separators of lines
-LARGEST_INTEGER = 2**31 - 1  # of PostgreSQL; no var counts further
+LARGEST_INTEGER = 2**31 - 1  # of PostgreSQL
 LARGEST = {
     "_ms": LARGEST_INTEGER,  # a timeout of PostgreSQL is an integer in milliseconds
     "_seconds": LARGEST_INTEGER // 1_000,
-    "_minutes": 10_000_000,  # 19 years: subtracted from now, it is still an instant of our era
+    "_minutes": 10_000_000,  # 19 years; now minus this is a valid timestamp
     "_hours": 200_000,
     "_days": 10_000,
     "_rows": 10**15,
@@ -46,10 +46,10 @@ LARGEST = {
 
 
 def read_yaml(text: str, source: str) -> dict[str, Any]:
-    """The mapping of vars that a text holds; empty if there is no text.
+    """Read a mapping of vars from YAML; empty if there is no text.
 
     Args:
-        source: where the text comes from, for messages.
+        source: the name of the source, for messages.
 
     Raises:
         ConfigurationError: it is not YAML, too large, too deep, or no mapping.
@@ -63,7 +63,7 @@ def read_yaml(text: str, source: str) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{source} is not valid YAML ({first_line(error)})", example) from None
     except (ValueError, KeyError, AttributeError, TypeError):
-        # a tag or a date that its own text does not fit; the text is not shown
+        # a tag or a date with an invalid text, which is not shown
         raise ConfigurationError(
             f"{source} is not valid YAML (a value does not fit its type)", example
         ) from None
@@ -75,7 +75,7 @@ def read_yaml(text: str, source: str) -> dict[str, Any]:
 
 
 def _problem_of_form(text: str) -> str:
-    """Why a text is not read at all; found without building what it describes."""
+    """Why the YAML is refused by its form; found without building its values."""
     if len(text) > MOST_CHARACTERS:
         return f"is longer than {MOST_CHARACTERS} characters"
     depth = 0
@@ -92,7 +92,7 @@ def _problem_of_form(text: str) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """One line of what a parser said, without the text that it was given."""
+    """The first line of a parser's message, without the parsed text."""
     problem = getattr(error, "problem", None)
     mark = getattr(error, "problem_mark", None)
     if problem and mark:
@@ -101,10 +101,10 @@ def first_line(error: BaseException) -> str:
 
 
 def problems_of_values(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with the values of vars: a line for each var that cannot work.
+    """Describe each var whose value cannot work, one line each.
 
     Args:
-        given: vars that have a default; the default decides what a value must be.
+        given: vars with a default; the type of the default is the type of the var.
     """
     fields: Any = {name: (_type_of(name, defaults[name]), ...) for name in given}
     try:
@@ -131,7 +131,7 @@ Text = Annotated[AnyText, StringConstraints(pattern=r"\S")]
 
 
 def _type_of(name: str, default: object) -> Any:
-    """The type of a var: that of its default, within what PostgreSQL and libpq can use."""
+    """The type of a var: the type of its default, within the range of PostgreSQL and libpq."""
     if isinstance(default, list):
         return list[AnyText]
     if isinstance(default, str):
@@ -144,7 +144,7 @@ def _largest(name: str) -> int:
 
 
 def _described(name: str, value: object, default: object, details: ErrorDetails) -> str:
-    """A problem in words; the value is not shown."""
+    """Describe a problem without the value."""
     if details["type"] == OWN_PROBLEM:
         return details["msg"].removesuffix(".")
     if details["type"] == "string_unicode":  # a lone surrogate
