@@ -15,7 +15,7 @@ __all__ = ["clean"]
 
 @flow(name="rollcall-clean-up", **tasks.UNATTENDED)
 def clean() -> State[Any]:
-    """Repair the sessions that need it; a report only when the verdict is a new one, or the proof fails."""
+    """Repair the sessions that need it. A report is published with an alert only."""
     with tasks.begin("clean") as job:
         pending = tasks.plan(job)
         try:

@@ -1,4 +1,4 @@
-"""Every night: assess with the history, clean, verify, and the report of it all. It never migrates."""
+"""The nightly run: assess with the history, clean, verify, report. No migration."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["nightly"]
 
 @flow(name="rollcall-nightly", **tasks.UNATTENDED)
 def nightly(full_history: bool = False) -> State[Any]:
-    """Judge one database with its history, repair the sessions that need it, and report."""
+    """Judge one database with its history, repair its sessions, and report."""
     with tasks.begin("clean", history=True, full_history=full_history) as job:
         before = tasks.assess(job)
         pending = tasks.plan(job)

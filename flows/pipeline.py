@@ -22,7 +22,7 @@ def pipeline(
     full_history: bool = False,
     plan: str | None = None,
 ) -> State[Any]:
-    """Make one database ready, and prove it. Stops after assess where a person must act first."""
+    """Make one database ready, and prove it. Stops after assess on `NOT_READY`."""
     with tasks.begin("run", approval, plan=plan, history=history, full_history=full_history) as job:
         before = tasks.assess(job)
         is_stopped = before.verdict is Verdict.NOT_READY

@@ -1,4 +1,4 @@
-"""Each step of the pipeline as a Prefect task: named, watched, never cached, never tried twice.
+"""The steps of the pipeline as Prefect tasks, without cache and without retries.
 
 What a step finds stays in this process's memory. Prefect records that it ran, how it ended, and
 the summary: no row of the application, no parameter of the connection.
@@ -112,7 +112,7 @@ def begin(
 
 
 def _task(step: Callable[P, R]) -> Callable[P, R]:
-    """A step as a task that takes no parameter, so that Prefect does not read the values of the steps."""
+    """Run a step as a task without parameters, so that Prefect reads no value."""
 
     @functools.wraps(step)
     def call(*arguments: P.args, **options: P.kwargs) -> R:
@@ -207,7 +207,7 @@ def alert(job: Job, outcome: RunOutcome) -> bool:
 
 
 def ended(outcome: RunOutcome) -> State[Any]:
-    """The flow run's last state, named after the verdict; failed when a person must act.
+    """The last state of a flow run, named after the verdict; `NOT_READY` is a failure.
 
     Raises:
         EvaluationError: the proof does not hold.
@@ -220,7 +220,7 @@ def ended(outcome: RunOutcome) -> State[Any]:
 
 
 def left_to_another(held: LeaseHeld) -> State[Any]:
-    """The last state of a flow run that found another run at work, and changed nothing."""
+    """The last state of a flow run without the lease, which changed nothing."""
     console.show_error(held.message)
     return Cancelled(name="LEASE_HELD", message=str(held))
 
@@ -232,7 +232,7 @@ def refused(job: Job, tripped: BreakerTripped, pending: Plan, before: Assessment
 
 
 def stopped_by_breaker(outcome: RunOutcome, tripped: BreakerTripped) -> State[Any]:
-    """The last state of an unattended flow run that changed nothing: a person must look at the feed."""
+    """The last state of a flow run that the breaker stopped; sends the alert."""
     _send(breaker_alert(outcome, str(tripped)))
     return Failed(name="BREAKER_TRIPPED", message=str(tripped))
 

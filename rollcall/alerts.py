@@ -1,4 +1,4 @@
-"""Which news of a run is worth an alert: a new verdict, a proof that fails, a tripped breaker."""
+"""Alerts of a run: a new verdict, a proof that fails, a tripped breaker."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""Detach: drop our own views, and on request our ledger, so that the application can change its tables.
+"""Detach: drop Rollcall's views, so that the application can change its tables.
 
-A view on a table makes the application's own ``ALTER TYPE`` and ``DROP COLUMN`` fail. Only views do
-that, so only views go by default: the ledger reads none of the application's tables, and holds the
-before-images that `undo` needs. Nothing of the application is touched, and nothing of another owner
-that depends on a view of ours: it is named, and detaching is refused.
+A view on a table makes the application's ``ALTER TYPE`` and ``DROP COLUMN`` fail. The ledger reads no table
+of the application and holds the before-images for `undo`; it is dropped on request only. No object of the
+application is changed. If an object of another owner depends on a view of Rollcall, detaching is refused.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ __all__ = ["Detachment", "detach"]
 
 @dataclass
 class Detachment:
-    """What detaching did.
+    """The result of detaching.
 
     Attributes:
-        dropped: names, in order; a schema's has no dot.
-        kept: what stayed, with the reason.
-        grants: the statements that give others again what they had on what was dropped.
+        dropped: names in order; the name of a schema has no dot.
+        kept: the objects that stay, with the reason.
+        grants: the statements that restore the privileges on the dropped objects.
     """
 
     run_id: str | None = None
@@ -48,14 +47,14 @@ class Detachment:
 
 
 def detach(workspace: Workspace, approved_by: str | None = None, *, ledger: bool = False) -> Detachment:
-    """Drop our views and their schema; `run` or `migrate` makes them again.
+    """Drop the views and their schema; `run` or `migrate` makes them again.
 
     Args:
         ledger: drop the ledger too: every before-image is lost, and nothing can be undone any more.
 
     Raises:
         LeaseHeld: another run is at work.
-        Refused: a foreign object depends on what is to be dropped; all is as before.
+        Refused: a foreign object depends on an object to drop; nothing was changed.
     """
     result = Detachment()
     views, schemas = _deployed(workspace, [])
@@ -70,7 +69,7 @@ def detach(workspace: Workspace, approved_by: str | None = None, *, ledger: bool
             run.note(executed=len(result.dropped))
     tables = _ledger_tables(workspace)
     if ledger:
-        refuse_pooler(workspace)  # a connection of a pooler would keep our settings, and lose the lock
+        refuse_pooler(workspace)  # through a pooler the settings would stay and the lock would be lost
         with contextlib.closing(workspace.database.connect()) as connection:
             row = fetch(connection, "select pg_try_advisory_lock($1, $2) as is_ours", LOCK_KEYS)[0]
             if not row["is_ours"]:
@@ -95,10 +94,10 @@ def _drop(
     schema: str,
     run: Run | None = None,
 ) -> None:
-    """Drop relations of ours, all or none, and their schema if nothing else is in it.
+    """Drop relations of Rollcall, all or none, and their schema if it is empty then.
 
     Args:
-        run: what to record each statement with; none where the ledger itself goes.
+        run: the run that records the statements; none if the ledger itself is dropped.
     """
     _, schemas = _deployed(workspace, names)
     statements = []
@@ -138,7 +137,7 @@ def _drop(
 
 
 def _note(run: Run | None, parts: Sequence[str], attempts: int, outcome: str) -> None:
-    """A row per statement; they are sent in one transaction, so all end in the same way."""
+    """Record the statements; one transaction sends them, so all have the same outcome."""
     if run is None:
         return
     for position, part in enumerate(parts, start=len(run.made) + 1):
@@ -148,7 +147,7 @@ def _note(run: Run | None, parts: Sequence[str], attempts: int, outcome: str) ->
 
 
 def _deployed(workspace: Workspace, names: Sequence[str]) -> tuple[list[Row], dict[str, Row]]:
-    """Our views, and our schemas by name; names: what does not count as foreign in them."""
+    """The views and schemas of Rollcall. names: objects that do not count as foreign."""
     with workspace.database.snapshot() as snapshot:
         views = snapshot.rows(workspace.project.sql("own_views"))
         schemas = snapshot.rows(workspace.project.sql("own_schemas"), [list(names)])

@@ -1,4 +1,4 @@
-"""Feature flags: a new way to route calls is off until it is switched on.
+"""Feature flags: new routing is off until it is switched on.
 
 Switching a flag off takes effect with the next query and needs no deployment.
 """
@@ -46,16 +46,16 @@ def switch(
     """Switch a flag; takes effect with the next query. Switching off always works.
 
     Args:
-        reason: why, for the record of the switch.
-        force: switch on although the flag would do harm now; needs a reason.
+        reason: the reason, which is recorded.
+        force: switch on in spite of a failed heartbeat feed; needs a reason.
 
     Returns:
-        Whether the switch is recorded. One to off is executed even where our role may not record it.
+        whether the switch is recorded; switching off works without the privilege to record it.
 
     Raises:
         ConfigurationError: there is no such flag, no reason for force, or no ledger yet.
-        LedgerHidden: our role may not switch it, or may not record that it was switched on.
-        Refused: to route by heartbeat now would empty the routing, or the ledger is not Rollcall's own.
+        LedgerHidden: the role may not switch the flag, or may not record that it was switched on.
+        Refused: routing by heartbeat would leave agents unreachable, or the ledger is not Rollcall's.
     """
     if name not in FLAGS:
         raise ConfigurationError(f"there is no flag {name}", f"the flags are: {', '.join(FLAGS)}")
@@ -79,7 +79,7 @@ def switch(
 
 
 def _refuse_dead_feed(workspace: Workspace) -> None:
-    """Make sure that agents stay routable once heartbeats decide."""
+    """Refuse to route by heartbeat while working sessions have no fresh heartbeat."""
     feed = [rule for rule in assess(workspace).rules if rule.name == HEARTBEAT_FEED]
     if feed and feed[0].passed:
         return
@@ -103,7 +103,7 @@ def _record_of(name: str, *, on: bool, reason: str | None, force: bool) -> str:
 
 
 def _record_if_possible(connection: Connection, query: str, entry: list[str]) -> list[Row] | None:
-    """Record a switch to off; where that is impossible the switch stays, and none is returned."""
+    """Record a switch to off if possible; none: it is not recorded."""
     try:
         with connection.transaction():
             return fetch(connection, query, entry)

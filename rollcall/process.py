@@ -1,4 +1,4 @@
-"""The process of a command: private files, signals, closed or full standard streams."""
+"""The process of a command: private files, signals, standard streams."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def make_private_directory(path: Path) -> None:
 
 @contextlib.contextmanager
 def ending_on_signals() -> Iterator[list[int]]:
-    """Raise `Terminated` in the main thread on SIGTERM and SIGHUP; an ignored SIGHUP stays ignored.
+    """Raise `Terminated` on SIGTERM and SIGHUP; an ignored SIGHUP stays ignored.
 
     By default a signal ends the process at once: the run would stay open in the ledger, and a statement
     would go on in the server. systemd and shells send SIGHUP right after SIGTERM or SIGHUP; the repeated

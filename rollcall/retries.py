@@ -1,4 +1,4 @@
-"""Retries with tenacity: wait for a condition, and send again what a lock has stopped."""
+"""Wait for a condition, and retry statements that a lock has stopped."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def poll(
 
 
 class LockRetries(stop_base):
-    """Attempts to get a lock, with growing random pauses. All statements share one budget.
+    """Attempts to get a lock, with growing random pauses and one common budget.
 
     Args:
         errors: the exceptions after which a statement is sent again.
@@ -88,6 +88,6 @@ class LockRetries(stop_base):
         self._started = time.monotonic()
 
     def __call__(self, state: tenacity.RetryCallState) -> bool:
-        """Count a failed attempt and the pause after it. Gives whether it was the last one."""
+        """Count a failed attempt and its pause. Gives whether it was the last one."""
         self._seconds_left -= time.monotonic() - self._started + state.upcoming_sleep
         return state.attempt_number >= self._attempts or self._seconds_left < 0

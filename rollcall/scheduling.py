@@ -1,4 +1,4 @@
-"""Prefect's surroundings: its settings, the server that a run needs, and the served deployments."""
+"""Prefect: its settings, the server for a run, and the served deployments."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ _temporary_server: LocalServer | None = None
 
 
 def prepare_prefect(state_directory: Path) -> None:
-    """Set Prefect's defaults, before it is imported; what the user has set stays.
+    """Set Prefect's defaults before its import; variables that the user has set stay.
 
     Args:
-        state_directory: Prefect's own database and profiles go below it.
+        state_directory: the folder for Prefect's database and profiles.
 
     Raises:
-        ConfigurationError: nothing can be written there, or PREFECT_API_URL is no address.
+        ConfigurationError: the folder is not writable, or PREFECT_API_URL is no address.
     """
     _require_address(os.environ.get("PREFECT_API_URL"))
     directory = prefect_directory(state_directory)
@@ -69,7 +69,7 @@ def prepare_prefect(state_directory: Path) -> None:
         "PREFECT_HOME": str(directory),
         "PREFECT_UI_STATIC_DIRECTORY": str(directory / "pages"),
         "PREFECT_LOGGING_LEVEL": "WARNING",
-        # its own console stays silent: ours shows the steps, and the command line the errors
+        # Rollcall's console shows the steps, and the command line the errors
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
         "PREFECT_CLI_PROMPT": "false",
     }
@@ -85,17 +85,17 @@ def run_pipeline(
     full_history: bool = False,
     plan: str | None = None,
 ) -> RunOutcome:
-    """Run the whole line as a Prefect flow in this process.
+    """Run the whole pipeline as a Prefect flow in this process.
 
     Raises:
         RollcallError: as the steps do.
         ServerFailed: Prefect's server did not start.
-        SystemExit: the process was told to end.
+        SystemExit: a signal ended the process.
     """
     from rollcall.database.connections import Database
 
     settings = load_settings(variables)
-    Database.reach(settings.conninfo)  # a wrong name or password shows at once, not after the imports
+    Database.reach(settings.conninfo)  # report a wrong name or password before the slow imports
     prepare_prefect(settings.state_directory)
     with _vars_in_environment(settings), _api(settings.state_directory):
         from prefect.exceptions import TerminationSignal
@@ -121,7 +121,7 @@ def run_pipeline(
 
 @contextlib.contextmanager
 def _vars_in_environment(settings: Settings) -> Iterator[None]:
-    """Hand the vars to the flow: a flow takes none as a parameter, which an API could set."""
+    """Pass the vars in the environment; the Prefect API can set parameters."""
     before = os.environ.get(VARS)
     os.environ[VARS] = yaml.safe_dump(settings.overrides)
     try:
@@ -135,9 +135,9 @@ def _vars_in_environment(settings: Settings) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _api(state_directory: Path) -> Iterator[None]:
-    """The Prefect API for a flow of this process: the user's, that of `rollcall serve`, or a temporary one.
+    """Use the user's Prefect API, that of `rollcall serve`, or a temporary server.
 
-    While a temporary server starts, what the steps need is imported: both take about as long.
+    The slow imports of the steps run while a temporary server starts.
     """
     if _users_api():
         yield
@@ -168,7 +168,7 @@ def _users_api() -> str | None:
 
 
 def _require_address(url: str | None) -> None:
-    """Refuse what is no address before Prefect reads it; the value may hold a password and is not shown."""
+    """Check the address, which may hold a password, before Prefect reads it."""
     if not url:
         return
     try:
@@ -184,7 +184,7 @@ def _require_address(url: str | None) -> None:
 
 
 def _try_users_api(url: str) -> None:
-    """Send a request that changes nothing, with the user's credentials, certificates and proxies.
+    """Send a read-only request with the user's credentials and proxies.
 
     Raises:
         ConfigurationError: the server does not answer, or refuses.
@@ -209,7 +209,7 @@ def _try_users_api(url: str) -> None:
             f"{named} does not answer ({type(error).__name__}): {_without_user(url)}",
             "start it or correct the variable; without it `rollcall` uses a server of its own",
         ) from None
-    except (ValueError, RuntimeError):  # what answers is no Prefect server, or one of another version
+    except (ValueError, RuntimeError):  # the answer is not that of a Prefect server of this version
         raise ConfigurationError(
             f"{named} does not answer as Prefect's API of this version: {_without_user(url)}",
             "correct the variable; the address of a Prefect API usually ends in /api",
@@ -229,7 +229,7 @@ def _using(api: Api) -> AbstractContextManager[object]:
 
 
 def _start_temporary_server(state_directory: Path) -> LocalServer:
-    """Started once for this process; it ends with it, after Prefect has sent what it has to send."""
+    """Start a server once; it ends with the process, after Prefect's last requests."""
     global _temporary_server
     if _temporary_server is None:
         _temporary_server = LocalServer(state_directory)
@@ -246,7 +246,7 @@ def _import_what_steps_need() -> None:
 
 
 def _bypass_proxy() -> None:
-    """What is on this machine is not asked for through a proxy."""
+    """Connect to this machine without a proxy."""
     for name in ("NO_PROXY", "no_proxy"):
         hosts = [host for host in os.environ.get(name, "").split(",") if host]
         if HOST not in hosts:
@@ -272,7 +272,7 @@ def serve(path: Path = DEPLOYMENTS) -> None:
     prepare_prefect(settings.state_directory)
     from prefect.runner import Runner
 
-    # the flow runs are processes below the project, to which the entry points are relative
+    # the entry points are relative to the project, and flow runs are processes there
     os.environ[STATE] = str(settings.state_directory.resolve())
     os.environ[CONFIG] = str(settings.user_file.path or settings.user_file.folder)
     os.chdir(PROJECT_DIRECTORY)
@@ -286,9 +286,9 @@ def serve(path: Path = DEPLOYMENTS) -> None:
 
 
 async def _run_until_stopped(runner: Runner) -> None:
-    """Run until Ctrl-C, SIGTERM or SIGHUP, and end in order: pause the schedules, stop the flow runs."""
+    """Run until Ctrl-C, SIGTERM or SIGHUP, then pause the schedules and stop the flow runs."""
     running = asyncio.create_task(runner.start())
-    await asyncio.sleep(0)  # its own handler of SIGTERM, which never gets to the pausing, is set by now
+    await asyncio.sleep(0)  # the runner sets a handler of SIGTERM that does not pause the schedules
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, running.cancel)
     with contextlib.suppress(asyncio.CancelledError):
@@ -297,7 +297,7 @@ async def _run_until_stopped(runner: Runner) -> None:
 
 @contextlib.contextmanager
 def _lasting_api(state_directory: Path) -> Iterator[str]:
-    """The user's Prefect server, or one of our own for as long as we serve; gives its address."""
+    """Use the user's Prefect server, or one for the block. Gives its address."""
     if url := _users_api():
         from prefect.settings import PREFECT_UI_URL
 
@@ -310,10 +310,9 @@ def _lasting_api(state_directory: Path) -> Iterator[str]:
 
 
 def _close_interrupted_runs() -> None:
-    """Say of the flow runs of an earlier `rollcall serve` that they ended with it.
+    """Mark the unfinished flow runs of an earlier `rollcall serve` as crashed.
 
-    They would hold their places under the concurrency limits for ever, and every later run would be
-    cancelled for it.
+    Otherwise they count against the concurrency limits, and every later run is cancelled.
     """
     from prefect import get_client
     from prefect.client.schemas.filters import FlowRunFilter
@@ -327,10 +326,10 @@ def _close_interrupted_runs() -> None:
 
 
 def read_deployments(path: Path = DEPLOYMENTS) -> list[RunnerDeployment]:
-    """The deployments of a `prefect.yaml`, their flows imported.
+    """Read the deployments of a `prefect.yaml`, and import their flows.
 
     Raises:
-        ConfigurationError: the file cannot be read, or a deployment in it is not understood.
+        ConfigurationError: the file cannot be read, or a deployment in it is invalid.
     """
     try:
         documents = yaml.safe_load(path.read_text(encoding="utf-8"))["deployments"]

@@ -1,8 +1,8 @@
-"""Undo: restore what one run changed, where it is still as the run left it.
+"""Undo: restore the rows of one run that still hold its values.
 
-A row is restored when it still is what the run left, column by column; the planned columns get
-their values from before the run. The others are conflicts: they are listed with what changed, and
-left alone. An undo is a run like any other, with images of its own, and can be undone.
+A row is restored if every column still has the value that the run left; its planned columns get their
+values from before the run. Other rows are conflicts, which are listed and not changed. An undo is a run
+with images of its own and can be undone.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ LEDGER = ("runs", "changes", "change_digests", "held_sessions")
 
 @dataclass
 class UndoResult(BatchResult):
-    """What one undo did, or would do.
+    """The result of an undo, or of its dry run.
 
     Attributes:
         undoes: the run that was undone.
-        not_restored: columns beside the planned ones that a trigger of the application wrote, and how often.
+        not_restored: the number of values by column that a trigger wrote beside the planned columns.
     """
 
     undoes: str = ""
@@ -66,13 +66,13 @@ def undo(
     """Restore the before-images of one run.
 
     Args:
-        run_id: the run to undo; may be an undo itself.
-        dry_run: only say what would be restored and what not; changes nothing.
+        run_id: the run to undo, which may be an undo.
+        dry_run: give the result without changing anything.
 
     Raises:
         ConfigurationError: no such run.
         LeaseHeld: another run is at work.
-        Refused: nothing could be restored at all, the recorded images were altered, or the lease was lost.
+        Refused: nothing can be restored, the recorded images were altered, or the lease was lost.
     """
     with workspace.database.snapshot() as snapshot:
         target = _target(workspace, snapshot, run_id)

@@ -24,17 +24,17 @@ LEDGER = ("runs", "changes", "change_digests", "skips")
 
 @dataclass(frozen=True)
 class Proof:
-    """What the ledger and the table prove about one run. All are counts of sessions.
+    """The proof of one run from the ledger and the table. All numbers count sessions.
 
     Attributes:
-        other_columns_changed: values beside the planned columns that differ between the images, where the
-            application itself cannot have written them: no trigger, no generated column.
-        rows_missing: planned rows, changed or left alone, that are no longer in the table.
-        changed_since: rows that were changed after the run; the first keys beside.
-        finished: the run ended by itself; one that was killed leaves planned sessions that it never reached.
-        written_otherwise: changed rows whose planned columns hold something else: a trigger wrote it.
-        other_columns: by name, how often another column than the planned ones differs between the images.
-        images: whether the recorded images are as the run wrote them.
+        other_columns_changed: values of other columns that differ between the images without a trigger or
+            a generated column that explains them.
+        rows_missing: planned rows that are no longer in the table.
+        changed_since: rows changed after the run; `changed_since_keys` has the first keys.
+        finished: whether the run ended by itself; a killed run leaves planned sessions unreached.
+        written_otherwise: changed rows whose planned columns have another value, written by a trigger.
+        other_columns: the number of differences between the images, by other column.
+        images: whether the recorded images are unaltered.
     """
 
     run_id: str
@@ -55,12 +55,12 @@ class Proof:
 
     @property
     def unreached(self) -> int:
-        """Planned rows that were neither changed nor left alone for a reason."""
+        """The number of planned rows that were neither changed nor skipped."""
         return self.planned - self.changed - self.skipped
 
     @property
     def holds(self) -> bool:
-        """Every planned row is accounted for, only planned columns changed, the images are as recorded."""
+        """Whether all rows are accounted for, only as planned, with unaltered images."""
         accounted = self.unreached == 0 if self.finished else self.unreached >= 0
         images_hold = self.images is None or self.images.holds
         return accounted and images_hold and not self.other_columns_changed and not self.rows_missing
@@ -89,7 +89,7 @@ class Proof:
 
 @dataclass(frozen=True)
 class Regret:
-    """A session that we closed and whose agent showed life afterwards: should not be; each is a lesson."""
+    """A premature close: the agent of a closed session was active afterwards."""
 
     run_id: str
     session_id: str
@@ -111,11 +111,11 @@ class Regret:
 
 @dataclass(frozen=True)
 class Verification:
-    """The second judgement, the proof, and the sessions that became due while the run worked.
+    """The second judgement, the proofs, and the sessions that became due meanwhile.
 
     Attributes:
-        proof: of the clean-up of the run; none where it cleaned nothing up.
-        migration: the proof of the migration of the run, or of the latest one where no run was asked for.
+        proof: the proof of the clean-up; none: the run has no clean-up.
+        migration: the proof of the run's migration; without a run, of the latest migration.
     """
 
     assessment: Assessment
@@ -127,7 +127,7 @@ class Verification:
 
     @property
     def holds(self) -> bool:
-        """Whether everything that was to be proven is."""
+        """Whether both proofs hold."""
         return all(proof.holds for proof in (self.proof, self.migration) if proof is not None)
 
     def to_json(self) -> dict[str, Any]:
@@ -154,12 +154,12 @@ def verify(
 
     Args:
         run_id: the run to prove; none: judge only.
-        history, full_history, details: as `assess` takes them.
-        judged_at: the plan's instant; sessions that became due since then count as new.
+        history, full_history, details: see `assess`.
+        judged_at: the instant of the plan; sessions that became due since then count as new.
 
     Raises:
-        ConfigurationError: no such run, or one that has nothing to prove.
-        LedgerHidden: our role may not read what was recorded of it.
+        ConfigurationError: the run does not exist, or has nothing to prove.
+        LedgerHidden: the role may not read the record of the run.
     """
     warnings: tuple[str, ...] = ()
     proof, migration = None, None
@@ -191,7 +191,7 @@ def verify(
 
 
 def _newly_due(workspace: Workspace) -> tuple[int, tuple[str, ...]]:
-    """What a plan made now would hold: after a complete run, only what became due since its plan."""
+    """The sessions that became due since the plan: the pending changes now."""
     with workspace.database.snapshot() as snapshot:
         pending = snapshot.row(workspace.project.sql("readiness_counts"))["pending_changes"]
         rows = snapshot.stream(workspace.project.sql("planned_changes")) if pending else iter(())
@@ -199,7 +199,7 @@ def _newly_due(workspace: Workspace) -> tuple[int, tuple[str, ...]]:
 
 
 def _prove(workspace: Workspace, run_id: str) -> Proof | None:
-    """The proof of the run's clean-up; none where it cleaned nothing up."""
+    """The proof of the run's clean-up; none: the run has no clean-up."""
     with workspace.database.snapshot() as snapshot:
         refuse_older_ledger(snapshot, workspace.project)
         rows = (

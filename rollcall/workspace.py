@@ -16,7 +16,7 @@ __all__ = ["Workspace"]
 
 
 class Workspace:
-    """The configured database, the compiled dbt project and the suites, each made at first use.
+    """The database, the compiled dbt project and the suites, made at first use.
 
     Args:
         settings: checked configuration.
@@ -38,7 +38,7 @@ class Workspace:
         return self._database
 
     def process_id_of(self, connection: Connection) -> int:
-        """The backend process of a connection; a pooler reports another number to the client."""
+        """The backend process of a connection, also behind a pooler."""
         return int(fetch(connection, self.project.sql("server_process"))[0]["pid"])
 
     @cached_property

@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from rollcall.assess.waivers import ABOUT_THE_WHOLE_FLOOR, NEVER_WAIVED_SUITES
+from rollcall.assess.waivers import ABOUT_ALL_SESSIONS, NEVER_WAIVED_SUITES
 from rollcall.report.words import check_title, count_of, rule_title
 from rollcall.rules.results import Severity
 from rollcall.rules.sentences import rule_sentences
@@ -157,7 +157,7 @@ def _predicate(rule: Rule) -> list[str]:
 def _waiver(rule: Rule, suite: Suite) -> str:
     if suite.name in NEVER_WAIVED_SUITES:
         return "It cannot be waived, because it is about the schema, which `migrate` or a person mends."
-    if rule.name in ABOUT_THE_WHOLE_FLOOR:
+    if rule.name in ABOUT_ALL_SESSIONS:
         return "It cannot be waived, because it is about all sessions and not about one."
     if rule.severity is Severity.BLOCKING:
         how = "By key only, one line for each, because it is blocking"

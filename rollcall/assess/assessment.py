@@ -44,7 +44,7 @@ UNREADABLE_BY = ("missing_select_privilege", "hidden_rows", "conflicting_column"
 UNREADABLE = "not all rows can be read as declared, so no rule about them was evaluated"
 UNREADABLE_FLAGS = "this role may not read rollcall_ops.flags: judged as if routing by heartbeat were off"
 KEYS = {"readiness": "failing_keys", "history": "history_failing_keys"}
-CHEAP_VIEW_SUITES = {"routable_agents": "routable_agents"}  # a row per agent who is there
+CHEAP_VIEW_SUITES = {"routable_agents": "routable_agents"}  # one row per present agent
 OUT_OF_SIGHT = (
     psycopg.errors.UndefinedTable,
     psycopg.errors.UndefinedFunction,
@@ -69,12 +69,12 @@ def assess(
     """Judge the database.
 
     Args:
-        judged_at: judge as of this instant; by default the snapshot's own.
-        history: judge closed sessions, calls and the deployed views too: what changed since they were last
-            read and recorded, or all of it; `rollcall.ledger.readings` says when.
-        full_history: judge all of it, whatever was read before.
-        details: read what the report shows as well: past counts, who is really there, the pending work.
-        samples: read the values of the rows of this many keys of each rule that fails.
+        judged_at: the instant of judgement; none: the instant of the snapshot.
+        history: judge closed sessions, calls and the deployed views too: the changes since the last recorded
+            reading, or all of it (see `rollcall.ledger.readings`).
+        full_history: judge all of the history.
+        details: read the past counts, the open sessions and the pending work for the report.
+        samples: the number of keys of each failing rule whose values are read.
 
     Raises:
         ConfigurationError: a configured table or column does not exist.
@@ -135,7 +135,7 @@ def assess(
 def _judge_schema(
     workspace: Workspace, snapshot: Snapshot, statements: Sequence[Statement]
 ) -> tuple[Judgement, bool]:
-    """The schema suite, and whether the application's rows can be read."""
+    """Judge the schema suite. Gives also whether the application's rows are readable."""
     counts = snapshot.row(workspace.project.sql("schema_counts"))
     own = [item.object_name for item in statements if item.kind in ("table", "view")]
     counts["missing_own_object"] += len(own)
@@ -171,7 +171,7 @@ def _judge_schema(
 def _judge_data(
     workspace: Workspace, snapshot: Snapshot, suite: str, waived: Waived
 ) -> tuple[Judgement, dict[str, int]]:
-    """One suite over its row of counts, and the facts of that row; keys are read only when a rule has any."""
+    """Judge a suite by its row of counts. Gives also the facts of that row."""
     project = workspace.project
     row = snapshot.row(project.sql(f"{suite}_counts"))
     facts = {name: row[name] for name in FACTS if name in row}
@@ -186,7 +186,7 @@ def _judge_data(
 
 
 def _judge_own(workspace: Workspace, snapshot: Snapshot, suite: Suite, waived: Waived) -> Judgement:
-    """A suite of the user's own, over what its query lists."""
+    """Judge a custom suite by the rows of its query."""
     query = with_own_query(workspace.project.sql("own_judged"), suite)
     try:
         with snapshot.connection.transaction():
@@ -208,7 +208,7 @@ def _judge_own(workspace: Workspace, snapshot: Snapshot, suite: Suite, waived: W
 def _judge(
     workspace: Workspace, suite: Suite, counts: Mapping[str, int], keys: Mapping[str, Keys]
 ) -> Judgement:
-    """GX judges what is not waived; the results say how many there are in all."""
+    """Judge the counts without the waived violations; the results have the total."""
     from rollcall.rules.judging import judge_counts
 
     shown = int(workspace.settings.variables["sample_keys_per_rule"])
@@ -238,7 +238,7 @@ def _judge_views(
     judged_at: datetime | None,
     suites: Mapping[str, str],
 ) -> list[Judgement]:
-    """The suites of the cleaned views, of those that are deployed as declared."""
+    """Judge the suites of the cleaned views that are deployed as declared."""
     from rollcall.rules.judging import judge_table
 
     pending = {item.object_name for item in statements if item.kind == "view"}
@@ -260,7 +260,7 @@ def _judge_views(
 
 
 def _units(judgements: Iterable[Judgement]) -> dict[str, str]:
-    """What the rules over the application's own rows count."""
+    """The unit of each rule over the application's rows: ``sessions`` or ``calls``."""
     return {
         rule.name: rule.unit
         for judgement in judgements
@@ -276,7 +276,7 @@ def _details(
     statements: Sequence[Statement],
     is_readable: bool,
 ) -> dict[str, Any]:
-    """What the report shows beside the judgement."""
+    """Read the values that only the report shows."""
     return {
         "past": past_results(snapshot, project, rules),
         "presence": read_presence(snapshot, project) if is_readable else None,
@@ -294,7 +294,7 @@ def _pending_work(snapshot: Snapshot, project: Project, statements: Sequence[Sta
 
 
 def _routes_by_heartbeat(snapshot: Snapshot, project: Project) -> tuple[bool, list[str]]:
-    """Whether the flag is on, and what a role that may not read the flags is told."""
+    """Whether routing by heartbeat is on, and a warning where flags are unreadable."""
     try:
         with snapshot.connection.transaction():
             return is_on(snapshot, project, ROUTE_BY_HEARTBEAT), []
@@ -303,7 +303,7 @@ def _routes_by_heartbeat(snapshot: Snapshot, project: Project) -> tuple[bool, li
 
 
 def _with_severity(judgement: Judgement, name: str, severity: Severity) -> Judgement:
-    """The judgement with another severity for one rule."""
+    """Replace the severity of one rule in a judgement."""
     rules = (replace(rule, severity=severity) if rule.name == name else rule for rule in judgement.rules)
     return replace(judgement, rules=tuple(rules))
 

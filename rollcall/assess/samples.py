@@ -1,8 +1,8 @@
-"""What the application's tables say of some of the rows that fail: only on request.
+"""Values of some failing rows of the application, read with ``--samples`` only.
 
-Keys and counts are all that Rollcall shows as a rule. `--samples` adds the columns that its rules
-look at, of the first few keys of each rule that fails. They are handed to the caller, and are
-kept nowhere: not in the ledger, a plan, the data docs, JUnit or Markdown.
+Without it, Rollcall shows keys and counts only. The samples have the columns that the rules read, of the
+first keys of each failing rule. They are not stored: not in the ledger, a plan, the data docs, JUnit or
+Markdown.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ QUERIES = {"sessions": "sample_sessions", "calls": "sample_calls"}
 def with_samples(
     snapshot: Snapshot, project: Project, rules: Sequence[RuleResult], units: dict[str, str], count: int
 ) -> tuple[RuleResult, ...]:
-    """The rules, each with what is known of its first failing keys.
+    """Add the samples of the first failing keys to each rule.
 
-    One query for all sessions and one for all calls, both by key. Rules that count something else
-    (objects of the schema, rows of a user's own table) have none.
+    One query for all sessions and one for all calls, both by key. Rules that count objects of the
+    schema or rows of a custom table have no samples.
 
     Args:
-        units: what each of the application's own rules counts: ``sessions`` or ``calls``.
-        count: how many keys of each rule, MOST_SAMPLES at most.
+        units: the unit of each rule: ``sessions`` or ``calls``.
+        count: the number of keys of each rule, at most MOST_SAMPLES.
     """
     chosen = {
         rule.name: rule.keys[: min(count, MOST_SAMPLES)] for rule in rules if units.get(rule.name) in QUERIES

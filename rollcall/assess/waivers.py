@@ -1,9 +1,8 @@
-"""Accepted exceptions: the one door to the waivers, a dbt seed that is read as a file.
+"""Read the waivers, and match them with the violations of an assessment.
 
-A waiver says that certain violations of a rule are known and accepted, by whom, why, and until
-which day. The file is `seeds/waivers.csv` (the var `waivers_file`). `dbt seed` can load it for people
-who want to join it; what `assess` judges by is the file itself, so that it works on a database
-where nothing is deployed, with SELECT alone. Which rows a waiver matches the database says, exactly.
+A waiver accepts certain violations of a rule, with an owner, a reason and a last day. The file is
+`seeds/waivers.csv` (the var `waivers_file`). It is also a dbt seed, but `assess` reads the file itself, so
+that it needs no deployed table. The database matches the waivers with the rows, with exact counts.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from rollcall.workspace import Workspace
 
 __all__ = [
-    "ABOUT_THE_WHOLE_FLOOR",
+    "ABOUT_ALL_SESSIONS",
     "NEVER_WAIVED_SUITES",
     "Keys",
     "Waived",
@@ -48,7 +47,7 @@ __all__ = [
 
 COLUMNS = ("rule", "key", "condition", "reason", "owner", "expires_on")
 NEVER_WAIVED_SUITES = ("schema", "cleaned_sessions", "routable_agents")
-ABOUT_THE_WHOLE_FLOOR = ("heartbeat_feed", "no_active_agents", "silent_feed")
+ABOUT_ALL_SESSIONS = ("heartbeat_feed", "no_active_agents", "silent_feed")
 
 MORE = "_more"  # the values beyond the columns
 BEGINNING = f"its first line is {','.join(COLUMNS)}"
@@ -59,7 +58,7 @@ _EXAMPLE = "write `all`, `agent_id = 17` or `began_before = 2026-01-31`"
 
 @dataclass(frozen=True)
 class Keys:
-    """The first keys of a rule that count and of those that are waived, and the exact number of both."""
+    """The first failing and waived keys of a rule, and the exact number of both."""
 
     failing: tuple[str, ...] = ()
     waived: tuple[str, ...] = ()
@@ -72,11 +71,11 @@ class Keys:
 
 
 class Waived:
-    """The waivers of one assess: which there are, and what has become of them.
+    """The waivers of one assessment, and their results.
 
     Attributes:
-        own: the user's own suites, whose rules can be waived too.
-        results: of those whose suite was judged, in that order.
+        own: the custom suites, whose rules can be waived too.
+        results: the results of the waivers whose suite was judged, in that order.
     """
 
     def __init__(self, waivers: Sequence[Waiver], own: Mapping[str, Suite]) -> None:
@@ -87,10 +86,10 @@ class Waived:
 
     @classmethod
     def read(cls, workspace: Workspace) -> Waived:
-        """The waivers of the configured file.
+        """Read the waivers of the configured file.
 
         Raises:
-            ConfigurationError: the file, or a suite of the user's own, has a mistake.
+            ConfigurationError: the file or a custom suite has a mistake.
         """
         settings = workspace.settings
         own = own_suites(settings, workspace.suites)
@@ -100,7 +99,7 @@ class Waived:
         return cls(read_waivers(path, {**workspace.suites, **own}), own)
 
     def begin(self, now: datetime) -> None:
-        """Expiry is judged by the database's clock, whatever instant the rules are judged at."""
+        """Set the day for the expiry, by the database's clock."""
         self._today = now.astimezone(UTC).date()
 
     def of(self, suite: Suite) -> tuple[Waiver, ...]:
@@ -108,7 +107,7 @@ class Waived:
         return tuple(waiver for waiver in self._waivers if waiver.rule in names)
 
     def judge(self, snapshot: Snapshot, query: str, suite: Suite) -> dict[str, Keys]:
-        """Run a query of `judged_violations`: the keys by rule; notes what each waiver came to."""
+        """Run a query of `judged_violations`; gives the keys by rule, adds results."""
         waivers = self.of(suite)
         given = [{**w.to_row(), "is_active": not w.has_expired(self._today)} for w in waivers]
         rows = snapshot.rows(query, [json.dumps(given)])
@@ -140,16 +139,16 @@ def _keys_by_rule(rows: Sequence[Row]) -> dict[str, Keys]:
 
 
 def read_waivers(path: Path, suites: Mapping[str, Suite]) -> tuple[Waiver, ...]:
-    """The waivers of the file, in its order; none if there is no such file.
+    """Read the waivers of a file, in its order; none if the file does not exist.
 
-    A message names the file and the line, never their content: the var may name any file by mistake.
+    A message has the file and the line without their content, because the var may name any file by mistake.
 
     Args:
-        suites: those of Rollcall and the user's own, by name.
+        suites: those of Rollcall and the custom ones, by name.
 
     Raises:
-        ConfigurationError: it is no file of waivers.
-        ConfigurationProblems: naming each line with a mistake and what to write.
+        ConfigurationError: it is not a file of waivers.
+        ConfigurationProblems: the mistakes, each with its line and the remedy.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -180,24 +179,24 @@ def read_waivers(path: Path, suites: Mapping[str, Suite]) -> tuple[Waiver, ...]:
 
 
 def _waivable(suites: Mapping[str, Suite]) -> dict[str, tuple[Severity, str]]:
-    """Every rule with its severity, and why it may not be waived (empty if it may)."""
+    """The severity of each rule, and why it cannot be waived (empty: it can)."""
     known: dict[str, tuple[Severity, str]] = {}
     for suite in suites.values():
         for rule in suite.rules:
             why_not = ""
             if suite.name in NEVER_WAIVED_SUITES:
-                why_not = "it is about the schema or the cleaned views"
-            elif rule.name in ABOUT_THE_WHOLE_FLOOR:
-                why_not = "it is about the whole floor, and not about one session"
+                why_not = "it judges the schema or the cleaned views"
+            elif rule.name in ABOUT_ALL_SESSIONS:
+                why_not = "it judges all sessions together, and not one session"
             known[rule.name] = (rule.severity, why_not)
     return known
 
 
 def _waiver(line: int, row: Mapping[str, Any], rules: Mapping[str, tuple[Severity, str]]) -> Waiver:
-    """One line of the file as a waiver.
+    """Parse a line of the file.
 
     Raises:
-        ValidationError: every mistake in the line, each in words that show none of its content.
+        ValidationError: the mistakes of the line, without its content.
     """
     cells = _Line.model_validate(row, context=rules)
     return Waiver(
@@ -254,7 +253,7 @@ Filled = Annotated[str, AfterValidator(_filled)]
 
 
 class _Line(BaseModel):
-    """The cells of a line, without the blanks around them."""
+    """The cells of a line, stripped."""
 
     rule: Annotated[str, AfterValidator(_rule)]
     key: str
@@ -285,7 +284,7 @@ class _Line(BaseModel):
 
 
 def _repeated(path: Path, waivers: Sequence[Waiver]) -> Iterator[str]:
-    """The lines that waive the same as an earlier one."""
+    """Describe the lines that repeat an earlier waiver."""
     seen: dict[tuple[Any, ...], int] = {}
     for waiver in waivers:
         first = seen.setdefault((waiver.rule, waiver.key, waiver.condition, waiver.value), waiver.line)

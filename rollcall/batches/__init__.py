@@ -1,7 +1,7 @@
 """Change sessions in small guarded transactions; shared by clean and undo.
 
 A batch is one transaction of two statements: the first locks the rows that no other transaction holds, the
-second judges them again as they are now, and changes them. The server cancels a statement of a batch that
+second judges their present values again, and changes them. The server cancels a statement of a batch that
 outlasts the lock timeout; the batch is then split and tried again. Locked rows, and sessions protected by a
 ringing call, are retried at the end. A row that the database refuses is reported and stops no other row.
 

@@ -29,14 +29,14 @@ LOCK_SHARE = 0.5
 class Batches:
     """Processes sessions in batches, on ``batch_connections`` connections.
 
-    Every worker calls the functions that are given here, so they must be safe for several threads.
+    Every worker calls the given functions, so they must be safe for several threads.
 
     Args:
         result: filled in; ``planned`` is set by the caller.
         judge_and_change: the second statement, for rows that are locked. Gives ``session_id`` and ``reason``
-            (`RINGING`: try again) of each row that was left alone; the others are changed.
-        look_around: reads what a batch needs to know before it locks anything.
-        settings_of_batch: settings for the batch's transaction, made before it locks.
+            (`RINGING`: try again) of each skipped row; the others are changed.
+        look_around: reads the evidence for a batch before any lock is taken.
+        settings_of_batch: gives settings for the batch's transaction, before any lock is taken.
         progress: the progress callback.
     """
 
@@ -56,7 +56,7 @@ class Batches:
         self.look_around = look_around
         self.settings_of_batch = settings_of_batch
         self.settings = workspace.settings.variables
-        # compiled beforehand: the server ends a transaction that stands idle for long
+        # compiled now: the server ends a transaction that is idle for long
         names = ("lock_sessions", "existing_sessions", "waiting_for_us", "holds")
         self.sql = {name: workspace.project.sql(name) for name in names}
         timeout = max(2, int(self.settings["lock_timeout_ms"]))
@@ -84,7 +84,7 @@ class Batches:
 
         Raises:
             Refused: the lease was lost.
-            ConnectionFailed: a connection that was asked for is not available.
+            ConnectionFailed: a connection is not available.
             psycopg.Error: a fault that concerns more than one row; what was committed stays.
         """
         try:
@@ -110,8 +110,8 @@ class Batches:
         return [number for worker in self._workers if (number := worker.process_id) is not None]
 
     def committed(self, batch: Sequence[Item], locked: int, kept: dict[str, str]) -> None:
-        """Count a committed batch. kept: by session, why a locked row was left alone."""
-        own = f"already repaired by run {self.run.id}"  # a commit whose answer was lost
+        """Count a committed batch. kept: the reason for each locked row that was skipped."""
+        own = f"already repaired by run {self.run.id}"  # the commit succeeded, but its answer was lost
         kept = {key: reason for key, reason in kept.items() if reason != own}
         with self._counting:
             self._result.changed += locked - len(kept)
@@ -128,7 +128,7 @@ class Batches:
         self._skip({item["session_id"]: f"refused by the database: {reason_of(error)}"})
 
     def give_up(self, items: Iterable[Item], reason: str) -> None:
-        """Report items as left alone."""
+        """Report items as skipped."""
         for keys in _chunks((item["session_id"] for item in items), int(self.settings["first_batch_rows"])):
             self._skip(dict.fromkeys(keys, reason))
 
@@ -197,7 +197,7 @@ class Batches:
             self._skip({key: reason if key in there else GONE for key, reason in keys.items()})
 
     def _existing(self, keys: list[str]) -> set[str]:
-        """The keys that are still in the table; all of them when the whole table is locked."""
+        """The keys that exist in the table; all keys if the whole table is locked."""
         connection = self.run.connection
         try:
             with connection.transaction():

@@ -1,4 +1,4 @@
-"""When the work waits, and when it stops."""
+"""Decide when the work waits and when it stops."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ POLL_SECONDS = 0.5
 
 
 class HoldPolicy:
-    """Wait while the database gives a reason to hold; stop when a hold lasts, or rows are refused in a row.
+    """Wait while there is a reason to hold; stop after a long hold or many refusals.
 
-    All workers ask the same policy; while one waits in it, the others wait for the answer.
+    All workers share one policy; while one waits in it, the others wait for the result.
 
     Args:
-        read_reasons: reads the present reasons to hold, none for "go on".
+        read_reasons: reads the present reasons to hold; empty: go on.
         pause: sleeps for so many seconds, or until the run ends.
         is_over: whether the run ends.
-        notify: is given each reason, and none when a hold is over.
+        notify: gets each reason, and none when a hold is over.
         settings: the vars ``hold_max_minutes`` and ``refusals_in_a_row_max``.
     """
 
@@ -44,7 +44,7 @@ class HoldPolicy:
         self.stopped: str | None = None
 
     def reason_to_stop(self) -> str | None:
-        """Wait while there is a reason to hold; why nothing more is done, or none."""
+        """Wait while there is a reason to hold. Gives the reason to stop, or none."""
         with self._gate:
             self.stopped = self.stopped or self._wait() or self._too_many_refusals()
             return self.stopped

@@ -1,4 +1,4 @@
-"""The sessions that are still to be processed, handed out in batches."""
+"""The queue of sessions, from which the workers take batches."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ __all__ = ["WorkQueue"]
 
 
 class WorkQueue:
-    """Sessions still to be processed, and those deferred to a retry pass. Safe for several threads.
+    """The sessions to process, and those deferred to a retry pass. Thread-safe.
 
     Args:
         items: ordered by agent.
-        agent_lookahead: at most this many further sessions of a batch's last agent join the batch. An
-            agent's sessions are judged together: if the newest one were closed first, an older one would
-            seem to be the newest and to need another repair than the planned one. With one
-            connection batches never overlap, so 0 serves.
+        agent_lookahead: the largest number of further sessions of a batch's last agent that join the batch.
+            An agent's sessions are judged together: if another worker closed the newest one first, an older
+            one would count as the newest and get another repair than the planned one. With one connection
+            batches never overlap, and 0 is enough.
     """
 
     def __init__(self, items: Iterable[Item], agent_lookahead: int = 0) -> None:
         self._items = iter(items)
         self._agent_lookahead = agent_lookahead
-        self._next_agent: list[Item] = []  # read to find the end of an agent's sessions
+        self._next_agent: list[Item] = []  # the first items of the next agent, read ahead
         self._deferred: list[tuple[Item, str]] = []
         self._supply = threading.Lock()
         self._deferring = threading.Lock()  # never held while items are read, which may query the database
 
     def take(self, rows: int) -> list[Item]:
-        """The next batch; empty when the pass is over."""
+        """Take the next batch; empty when the pass is over."""
         with self._supply:
             batch = [*self._next_agent, *itertools.islice(self._items, rows - len(self._next_agent))]
             self._next_agent = []
@@ -48,22 +48,22 @@ class WorkQueue:
             self._deferred += [(item, reason) for item in items]
 
     def count_deferred(self, reason: str | None = None) -> int:
-        """How many items are deferred, for this reason or for any."""
+        """The number of items deferred for this reason, or for any."""
         return sum(reason in (None, why) for _, why in self._deferred)
 
     def retry_deferred(self) -> None:
-        """Start a pass over what was deferred; one connection works on it, so agents need no grouping."""
+        """Start a pass over the deferred items, for one connection."""
         deferred = self.take_deferred()
         self._items, self._agent_lookahead = (item for item, _ in deferred), 0
 
     def take_deferred(self) -> list[tuple[Item, str]]:
-        """Everything that was deferred, with the reasons; nothing is deferred afterwards."""
+        """Remove and give the deferred items with their reasons."""
         with self._deferring:
             deferred, self._deferred = self._deferred, []
         return deferred
 
     def drain(self) -> Iterator[Item]:
-        """Everything that is left, deferred items included, for a report."""
+        """Remove and give all remaining items, deferred ones included, for a report."""
         yield from self._next_agent
         self._next_agent = []
         yield from self._items

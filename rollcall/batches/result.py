@@ -1,4 +1,4 @@
-"""What a run did to its sessions, the reasons for leaving one alone, and the progress callback."""
+"""The result of a run, the reasons for a skip, and the progress callback."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ GONE = "no longer in the table"
 
 @dataclass
 class BatchResult:
-    """What a run did to the sessions that it was to change.
+    """The result of a run on its planned sessions.
 
     Attributes:
-        skipped: ``session_id`` and ``reason`` of each session that was left alone.
-        paused_seconds: time that each connection made room for other transactions, added up.
+        skipped: ``session_id`` and ``reason`` of each skipped session.
+        paused_seconds: the sum of the pauses of all connections for other transactions.
     """
 
     run_id: str
@@ -33,10 +33,10 @@ class BatchResult:
 
 
 class ProgressCallback:
-    """Progress callback; any thread may call it. This one does nothing."""
+    """A progress callback that does nothing; any thread may call it."""
 
     def advanced(self, done: int, total: int) -> None:
         """Report that `done` of `total` sessions are processed."""
 
     def held(self, reason: str | None) -> None:
-        """Report that the work waits, and why; none: it goes on."""
+        """Report that the work waits. reason: none: it goes on."""

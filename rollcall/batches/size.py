@@ -1,4 +1,4 @@
-"""How many rows the next batch has."""
+"""Adapt the number of rows of a batch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["BatchSize"]
 
 
 class BatchSize:
-    """Rows of the next batch, adapted to how long the last one held its rows.
+    """The number of rows of the next batch, adapted to the duration of the last one.
 
     Args:
         settings: the vars ``first_batch_rows``, ``batch_goal_ms``, ``batch_growth``, ``largest_batch_rows``.
@@ -23,9 +23,9 @@ class BatchSize:
         """Aim at the goal, grow slowly, and halve where sessions waited for the batch.
 
         Args:
-            held_seconds: how long the last batch held its rows.
-            rows: how many it had.
-            waiting: sessions of other clients that waited for it.
+            held_seconds: the duration of the last batch's locks.
+            rows: its number of rows.
+            waiting: the number of other clients that waited for it.
         """
         wanted = rows * self._settings["batch_goal_ms"] / 1000 / max(held_seconds, 0.001)
         grown = self.rows * self._settings["batch_growth"] + 1
@@ -34,5 +34,5 @@ class BatchSize:
             self.halve(self.rows)
 
     def halve(self, rows: int) -> None:
-        """Half as many as a batch of `rows`, which took too long or was lost."""
+        """Use half of `rows`, after a batch that took too long or was lost."""
         self.rows = max(1, rows // 2)

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["Worker"]
 
 CANCEL_SECONDS = 5
-PLANS_SECONDS = 10  # a statement's plan is kept for so long, because Rollcall's own tables grow meanwhile
-ROUND_TRIPS = 4  # to the server while a batch holds its rows; fewer rows would not make them shorter
+PLANS_SECONDS = 10  # lifetime of a generic plan; Rollcall's own tables grow during a run
+ROUND_TRIPS = 4  # of a batch while it holds locks; their duration does not depend on its rows
 RECONNECTIONS = 5  # in a row; the server rolls back a batch whose connection is lost, and it is tried again
 
 FATAL_CLASSES = ("08", "53", "57", "58", "F0", "XX")
@@ -49,8 +49,8 @@ class Worker:
     """Runs batches on a connection of its own.
 
     Attributes:
-        batches: the run that it works for.
-        process_id: the server's process that works for it; none without a connection.
+        batches: the run of the worker.
+        process_id: its backend process; none without a connection.
     """
 
     def __init__(self, batches: Batches) -> None:
@@ -70,12 +70,12 @@ class Worker:
         """
         workspace = self.batches.workspace
         connection = workspace.database.connect()
-        connection.prepare_threshold = 0  # no statement is planned anew for every batch
+        connection.prepare_threshold = 0  # prepare at once, so that no batch plans a statement again
         connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
         connection.read_only = False
         self._planned_at = time.monotonic()
         try:
-            with deadline(CONNECT_SECONDS, connection):  # a full pooler keeps its clients waiting
+            with deadline(CONNECT_SECONDS, connection):  # a full pooler lets its clients wait
                 self.process_id = workspace.process_id_of(connection)
         except psycopg.Error as error:
             connection.close()
@@ -113,7 +113,7 @@ class Worker:
         """Lock, judge, change and commit one batch.
 
         Returns:
-            the number of locked rows, and by session why some of them were left alone.
+            the number of locked rows, and the reason for each of them that was skipped.
         """
         batches = self.batches
         self._discard_old_plans(connection)
@@ -150,7 +150,7 @@ class Worker:
             self._planned_at = time.monotonic()
 
     def _attempt(self, batch: Sequence[Item]) -> list[Sequence[Item]]:
-        """Try a batch; gives the parts to try instead, or none."""
+        """Try a batch. Gives the parts to try instead, or none."""
         connection = self._connection
         assert connection is not None
         try:
@@ -164,7 +164,7 @@ class Worker:
         return []
 
     def _after(self, error: psycopg.Error, batch: Sequence[Item]) -> list[Sequence[Item]]:
-        """What to try instead of a batch that failed.
+        """Give the parts to try instead of a failed batch.
 
         Raises:
             psycopg.Error: the fault concerns more than one row.
@@ -191,7 +191,7 @@ class Worker:
         return halves
 
     def _is_reconnected(self, lost: Connection, error: psycopg.Error) -> bool:
-        """Replace a lost connection while the lease is ours; its batch was rolled back or is committed."""
+        """Replace a lost connection if the run still holds the lease."""
         if not lost.closed:
             return False
         self.batches.run.check_lease(self.batches.run.connection)

@@ -1,9 +1,8 @@
-"""The breaker: an unattended run never logs a whole floor out because a feed has stopped.
+"""The breaker: no unattended run closes all sessions because a feed failed.
 
-When a heartbeat feed breaks, every agent looks gone at once. No person is there to notice that
-in a scheduled run, so it stops where most working sessions would be closed, most were last seen
-within minutes of each other, and calls go on as before; and where the feed contradicts itself.
-Agents who leave in the evening stop calling, too: that trips nothing.
+When the feed fails, all agents seem to leave at once. The breaker stops an unattended run that would close
+most working sessions, if most of them were last seen within minutes of each other while calls continue, or
+if the feed contradicts itself. At the end of a shift the calls end too, which does not trip the breaker.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ WHAT_TO_CHECK = (
 
 
 def check_breaker(workspace: Workspace, plan: Plan) -> None:
-    """Make sure that an unattended run may execute the plan; the ledger is there already.
+    """Check that an unattended run may execute the plan; the ledger must exist.
 
     Raises:
-        BreakerTripped: the evidence points at the feed and not at the agents; says why.
+        BreakerTripped: the evidence points at the feed and not at the agents; has the reason.
     """
     with workspace.database.snapshot(plan.judged_at) as snapshot:
         row = snapshot.row(workspace.project.sql("breaker_evidence"))

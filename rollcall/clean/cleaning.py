@@ -1,8 +1,8 @@
-"""Clean: execute the clean-up plan in small batches, each judged again under its locks.
+"""Clean: execute the plan in small batches, each judged again under its locks.
 
-A batch is one transaction: the lease is checked, the planned rows that no other transaction holds are
-locked, judged again in a statement of its own, changed, and recorded with both images. A
-session whose agent came back in between is left alone and reported. `rollcall.batches` makes the batches.
+A batch is one transaction: it checks the lease, locks the planned rows that are not locked, judges them
+again in a second statement, changes them, and records both images. A session whose agent came back is left
+unchanged and reported. `rollcall.batches` makes the batches.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from rollcall.workspace import Workspace
 
 __all__ = ["CleaningResult", "clean", "refuse_what_cannot_work"]
 
-CAME_BACK = "came back:"  # how analyses/clean/change_sessions.sql begins some reasons
+CAME_BACK = "came back:"  # the beginning of a reason in analyses/clean/change_sessions.sql
 HELD_BACK = "held back:"
 
-FEED_SECONDS = 1.0  # how old the answer may be whether the feed is silent
+FEED_SECONDS = 1.0  # after which the evidence about the feed is read again
 
 
 @dataclass
 class CleaningResult(BatchResult):
-    """What one clean-up did."""
+    """The result of one clean-up."""
 
     @property
     def held_back(self) -> int:
-        """How many of the skipped were left alone because a person had undone their repair."""
+        """The number of sessions skipped because a person undid their repair."""
         return sum(skip["reason"].startswith(HELD_BACK) for skip in self.skipped)
 
     @property
     def is_complete(self) -> bool:
-        """Whether everything was done that was to be done: what a person holds back was not."""
+        """Whether no session was skipped but those that are held back."""
         return len(self.skipped) == self.held_back
 
     def to_json(self) -> dict[str, Any]:
@@ -62,15 +62,14 @@ def clean(
     """Execute the plan's changes.
 
     Args:
-        plan: judged at its own instant; every row is judged again at that instant.
-        progress: told how it goes on.
-        unattended: no person watches, so what a person undid is left alone. The breaker is asked beforehand:
-            see `rollcall.clean.breaker`.
+        plan: every row is judged again at the instant of the plan.
+        progress: the progress callback.
+        unattended: leave sessions alone whose repair a person undid. `rollcall.clean.breaker` must have
+            checked the plan.
 
     Raises:
-        Refused: nothing could be cleaned at all, or the lease was lost.
-        psycopg.Error: something that no other row would fare better with; what was committed stays, with
-            its images.
+        Refused: nothing can be cleaned, or the lease was lost.
+        psycopg.Error: a fault that concerns more than one row; committed batches stay, with their images.
     """
     result = CleaningResult(run.id, planned=plan.change_count)
     run.note(
@@ -101,13 +100,13 @@ def clean(
 
 
 def refuse_what_cannot_work(workspace: Workspace, statuses: Collection[str]) -> None:
-    """Find beforehand what would fail for every row.
+    """Refuse a clean-up in which every row would fail.
 
     Args:
-        statuses: what will be written.
+        statuses: the statuses that will be written.
 
     Raises:
-        Refused: what is in the way, and how to remove it.
+        Refused: has each obstacle and its remedy.
     """
     query = workspace.project.sql("refusals")
     with workspace.database.snapshot() as snapshot:
@@ -121,7 +120,7 @@ def refuse_what_cannot_work(workspace: Workspace, statuses: Collection[str]) -> 
 
 
 class _Repair:
-    """The two halves of a batch's judgement: what is read before the locks, and the statement after them."""
+    """The judgement of a batch: evidence before the locks, a statement after them."""
 
     def __init__(self, workspace: Workspace, run: Run, plan: Plan, unattended: bool) -> None:
         self._run = run
@@ -137,7 +136,7 @@ class _Repair:
         self._looking = threading.Lock()
 
     def look_around(self, connection: Connection) -> None:
-        """Whether the feed is silent. Scans all open sessions; runs before any lock is taken."""
+        """Read whether the feed is silent, from all open sessions, before any lock."""
         with self._looking:
             if time.monotonic() - self._feed_read_at < FEED_SECONDS:
                 return
@@ -149,7 +148,7 @@ class _Repair:
             self._feed_read_at = time.monotonic()
 
     def settings_of_batch(self) -> dict[str, str]:
-        """The instant to judge at, and what the whole floor said."""
+        """The instant of judgement, and the evidence about the feed."""
         return {"rollcall.judged_at": self._judged_at, "rollcall.contradicting_calls": str(self._feed)}
 
     def judge_and_change(self, connection: Connection, items: Sequence[Item]) -> list[Row]:

@@ -1,6 +1,6 @@
-"""The command line: read the arguments, call the steps, show the results, give the exit code.
+"""The command line: arguments, steps, output, exit code.
 
-What takes long to import is imported by the command that needs it, so that `--help` answers at once.
+Each command imports what it needs itself, so that `--help` needs no slow import.
 """
 
 from rollcall.cli.main import app, main

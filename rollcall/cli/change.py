@@ -29,7 +29,7 @@ def migrate(plan: PlanSource = None, as_json: Json = False, variables: Vars = No
     from rollcall.pipeline import steps
 
     with open_job("migrate", variables, as_json, source=plan) as job:
-        refuse_conflicts(job.workspace)  # first: where a column has another type, no session can be judged
+        refuse_conflicts(job.workspace)  # before the plan: a column of another type makes sessions unreadable
         result = steps.migrate(job, steps.approve(job, steps.plan(job)))
     if as_json:
         print_json(result.to_json())
@@ -64,11 +64,11 @@ def clean(
 
 def undo(
     run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="The run to undo; `history` lists them.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be restored.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be restored.")] = False,
     as_json: Json = False,
     variables: Vars = None,
 ) -> None:
-    """Restore what one clean-up changed, where it is still as the clean-up left it."""
+    """Restore the rows of one clean-up that still hold its values."""
     from rollcall import console
     from rollcall.undo import undo as restore
 
@@ -109,7 +109,9 @@ def detach(
     as_json: Json = False,
     variables: Vars = None,
 ) -> None:
-    """Drop Rollcall's own views, so that the application can change its tables; `run` makes them again."""
+    """Drop Rollcall's views, so that the application can change its tables.
+
+    `run` makes them again."""
     from rollcall import console
     from rollcall.detach import detach as execute
 

@@ -38,12 +38,12 @@ def demo(
 
 
 def simulate(
-    agents: Annotated[int, typer.Option(help="Agents who come and go.")] = 50,
+    agents: Annotated[int, typer.Option(help="Simulated agents.")] = 50,
     seconds: Annotated[float, typer.Option(help="How long, in real time.")] = 30,
     speed: Annotated[
         float, typer.Option(help="How many times faster than in reality; default thresholds shrink with it.")
     ] = 100,
-    seed: Annotated[int, typer.Option(help="The same seed makes everybody decide the same.")] = 1,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same decisions of all agents.")] = 1,
     calls_per_hour: Annotated[float, typer.Option(help="Outbound, of an agent in a simulated hour.")] = 7,
     connections: Annotated[
         int | None, typer.Option(help="Of the application; by default one for eight agents.")
@@ -61,12 +61,12 @@ def simulate(
     ] = None,
     test_database: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="This database is for tests, though we did not make it."),
+        typer.Option(metavar="NAME", help="The name of a test database that Rollcall did not create."),
     ] = None,
     as_json: Json = False,
     variables: Vars = None,
 ) -> None:
-    """Realistic traffic with known ground truth: was anything changed wrongly, or left undone?"""
+    """Simulate traffic with known ground truth, and report wrong or missing changes."""
     from rollcall import console
     from rollcall.settings.configuration import load_settings
     from rollcall.simulator import Options

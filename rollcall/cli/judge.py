@@ -69,7 +69,7 @@ def plan(
         typer.Option("--out", metavar="FILE", help="Write the plan, to approve and execute later."),
     ] = None,
     store: Annotated[
-        bool, typer.Option("--store", help="Keep the plan in our ledger, to execute it by its hash.")
+        bool, typer.Option("--store", help="Store the plan in the ledger, to execute it by its hash.")
     ] = False,
     sql: Annotated[
         Path | None, typer.Option("--sql", metavar="FILE", help="Write the statements as a script for psql.")
@@ -77,7 +77,7 @@ def plan(
     as_json: Json = False,
     variables: Vars = None,
 ) -> None:
-    """Show every statement and every row change still to be made. Read-only, but for `--store`."""
+    """Show every pending statement and row change. Read-only, except with `--store`."""
     from rollcall import console
     from rollcall.pipeline import steps
     from rollcall.plan.script import script

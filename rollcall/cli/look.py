@@ -1,4 +1,4 @@
-"""Commands that only look: config, history and doctor."""
+"""Commands that only read: config, history and doctor."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def history(
     as_json: Json = False,
     variables: Vars = None,
 ) -> None:
-    """Show past runs: verdict, changes, and what of each rule was new or resolved. Read-only."""
+    """Show past runs: verdict, changes, new and resolved failures. Read-only."""
     from rollcall import console
     from rollcall.ledger.runs import past_runs
     from rollcall.ledger.trend import with_failures
@@ -37,7 +37,7 @@ def history(
 
 
 def config(as_json: Json = False, variables: Vars = None) -> None:
-    """Show each var, its value, and where the value comes from. Needs no database."""
+    """Show each var, its value, and the source of the value. Needs no database."""
     from rollcall import console
     from rollcall.settings.configuration import load_settings
 
@@ -56,7 +56,7 @@ def doctor(
     as_json: Json = False,
     variables: Vars = None,
 ) -> None:
-    """Say what would go wrong, and what to do about it. Read-only."""
+    """Find what would stop a run, with the remedy of each problem. Read-only."""
     from rollcall import console
     from rollcall.doctor.examination import examine
     from rollcall.doctor.grants import grants

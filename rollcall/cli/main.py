@@ -48,7 +48,7 @@ for _command in COMMANDS:
 
 
 def main() -> None:
-    """Run the command line; a user's mistake ends in one line and its exit code."""
+    """Run the command line; an error ends in one line and its exit code."""
     with private_files(), tolerant_streams() as out:
         json_owed.clear()
         exit_code, message = _run()
@@ -67,12 +67,12 @@ def main() -> None:
 
 
 def _run() -> tuple[int, str | None]:
-    """The exit code, and what is to be said on standard error."""
+    """The exit code, and the message for standard error."""
     received: list[int] = []
     try:
         with ending_on_signals() as received:
             exit_code = app(prog_name="rollcall", standalone_mode=False)
-        if exit_code == INTERRUPTED:  # typer keeps a Ctrl-C to itself
+        if exit_code == INTERRUPTED:  # typer catches Ctrl-C
             raise KeyboardInterrupt
         return int(exit_code or 0), None
     except SystemExit as end:

@@ -1,4 +1,4 @@
-"""What commands print and write: JSON, reports, and the exit code of a verdict."""
+"""Output of the commands: JSON, reports, and the exit code of a verdict."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ USAGE = 2
 PARTLY_DONE = 5
 BLOCKED = 12
 
-json_owed: set[str] = set()  # one item from the moment `--json` is read until the document is printed
+json_owed: set[str] = set()  # one item between reading `--json` and printing the document
 
 
 def quieten(as_json: bool) -> None:
@@ -109,7 +109,7 @@ def exit_with_verdict(assessment: Assessment, fail_on: FailOn = FailOn.CRITICAL)
 
 
 def failure_line(error: BaseException) -> str | None:
-    """One line about what ended a judgement; none where it was made."""
+    """The error that ended a judgement, in one line; none if there was a judgement."""
     if isinstance(error, typer.Exit):
         return None
     if isinstance(error, RollcallError):
@@ -120,7 +120,7 @@ def failure_line(error: BaseException) -> str | None:
 
 
 def unexpected(error: Exception) -> tuple[int, str]:
-    """Usage errors of the arguments, errors of the server, and faults of our own: one line each."""
+    """The exit code and the line for a usage error, a server error, or a fault."""
     if isinstance(error, typer.exceptions.TyperException):
         return USAGE, f"{error.format_message()} (`rollcall --help` lists what there is)"
     if os.environ.get("ROLLCALL_DEBUG"):

@@ -1,4 +1,4 @@
-"""What several commands do before and around a step."""
+"""What several commands share: the workspace, the job, the pipeline."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def open_workspace(variables: str | None, as_json: bool) -> Workspace:
 def open_job(
     command: str, variables: str | None, as_json: bool, *, unattended: bool = False, **options: Any
 ) -> Job:
-    """A job on the configured database, approved by the command itself. options: further fields of `Job`."""
+    """A job approved by the command itself. options: further fields of `Job`."""
     from rollcall.pipeline.job import Approval, Job
 
     approval = Approval.UNATTENDED if unattended else Approval.COMMAND

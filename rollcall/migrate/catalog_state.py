@@ -1,4 +1,4 @@
-"""Proof of a migration: what the catalog says of the application's tables before it and after it."""
+"""The catalog of the application's tables, before and after a migration."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ SHOWN = 20
 
 @dataclass(frozen=True)
 class CatalogProof:
-    """How the catalog differs between two snapshots, beside what was declared.
+    """The difference of the catalog between two snapshots.
 
     Attributes:
-        added: the declared objects that are there now and were not before.
-        unexpected: undeclared differences: what was added, changed or removed meanwhile.
-        identical: how many objects are exactly as before.
-        tables: how the rows of each table compare; none where they were not looked at.
+        added: the declared objects that were added.
+        unexpected: undeclared differences: added, changed and removed objects.
+        identical: the number of unchanged objects.
+        tables: the comparison of the rows of each table; none: not read.
     """
 
     added: tuple[str, ...]
@@ -34,7 +34,7 @@ class CatalogProof:
 
     @property
     def holds(self) -> bool:
-        """Only declared objects were added, and all else is identical but for rows that were written."""
+        """Whether only declared objects were added and all rows are explained."""
         return not self.unexpected and all(table.holds for table in self.tables)
 
     def to_json(self) -> dict[str, Any]:
@@ -50,11 +50,11 @@ class CatalogProof:
 
 @dataclass(frozen=True)
 class Catalog:
-    """Columns, indexes, constraints, triggers, comments, privileges and so on, by kind and name.
+    """The objects and properties of the tables in the catalog, by kind and name.
 
     Attributes:
-        declared: the names of the declared objects, but for those that are something else than declared.
-        contents: of each table, how many rows it had and so on; none where that was not looked at.
+        declared: the names of the declared objects that match their declaration.
+        contents: the number and the digest of the rows, by table; none: not read.
     """
 
     objects: Mapping[tuple[str, str, str], Row]
@@ -63,12 +63,12 @@ class Catalog:
 
     @classmethod
     def read(cls, snapshot: Snapshot, project: Project) -> Catalog:
-        """Read it on one snapshot; needs no privilege on the tables."""
+        """Read the catalog on one snapshot; this needs no privilege on the tables."""
         changes = declared_changes(snapshot, project)
         declared = (change["object_name"] for change in changes if change["state"] != "conflicting")
         query = project.sql("catalogue_objects")
         with snapshot.connection.transaction(force_rollback=True):
-            # what the catalog shows of a definition depends on the search path
+            # the text of a definition depends on the search path
             snapshot.rows("select set_config('search_path', '', true)")
             return cls.of(snapshot.rows(query), declared)
 
@@ -76,7 +76,7 @@ class Catalog:
     def of(
         cls, rows: Iterable[Row], declared: Iterable[str], contents: Mapping[str, Contents] | None = None
     ) -> Catalog:
-        """From the rows of `catalogue_objects`."""
+        """Make the value from the rows of `catalogue_objects`."""
         return cls(
             objects={(row["kind"], row["relation"], row["name"]): row for row in rows},
             declared=frozenset(declared),
@@ -84,7 +84,7 @@ class Catalog:
         )
 
     def compare(self, later: Catalog) -> CatalogProof:
-        """What has changed until the later reading."""
+        """Compare with a later reading."""
         added, unexpected, identical = [], [], 0
         for key in sorted({*self.objects, *later.objects}):
             before, after = self.objects.get(key), later.objects.get(key)

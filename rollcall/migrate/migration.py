@@ -1,8 +1,8 @@
-"""Migrate: execute the statements that are still missing, each by itself, none for long.
+"""Migrate: execute the missing statements one by one, each with short locks.
 
-The catalog is read first: what is there already gets no statement, so a second run takes no lock.
-A strong lock is asked for with a short time-out and asked for again, so that the application never
-queues behind us for longer than that; an index is built concurrently, on a connection of its own.
+The catalog is read first: an existing object gets no statement, so a second run takes no strong lock. A
+strong lock has a short timeout and retries, so that the application never queues behind it for longer; an
+index is built concurrently, on a connection of its own.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from rollcall.workspace import Workspace
 
 __all__ = ["MigrationResult", "migrate", "refuse_conflicts"]
 
-POLL_SECONDS = 0.5  # how often a build that is not ours to stop is looked at
-SHOW_SECONDS = 10.0  # how often the progress of a build is shown while its phase stays the same
-ATTACHED = " (attach)"  # how declared_index names the second half of a partition's index
+POLL_SECONDS = 0.5  # between two looks at a build of another run
+SHOW_SECONDS = 10.0  # between two reports of a build in the same phase
+ATTACHED = " (attach)"  # suffix in declared_index for attaching a partition's index
 NOT_ATTEMPTED = "not attempted, because a statement before it failed"
 NOT_THE_OWNER = "connect as the table's owner, or name it in ROLLCALL_MIGRATE_ROLE"
 
@@ -41,12 +41,12 @@ Show = Callable[[str], None]
 
 @dataclass
 class MigrationResult:
-    """What one migration did.
+    """The result of one migration.
 
     Attributes:
         executed: object names, in order.
         skipped: object name and reason of each statement that was not executed.
-        proof: that nothing but what is declared was added.
+        proof: the difference of the catalog; only declared objects may be added.
     """
 
     run_id: str
@@ -73,15 +73,15 @@ def migrate(
     statements: Sequence[Statement],
     progress: Show = lambda text: None,
 ) -> MigrationResult:
-    """Execute the planned statements that the catalog still misses.
+    """Execute the planned statements whose objects are missing in the catalog.
 
     Args:
-        statements: the plan's; one that is no longer missing is not sent.
-        progress: told of each statement before it is sent, and how far a build of an index is.
+        statements: those of the plan; a statement whose object exists is not sent.
+        progress: called with each object name before its statement, and with the progress of a build.
 
     Raises:
         Refused: an existing object differs from its declaration, or a statement is not additive, or
-            another run took the lease; what was not executed until then is not sent.
+            another run took the lease; no further statement is sent.
     """
     with workspace.database.snapshot() as snapshot:
         _refuse_conflicts(snapshot, workspace)
@@ -94,7 +94,7 @@ def migrate(
     for position, statement in enumerate(statements, start=len(run.made) + 1):
         if statement.object_name not in missing:
             continue
-        # the part of a partitioned index that could not be built cannot be attached either
+        # an index of a partition that was not built cannot be attached
         if failed or statement.object_name.removesuffix(ATTACHED) in result.skipped_names:
             result.skipped.append({"object": statement.object_name, "reason": NOT_ATTEMPTED})
             continue
@@ -103,7 +103,7 @@ def migrate(
             result.executed.append(statement.object_name)
         else:
             result.skipped.append({"object": statement.object_name, "reason": reason})
-            # an index that has to wait holds up what needs it, and nothing else
+            # a failed index build stops only the statements that need the index
             failed = statement.in_transaction
     result.proof = before.compare(record_catalog(run, "after", before, rows=sends))
     run.note(executed=len(result.executed))
@@ -111,10 +111,10 @@ def migrate(
 
 
 def refuse_conflicts(workspace: Workspace) -> None:
-    """Make sure that nothing declared exists as something else.
+    """Refuse existing objects that differ from their declaration.
 
     Raises:
-        Refused: something does; says what.
+        Refused: names each such object and the difference.
     """
     with workspace.database.snapshot() as snapshot:
         _refuse_conflicts(snapshot, workspace)
@@ -128,12 +128,12 @@ def _refuse_conflicts(snapshot: Snapshot, workspace: Workspace) -> None:
     if found:
         raise Refused(
             "; ".join(f"{conflict.object_name}: {conflict.reason}" for conflict in found),
-            "nothing was migrated; compare `rollcall plan` with the object, and rename or change it yourself",
+            "nothing was migrated; compare the object with `rollcall plan`, and rename or change it",
         )
 
 
 class _Executor(ShortLockExecutor):
-    """Executes planned statements, each as gently as its lock needs, and records them."""
+    """Executes planned statements with timeouts and retries, and records them."""
 
     def __init__(self, workspace: Workspace, run: Run, show: Show) -> None:
         project = workspace.project
@@ -146,8 +146,8 @@ class _Executor(ShortLockExecutor):
         self._shown: tuple[str, float] = ("", 0.0)
 
     def execute(self, position: int, planned: Statement) -> str | None:
-        """Execute one statement, unless its object turns out to be there. Gives the reason of a failure."""
-        # an index may be building, or left unfinished, since the plan was made
+        """Execute one statement if its object is missing. Gives the reason of a failure."""
+        # another run may be building the index, or has left it unfinished
         statement = planned if planned.in_transaction else self._as_needed_now(planned)
         if statement is None:
             return None
@@ -163,7 +163,7 @@ class _Executor(ShortLockExecutor):
         return reason
 
     def _try(self, statement: Statement) -> tuple[int, str | None]:
-        """Send it, again while a lock is not to be had. Gives the attempts, and why it failed."""
+        """Send a statement with retries. Gives the attempts and the reason of a failure."""
         number = 0
         self._blockers = []
         try:
@@ -186,10 +186,10 @@ class _Executor(ShortLockExecutor):
         return number, None
 
     def _after_failure(self, statement: Statement, reason: str) -> tuple[str, str | None]:
-        """What a failed statement left: the outcome to record, and the reason to give."""
+        """Inspect the object of a failed statement. Gives the outcome and the reason."""
         left = self._as_needed_now(statement, wait=False)
         if left is None:
-            return "done", None  # it was made meanwhile
+            return "done", None  # another transaction made it
         if self._is_unfinished(left) and not self._removed(left):
             return (
                 f"unfinished: {reason}",
@@ -210,11 +210,11 @@ class _Executor(ShortLockExecutor):
                 self._build(connection, statement, parts)
 
     def _build(self, connection: Connection, statement: Statement, parts: Sequence[str]) -> None:
-        # The connection is ours alone and closed afterwards, so what is set on it reaches no other client.
+        # The connection is closed after the build, so its settings reach no other client.
         with connection.transaction():
             self._run.check_lease(connection)
         set_for(connection, self._limits.of_build, is_local=False)
-        with contextlib.suppress(psycopg.Error):  # some systems cannot do this
+        with contextlib.suppress(psycopg.Error):  # not supported on every operating system
             interval = {"client_connection_check_interval": f"{self._limits.client_check_ms}ms"}
             set_for(connection, interval, is_local=False)
         role = self._workspace.settings.migrate_role
@@ -230,12 +230,12 @@ class _Executor(ShortLockExecutor):
         for part in parts:
             run_monitored(connection, functools.partial(fetch, connection, part), look)
 
-    # --- what the catalog says meanwhile --------------------------------------------------------
+    # --- the present state of the catalog ---------------------------------------------------------
 
     def _as_needed_now(self, planned: Statement, *, wait: bool = True) -> Statement | None:
-        """The planned statement as the catalog asks for it at this moment; none if its object is there.
+        """The planned statement for the present catalog; none if its object exists.
 
-        A build that still goes on in the server, after the run that began it was killed, is waited for.
+        Waits for a build that continues in the server after its run was killed.
         """
         project = self._workspace.project
 
@@ -253,11 +253,11 @@ class _Executor(ShortLockExecutor):
         return poll(look, seconds=seconds, pause=POLL_SECONDS, is_done=lambda found: not found[0])[1]
 
     def _is_unfinished(self, statement: Statement) -> bool:
-        """Whether it is about an index that our ledger says we made and left unfinished (see schema.py)."""
+        """Whether the statement replaces an unfinished index of Rollcall."""
         return statement.sql.startswith("drop index concurrently ")
 
     def _removed(self, left: Statement) -> bool:
-        """Remove the index that a failed build has left, if that can be had without waiting for long."""
+        """Drop the unfinished index of a failed build, with a short lock timeout."""
         drop = check_migrating(left.sql, [left.object_name])[0]
         try:
             with contextlib.closing(self._workspace.database.connect()) as connection:
@@ -270,7 +270,7 @@ class _Executor(ShortLockExecutor):
         return True
 
     def _show_progress(self, object_name: str, pid: int | None) -> None:
-        """Show how far a build is, when its phase changes and every few seconds."""
+        """Show the progress of a build at each change of phase and every few seconds."""
         schema, _, name = object_name.partition(".")
         rows = fetch(self._run.connection, self._workspace.project.sql("build_progress"), [pid, schema, name])
         if not rows or rows[0]["phase"] is None:

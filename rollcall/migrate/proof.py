@@ -1,7 +1,7 @@
-"""The proof of a migration, kept in our ledger: the catalog before its first statement and after its last.
+"""The proof of a migration: the catalog before and after it, in the ledger.
 
-Both readings are stored with the run, added and never changed, so that `verify` can compare them whenever
-it is asked, and with the catalog as it is now.
+The readings are stored with the run and never changed; `verify` compares them with each other and with
+the present catalog.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ SHOWN = 20
 
 @dataclass(frozen=True)
 class MigrationProof:
-    """What the ledger and the catalog prove about one migration.
+    """The proof of one migration.
 
     Attributes:
         executed: the objects whose statements were executed, in order.
-        catalog: what differs between before and after; where the run was cut off, between before and now.
-        is_complete: the run ended by itself, so that the catalog after it is recorded.
-        changed_since: what differs between after and now: later changes.
-        before_at, after_at: when the catalog was read; none where it was not.
+        catalog: the difference between before and after; for a killed run, between before and now.
+        is_complete: whether the reading after the run is recorded.
+        changed_since: the difference between after and now.
+        before_at, after_at: the times of the readings; none: not read.
     """
 
     run_id: str
@@ -45,7 +45,7 @@ class MigrationProof:
 
     @property
     def holds(self) -> bool:
-        """Only what is declared was added, and all else is as before."""
+        """Whether only declared objects were added, and all others are unchanged."""
         return self.catalog.holds
 
     def to_json(self) -> dict[str, Any]:
@@ -62,12 +62,12 @@ class MigrationProof:
 
 
 def record_catalog(run: Run, moment: str, since: Catalog | None = None, *, rows: bool) -> Catalog:
-    """Read the catalog and keep it with the run.
+    """Read the catalog and store it with the run.
 
     Args:
         moment: ``before`` or ``after``.
-        since: the reading before, to count the rows that were written after it.
-        rows: whether to look at the rows of the tables, too.
+        since: the first reading, to count the rows written after it.
+        rows: whether to read the rows of the tables too.
     """
     workspace = run.workspace
     with workspace.database.snapshot() as snapshot:
@@ -90,7 +90,7 @@ def record_catalog(run: Run, moment: str, since: Catalog | None = None, *, rows:
 
 
 def prove_migration(workspace: Workspace, run_id: str | None = None) -> MigrationProof | None:
-    """Compare what was recorded of a migration; none where nothing was.
+    """Compare the recorded readings of a migration; none without a record.
 
     Args:
         run_id: by default the latest migration.

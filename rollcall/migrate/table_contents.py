@@ -1,7 +1,7 @@
-"""What the application's tables hold: how many rows, and a digest of them, before a migration and after it.
+"""The number and the digest of each table's rows, before and after a migration.
 
-A migration changes no row. Where the application changes none, the digests before and after are equal; where
-the application goes on, they are not, and the rows that it wrote meanwhile are counted.
+A migration changes no row. If the application writes nothing, both digests are equal; if it does, the rows
+that it wrote between the readings are counted.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ __all__ = ["Contents", "TableProof", "compare_contents", "read_contents"]
 
 @dataclass(frozen=True)
 class Contents:
-    """What one table held at one moment.
+    """The rows of one table at one instant.
 
     Attributes:
-        rows: how many; none where the table is too large to be counted.
-        digest: of all rows, whatever their order; none where the table is too large for that.
-        written: how many of them were written since the reading before; none where there was none.
-        as_of: the oldest transaction that this reading may have missed.
+        rows: their number; none: the table is too large to count.
+        digest: the digest of all rows in any order; none: the table is too large.
+        written: the number of rows written since the first reading; none: this is the first.
+        as_of: the oldest transaction that this reading may not include.
     """
 
     rows: int | None
@@ -40,11 +40,11 @@ class Contents:
 
 @dataclass(frozen=True)
 class TableProof:
-    """How one table's rows after a migration compare with those before it.
+    """The rows of one table after a migration, compared with those before it.
 
     Attributes:
-        written: rows that others wrote meanwhile and that are still there.
-        is_same: whether the digests are equal; none where there are none to compare.
+        written: the number of existing rows that other transactions wrote between the readings.
+        is_same: whether the digests are equal; none: there is no digest.
     """
 
     table: str
@@ -55,7 +55,7 @@ class TableProof:
 
     @property
     def holds(self) -> bool:
-        """Every difference has an explanation: rows were written or deleted."""
+        """Whether each difference is explained by written or deleted rows."""
         return self.is_same is not False or self.rows_before != self.rows_after or bool(self.written)
 
     def to_json(self) -> dict[str, Any]:
@@ -65,20 +65,20 @@ class TableProof:
 def read_contents(
     workspace: Workspace, snapshot: Snapshot, since: Mapping[str, Contents] | None = None
 ) -> dict[str, Contents]:
-    """Count and digest the application's rows, by table; nothing where we may not or must wait.
+    """Count and digest the rows of each readable table that is not locked.
 
     Args:
-        since: an earlier reading, to count what was written after it.
+        since: an earlier reading, to count the rows written after it.
     """
     variables = workspace.settings.variables
-    as_of = next((earlier.as_of for earlier in (since or {}).values()), None)  # one snapshot, one answer
+    as_of = next((earlier.as_of for earlier in (since or {}).values()), None)  # the same for all tables
     limits = [variables["proof_count_max_rows"], variables["proof_digest_max_rows"], as_of]
     query = workspace.project.sql("table_contents")
     try:
         with snapshot.connection.transaction(force_rollback=True):
             for name, value in {
                 "lock_timeout": f"{max(1, round(variables['migrate_lock_timeout_ms']))}ms",
-                "row_security": "off",  # hidden rows would make a count that is wrong
+                "row_security": "off",  # hidden rows would make the count wrong
                 "search_path": "",
                 "timezone": "UTC",
             }.items():
@@ -95,7 +95,7 @@ def read_contents(
 
 
 def compare_contents(before: Mapping[str, Contents], after: Mapping[str, Contents]) -> tuple[TableProof, ...]:
-    """What became of each table that was looked at both times."""
+    """Compare each table that both readings have."""
     return tuple(
         TableProof(
             table=table,

@@ -78,7 +78,7 @@ class Job:
         self.open_runs.__exit__(kind, error, trace)
 
     def approver(self, plan: Plan) -> str | None:
-        """The text that records the approval of a plan; none where a flow finds nothing to do.
+        """The recorded approver of a plan; none where a flow finds an empty plan.
 
         Raises:
             ConfigurationError: there is no terminal, or the answer is no; nothing was changed.

@@ -1,4 +1,4 @@
-"""The steps: each takes values and returns a value. Commands and flows say their order."""
+"""The steps, as functions of values; commands and flows say their order."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def plan(job: Job) -> Plan:
 
 
 def approve(job: Job, pending: Plan, before: Assessment | None = None) -> Approved:
-    """Have the plan approved, take the lease and record the run, which ends with the job.
+    """Get the approval, take the lease, and record the run, which ends with the job.
 
     Args:
         before: the judgement to record with the run.

@@ -1,6 +1,6 @@
 """The format of a plan's lines, checked before any value of a plan is used.
 
-A plan comes from outside: its hash shows that it is whole, and proves nothing about its content. Each
+A plan is input from outside: its hash shows that it is complete and proves nothing about its content. Each
 line is one JSON document with exactly the declared fields; keys are text, instants have a time zone, and
 no session and no statement appears twice.
 """
@@ -18,11 +18,11 @@ __all__ = ["FORMAT", "INSTANTS", "FormatError", "LineReader", "document_of", "re
 
 FORMAT = 1
 INSTANTS = ("made_at", "judged_at", "cutoff", "expires_at")
-YEARS = range(1970, 9000)  # an interval can be added to these, and PostgreSQL has them all
+YEARS = range(1970, 9000)  # plus any interval of a var, they are valid timestamps of PostgreSQL
 
 
 class FormatError(ValueError):
-    """A line that no version of Rollcall writes: the field and the problem, never the value."""
+    """An invalid line of a plan: the field and the problem, without the value."""
 
 
 def _with_time_zone(text: str) -> str:
@@ -99,10 +99,10 @@ LINES: dict[str, type[_Line]] = {"statement": _Statement, "change": _Change}
 
 
 def document_of(line: bytes) -> dict[str, Any]:
-    """The JSON object of one line.
+    """Parse the JSON object of one line.
 
     Raises:
-        FormatError: the line is something else.
+        FormatError: the line is not one JSON object.
     """
     if line.find(b"\n") != len(line) - 1:
         raise FormatError("it is not one whole line")
@@ -116,7 +116,7 @@ def document_of(line: bytes) -> dict[str, Any]:
 
 
 def read_header(line: bytes) -> dict[str, Any]:
-    """The first line of a plan, with the hash.
+    """Parse the first line of a plan, with the hash.
 
     Raises:
         FormatError: a field is missing, unknown, or of another type.
@@ -127,9 +127,9 @@ def read_header(line: bytes) -> dict[str, Any]:
 
 
 class LineReader:
-    """Read the lines after the header; a statement or a session that appears twice is an error.
+    """Read the lines after the header; repeated statements and sessions are errors.
 
-    What appeared is kept in a temporary database on disk, because a plan may have a million lines.
+    The keys are in a temporary database on disk, because a plan may have a million lines.
     """
 
     def __init__(self) -> None:
@@ -137,10 +137,10 @@ class LineReader:
         self._seen.execute("create table seen (line text primary key) without rowid")
 
     def read(self, line: bytes, session_id: str | None) -> dict[str, Any]:
-        """The document of a line.
+        """Parse a line.
 
         Args:
-            session_id: the key by which a change is executed; none for any other line.
+            session_id: the key of a change; none for any other line.
 
         Raises:
             FormatError: a field is missing, unknown, or of another type, or the line repeats another.

@@ -1,8 +1,8 @@
-"""The pending work as data: what `migration_plan` and `cleanup_plan` still hold, bound by a hash.
+"""The rows of `migration_plan` and `cleanup_plan` as a plan, bound by a hash.
 
-A plan is a header and a body of lines, one per statement and one per change. The header says which
-database it is for, of which instant, how long it holds, and the digest of the body; the plan's hash
-is the header's. Written to a file (`rollcall.plan.stored`) it is JSON Lines, header first.
+A plan is a header and a body of lines, one per statement and one per change. The header has the database,
+the instant, the expiry and the digest of the body; the plan's hash is the hash of the header. A plan file
+(`rollcall.plan.stored`) is JSON Lines, header first.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from rollcall.workspace import Workspace
 __all__ = ["Body", "Plan", "identity_of", "line_of", "make_plan", "schema_fingerprint"]
 
 KEYS = re.compile(rb'\{"line": "change", "session_id": "([^"\\]+)", "agent_id": "([^"\\]+)", ')
-"""How the line of a change usually begins: to read all of it for two keys takes longer than to judge it."""
+"""The usual beginning of a change; parsing the whole line for two keys takes longer than judging it."""
 
 
 class Body:
-    """The lines of a plan, in a file that is gone when it is no longer needed: a million need no memory."""
+    """The lines of a plan, in a temporary file: there may be a million."""
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - lives as long as the plan
@@ -49,7 +49,7 @@ class Body:
         self.add_line(line_of(document), document)
 
     def add_line(self, line: bytes, document: dict[str, Any]) -> None:
-        """A line as it is, and what it says."""
+        """Add a line. document: its content."""
         self._digest.update(line)
         self._file.write(line)
         if document["line"] == "statement":
@@ -61,13 +61,13 @@ class Body:
         self.statuses_after.add(document["after"]["status"])
 
     def lines(self) -> Iterator[bytes]:
-        """Every line, as it is."""
+        """The lines, unchanged."""
         self._file.seek(0)
         for line in self._file:  # noqa: UP028 - `yield from` closes the file when its reader stops early
             yield line
 
     def documents(self, kind: str) -> Iterator[dict[str, Any]]:
-        """What the lines of one kind say, without the word for the kind."""
+        """The documents of one kind, without the field ``line``."""
         for line in self.lines():
             document = json.loads(line)
             if document.pop("line") == kind:
@@ -75,16 +75,16 @@ class Body:
 
 
 class Plan:
-    """Everything that is still to be done to one database, as of one instant.
+    """The pending work on one database, as of one instant.
 
     Attributes:
-        header: what binds the plan to its database, instant and schema, and the digest of the body.
+        header: the database, the instants, the fingerprint of the schema, and the digest of the body.
         hash: SHA-256 of the header, and so of every statement and change.
-        statements: those of the plan that are still missing.
-        judged_at: the instant at which the sessions were judged, and at which they will be again.
-        made_at: when that was, by the server's clock; differs from judged_at only in tests.
-        change_count, by_remedy, by_rule: how many changes, by what is done and by the rule that chose.
-        statuses_after: every status that a change writes.
+        statements: the statements of the plan that are still missing.
+        judged_at: the instant of judgement, used again when the plan is executed.
+        made_at: the server's clock at that time; differs from judged_at in tests only.
+        change_count, by_remedy, by_rule: numbers of changes.
+        statuses_after: the statuses that the changes write.
     """
 
     def __init__(self, header: dict[str, Any], body: Body, statements: tuple[Statement, ...]) -> None:
@@ -106,11 +106,11 @@ class Plan:
         return not self.statements and not self.change_count
 
     def changes(self) -> Iterator[dict[str, Any]]:
-        """Each change, in the order of agents and sessions; docs/json.md describes its fields."""
+        """The changes, ordered by agent and session; docs/json.md has their fields."""
         return self.body.documents("change")
 
     def items(self) -> Iterator[dict[str, str]]:
-        """Each change for who executes it: `session_id`, `agent_id`, and all of it as `json`."""
+        """The changes for the batches: `session_id`, `agent_id`, the line as `json`."""
         for line in self.body.lines():
             if keys := KEYS.match(line):
                 session_id, agent_id = keys[1].decode(), keys[2].decode()
@@ -131,7 +131,7 @@ class Plan:
 
 
 def make_plan(workspace: Workspace, judged_at: datetime | None = None) -> Plan:
-    """Read the pending work on one snapshot; changes nothing.
+    """Read the pending work on one snapshot.
 
     Args:
         judged_at: the instant to judge at; by default the snapshot's own.
@@ -139,7 +139,7 @@ def make_plan(workspace: Workspace, judged_at: datetime | None = None) -> Plan:
     project = workspace.project
     body = Body()
     with workspace.database.snapshot(judged_at) as snapshot:
-        # a timestamptz reads the same in every plan, on every connection
+        # so that a timestamptz has the same text in every plan
         snapshot.rows("set local timezone = 'UTC'")
         clock = snapshot.row(project.sql("clock"))
         statements = pending_statements(snapshot, project)
@@ -169,7 +169,7 @@ def make_plan(workspace: Workspace, judged_at: datetime | None = None) -> Plan:
 
 
 def identity_of(snapshot: Snapshot, project: Project) -> dict[str, Any]:
-    """Which database this is: its name and number, and its cluster's number where we may read it."""
+    """The name and number of the database, and the cluster's identifier if readable."""
     row = snapshot.row(project.sql("database_identity"))
     system = snapshot.row(project.sql("system_identity")) if row["may_read_system"] else {}
     return {
@@ -180,7 +180,7 @@ def identity_of(snapshot: Snapshot, project: Project) -> dict[str, Any]:
 
 
 def schema_fingerprint(snapshot: Snapshot, project: Project) -> str:
-    """A digest of the application's tables in the catalog, without what Rollcall declares.
+    """The digest of the application's tables, without Rollcall's declared objects.
 
     The search path is empty for the rest of the snapshot's transaction.
     """
@@ -190,7 +190,7 @@ def schema_fingerprint(snapshot: Snapshot, project: Project) -> str:
 
 
 def line_of(document: dict[str, Any]) -> bytes:
-    """A document as one line, always the same bytes."""
+    """Encode a document as one line, always to the same bytes."""
     return (json.dumps(document, ensure_ascii=False, separators=(", ", ": ")) + "\n").encode()
 
 

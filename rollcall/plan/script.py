@@ -1,4 +1,4 @@
-"""The missing statements as a script for psql, for teams that execute each change by hand."""
+"""The missing statements as a script for psql."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OWN = "2: Rollcall's own schemas, ledger and views"
 
 
 def script(workspace: Workspace, statements: Iterable[Statement], database: str) -> str:
-    """The statements with the reason and the lock of each, as a script that may be run again.
+    """The statements with reason and lock, as a script that can be run again.
 
     Args:
         database: its name, for the reader.
@@ -60,12 +60,12 @@ def script(workspace: Workspace, statements: Iterable[Statement], database: str)
 
 
 def _is_rebuilt(statement: Statement) -> bool:
-    """Whether it drops an unfinished index of ours first; see `schema.pending_statements`."""
+    """Whether the statement first drops an unfinished index of Rollcall."""
     return statement.sql.startswith("drop index concurrently ")
 
 
 def _item(workspace: Workspace, statement: Statement, unfinished: list[str]) -> dict[str, Any]:
-    """A statement as the template reads it."""
+    """The values of a statement for the template."""
     variables = workspace.settings.variables
     if statement.in_transaction:
         timeouts = (variables["migrate_lock_timeout_ms"], variables["migrate_statement_timeout_ms"])
@@ -89,7 +89,7 @@ def _item(workspace: Workspace, statement: Statement, unfinished: list[str]) -> 
 
 
 def _declared(statement: Statement, relations: dict[str, RollcallRelation]) -> dict[str, Any]:
-    """What the statement makes, as own_states.sql reads it: a relation of ours, or one column of a table."""
+    """The created object for own_states.sql: a relation, or a column of a table."""
     schema, name, *column = statement.object_name.split(".")
     relation = relations[f"{schema}.{name}"]
     document: dict[str, Any] = {

@@ -1,10 +1,9 @@
-"""Plans that are kept to be executed later, as they were approved: in a file, or in our ledger.
+"""Stored plans, which are executed later as approved: in a file, or in the ledger.
 
 A plan file is JSON Lines: the header with the plan's hash, then a line per statement and a line per
-change, keys and counts only. What is read is executed as it is or refused, with the cause. The hash
-protects against accidents and mix-ups, and names what was approved; it is no signature. So nothing
-of a plan is believed: a statement is sent only if this Rollcall declares it and it is missing, and
-every row is judged again.
+change, keys and counts only. A plan is executed unchanged, or refused with the cause. The hash names the
+approved plan and finds accidental changes; it is not a signature. Therefore a statement is sent only if
+this version of Rollcall declares it and it is missing, and every row is judged again.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ IDENTITY = {
 
 
 def write_plan(plan: Plan, path: Path) -> None:
-    """Write a plan, line by line, for its owner alone; a file that was there is replaced as a whole.
+    """Write a plan to a file that its owner only can read, replacing an existing file.
 
     Raises:
         ConfigurationError: the file cannot be written.
@@ -49,7 +48,7 @@ def write_plan(plan: Plan, path: Path) -> None:
 
 
 def store_plan(run: Run, plan: Plan) -> None:
-    """Keep a plan in the ledger, so that it can be applied by its hash; once is enough."""
+    """Store a plan in the ledger under its hash; a stored plan is not stored again."""
     project = run.workspace.project
     store, store_lines = project.sql("store_plan"), project.sql("store_plan_lines")
     with run.connection.transaction():
@@ -63,15 +62,15 @@ def store_plan(run: Run, plan: Plan) -> None:
 
 
 def read_plan(workspace: Workspace, source: str) -> Plan:
-    """A plan that may be executed on this database now.
+    """Read a plan, and check that it may be executed on this database now.
 
     Args:
-        source: a file, or the hash of a stored plan, or its first 12 digits and more.
+        source: a file, or at least 12 digits of the hash of a stored plan.
 
     Raises:
         ConfigurationError: there is no such plan.
-        Refused: it was changed, it expired, it is for another database, or the schema is neither the
-            one that it was made for nor the one that its own statements lead to.
+        Refused: it was changed, it expired, it is for another database, or the schema is neither that of
+            the plan nor that after its statements.
     """
     path = Path(source)
     try:
@@ -94,7 +93,7 @@ def _header_line(plan: Plan) -> bytes:
 
 
 def _read(lines: Iterable[bytes], name: str) -> tuple[dict[str, Any], Body]:
-    """The header without the hash, and the body; every byte is as it was written."""
+    """Read the header (without the hash) and the body; every byte must match the hash."""
     rest = iter(lines)
     first = next(rest, b"")
     header = _read_header(first, name)
@@ -158,10 +157,10 @@ def _stored_lines(workspace: Workspace, prefix: str) -> Iterator[bytes]:
 
 
 def _admit_instants(header: dict[str, Any], clock: Row, variables: Mapping[str, Any]) -> None:
-    """Refuse instants that the server's clock and this configuration cannot have given.
+    """Check the instants against the server's clock and the configuration.
 
     Raises:
-        Refused: the plan expired, is of a clock that was ahead, or was made with other thresholds.
+        Refused: the plan expired, is later than the clock, or was made with other thresholds.
     """
     instants = {name: datetime.fromisoformat(header[name]) for name in INSTANTS}
     now: datetime = clock["current_at"].astimezone(UTC)
@@ -189,7 +188,7 @@ def _admit_instants(header: dict[str, Any], clock: Row, variables: Mapping[str, 
 def _admit(
     workspace: Workspace, snapshot: Snapshot, header: dict[str, Any], body: Body
 ) -> tuple[Statement, ...]:
-    """Find the plan's statements that are still missing; refuse it where it does not fit."""
+    """Check that the plan fits the database. Gives its missing statements."""
     project = workspace.project
     identity = identity_of(snapshot, project)
     for key, word in IDENTITY.items():

@@ -1,1 +1,1 @@
-"""Rules: suites, their results, waivers, custom rules and the verdict; the door to Great Expectations."""
+"""Rules: suites, results, waivers, custom rules, verdict; Great Expectations."""

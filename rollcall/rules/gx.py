@@ -1,4 +1,4 @@
-"""Great Expectations: its import, its context in memory, and the suites in its form.
+"""Great Expectations: import, context in memory, suites in its form.
 
 It is imported at the first judgement. Its stores are in memory, and its telemetry is off.
 """
@@ -61,7 +61,7 @@ def _defer(module: str) -> None:
 
 
 def context(docs: Path | None = None) -> AbstractDataContext:
-    """A context in memory. docs: the folder of its data docs; none: it has no data docs."""
+    """A context in memory. docs: the folder of its data docs; none: no data docs."""
     gx = import_gx()
     from great_expectations.data_context.types.base import (
         DataContextConfig,
@@ -163,6 +163,6 @@ def _site(folder: Path) -> dict[str, Any]:
 
 
 def in_one_line(message: object) -> str:
-    """The message of GX in one line, shortened; pydantic has its reason in the third line."""
+    """The message of GX in one short line; pydantic's reason is in the third line."""
     lines = [line.strip() for line in str(message).splitlines() if line.strip()]
     return " ".join(lines[:3])[:300]

@@ -265,7 +265,7 @@ def _rule_result(suite: Suite, rule: Rule, result: Any, keys: Sequence[str]) -> 
 
 
 def _violations(result: Any) -> int:
-    """The exact number of violations in a GX result: a count, rows, or missing columns."""
+    """The exact number of violations in a GX result."""
     details = result.result or {}
     if result.expectation_config.type == COUNT_TYPE:
         return int(details["observed_value"])

@@ -20,7 +20,7 @@ __all__ = ["write_pages"]
 
 
 def write_pages(folder: Path, judgements: Iterable[Judgement], run_name: str, moment: datetime) -> None:
-    """Write the pages of GX for some judgements, unchanged; see `rollcall.report.data_docs`.
+    """Write the pages of GX for some judgements; see `rollcall.report.data_docs`.
 
     Args:
         folder: an empty one.

@@ -41,7 +41,7 @@ class Check(StrEnum):
 
 
 class Verdict(StrEnum):
-    """The result of an assessment; `rollcall.rules.verdict` derives it from the checks."""
+    """The result of an assessment, which follows from the checks."""
 
     READY = "READY"
     NEEDS_SESSION_CLEANUP = "NEEDS_SESSION_CLEANUP"
@@ -51,7 +51,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Trend:
-    """The failing keys of a rule compared with those at its last record. Instants are aware.
+    """The failing keys of a rule, compared with its last record. Instants are aware.
 
     Attributes:
         run_id, stage, recorded_at: the earlier judgement.
@@ -95,7 +95,7 @@ class Trend:
 
 @dataclass(frozen=True)
 class Sample:
-    """Values of the application's row of one failing key; read with ``--samples`` only.
+    """Values of the row of one failing key; with ``--samples`` only.
 
     Attributes:
         values: by Rollcall's name of the column, as types of JSON; instants are text, in UTC.
@@ -174,7 +174,7 @@ class PastResult:
 
 @dataclass(frozen=True)
 class OpenSession:
-    """An open session of the timeline: keys and times only. `state` is one of `STATES`."""
+    """An open session of the timeline. `state` is one of `STATES`."""
 
     session_id: str
     agent_id: str
@@ -239,7 +239,7 @@ class HistoryReading:
 
 @dataclass(frozen=True)
 class TrippedBreaker:
-    """An unattended run that the breaker stopped and that has no later clean-up. tripped_at is aware.
+    """A run that the breaker stopped, without a later successful clean-up.
 
     Attributes:
         evidence: the reason and what to check, in whole sentences.
@@ -272,7 +272,7 @@ class Assessment:
         presence: the open sessions for the report's timeline; with `details` only.
         pending: the pending work for the report; with `details` only.
         history: the part of the history that was read; none: the history was not judged.
-        breaker: the last run that the breaker stopped, until a later clean-up.
+        breaker: the last run that the breaker stopped, until a later successful clean-up.
         judgements: one `rollcall.rules.judging.Judgement` per suite, for the data docs.
     """
 

@@ -1,4 +1,4 @@
-"""Read the suites of `expectations/`, which are files in the form of Great Expectations.
+"""Read the suites of `expectations/`, in the form of Great Expectations.
 
 The `meta` of an expectation has the check, the severity, the reason and the remedy of its rule. Reading a
 suite does not import Great Expectations, which takes seconds.
@@ -36,7 +36,7 @@ COUNT_TYPE = "expect_column_max_to_be_between"
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule: the `meta` of an expectation, and the number of violations that it tolerates."""
+    """A rule: the `meta` of an expectation, and its tolerated number of violations."""
 
     name: str
     check: Check

@@ -1,4 +1,4 @@
-"""Derive the five checks and the verdict from the results of the rules (docs/domain.md)."""
+"""Derive the five checks and the verdict from the results (docs/domain.md)."""
 
 from __future__ import annotations
 

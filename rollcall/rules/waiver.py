@@ -63,7 +63,7 @@ class Waiver:
 
 @dataclass(frozen=True)
 class WaiverResult:
-    """A waiver with its state. matches: the exact number of violations that it concerns."""
+    """A waiver with its state. matches: its exact number of violations."""
 
     waiver: Waiver
     state: WaiverState

@@ -1,1 +1,1 @@
-"""Configuration: the vars of dbt_project.yml, what overrides them, and the environment."""
+"""Configuration: the vars of dbt_project.yml, overrides, and the environment."""

@@ -1,4 +1,4 @@
-"""The configuration of a run: the database, the roles, and the vars of `dbt_project.yml`.
+"""The configuration of a run: database, roles, and vars.
 
 The defaults of the vars are in `dbt_project.yml` only. A preset overrides them, `rollcall.yml`
 overrides the preset, ``ROLLCALL_VARS`` overrides the file, and ``--vars`` overrides all.
@@ -63,7 +63,7 @@ class Settings:
     origins: Mapping[str, str] = field(default_factory=dict)
 
     def path_of(self, name: str) -> Path:
-        """The path in a var: relative to `rollcall.yml`, or to the current folder without one.
+        """The path in a var, relative to `rollcall.yml` or to the current folder.
 
         A default that does not exist there is taken from Rollcall's own files.
         """
@@ -88,7 +88,7 @@ class Settings:
         }
 
     def origin_of(self, name: str) -> str:
-        """The source of a var's value: a file, a variable of the environment, or ``--vars``."""
+        """The source of a var's value: a file, the environment, or ``--vars``."""
         return self.origins.get(name, "default")
 
     @property

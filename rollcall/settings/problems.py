@@ -1,4 +1,4 @@
-"""Convert the errors of pydantic models to lines: the problem, its place and the remedy."""
+"""Convert errors of pydantic models to lines with problem, place and remedy."""
 
 from __future__ import annotations
 

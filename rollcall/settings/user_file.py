@@ -1,4 +1,4 @@
-"""The user's configuration file, `rollcall.yml`, found upwards from the current folder."""
+"""The user's configuration file, `rollcall.yml`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class UserFile:
 
 
 def find_user_file(environment: Mapping[str, str], start: Path | None = None) -> UserFile:
-    """Read `rollcall.yml`: the one that ``ROLLCALL_CONFIG`` names, or the nearest one upwards.
+    """Read the `rollcall.yml` of ``ROLLCALL_CONFIG``, or the nearest one upwards.
 
     Args:
         environment: ``ROLLCALL_CONFIG`` is a file, or a folder that may hold `rollcall.yml`.
@@ -77,7 +77,7 @@ def _read(path: Path) -> UserFile:
 
 
 def refuse_strangers(path: Path, named_by: str) -> None:
-    """Refuse a file or folder of another user, which could set thresholds or plant SQL.
+    """Refuse a path of another user, which could set thresholds or plant SQL.
 
     Args:
         named_by: the variable with which the user can name a trusted path.

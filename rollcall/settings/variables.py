@@ -1,4 +1,4 @@
-"""Vars as data: YAML of bounded size and depth, with values that nothing interprets later.
+"""Vars as data: YAML of bounded size, with values that are never interpreted.
 
 dbt renders the value of a var as Jinja where it is part of a table name, libpq cannot send a NUL, and a
 number beyond the range of PostgreSQL's integer or interval fails in the middle of a run. Such values are
@@ -131,7 +131,7 @@ Text = Annotated[AnyText, StringConstraints(pattern=r"\S")]
 
 
 def _type_of(name: str, default: object) -> Any:
-    """The type of a var: the type of its default, within the range of PostgreSQL and libpq."""
+    """The type of a var's default, within the range of PostgreSQL and libpq."""
     if isinstance(default, list):
         return list[AnyText]
     if isinstance(default, str):
