@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from rollcall import console
 from rollcall.servers.postgres import PostgresServer
 from tests.support.postgres import NOT_DURABLE, fresh_database, temporary_folder
 
@@ -51,6 +52,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="store the fields of the --json documents anew (tests/contract/test_contract.py)",
     )
+
+
+@pytest.fixture(autouse=True)
+def _standard_output() -> None:
+    """An earlier command with ``--json`` in this process has moved the console to standard error."""
+    console.use_stdout()
 
 
 def _remove_leftovers() -> None:
