@@ -80,7 +80,7 @@ def clean(
     )
     if plan.change_count:
         refuse_what_cannot_work(workspace, plan.statuses_after)
-        repair = _Repair(workspace, run, plan, unattended)
+        repair = SessionRepair(workspace, run, plan, unattended)
         batches = Batches(
             workspace,
             run,
@@ -119,7 +119,7 @@ def refuse_what_cannot_work(workspace: Workspace, statuses: Collection[str]) -> 
         )
 
 
-class _Repair:
+class SessionRepair:
     """The judgement of a batch: evidence before the locks, a statement after them."""
 
     def __init__(self, workspace: Workspace, run: Run, plan: Plan, unattended: bool) -> None:

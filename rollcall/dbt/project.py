@@ -44,21 +44,22 @@ class Project:
     def sql(self, name: str) -> str:
         """The SQL of a model or analysis, executable; ``$1`` and so on are its parameters."""
         try:
-            return self._compilation.sql[name]
+            return self.compilation.sql[name]
         except KeyError:
             raise EvaluationError(f"dbt has no model or analysis {name}", "report this as a fault") from None
 
     @property
     def rollcall_relations(self) -> tuple[RollcallRelation, ...]:
         """Rollcall's tables and views, in the order of their dependencies."""
-        return self._compilation.rollcall_relations
+        return self.compilation.rollcall_relations
 
     def compile(self) -> None:
         """Read the application's columns and compile, unless cached; holds no transaction."""
-        _ = self._compilation
+        _ = self.compilation
 
     @cached_property
-    def _compilation(self) -> Compilation:
+    def compilation(self) -> Compilation:
+        """The compiled project, read from the state folder or compiled on the first use."""
         columns = read_application_columns(self._database, self._settings)
         check_application(columns, self._database, self._settings)
         file = self._file(columns)

@@ -12,7 +12,7 @@ import pytest
 from rollcall import flags
 from rollcall.batches import ProgressCallback
 from rollcall.batches.worker import Worker
-from rollcall.clean.cleaning import CleaningResult, _Repair, clean
+from rollcall.clean.cleaning import CleaningResult, SessionRepair, clean
 from rollcall.errors import ConnectionFailed
 from rollcall.ledger.runs import open_run
 from rollcall.undo import undo
@@ -88,7 +88,7 @@ def test_what_fails_on_one_connection_ends_the_others_and_keeps_what_was_done(
 ) -> None:
     for _ in range(40):
         floor.session()
-    calls, judge_and_change = 0, _Repair.judge_and_change
+    calls, judge_and_change = 0, SessionRepair.judge_and_change
 
     def judge(repair: Any, connection: Any, items: Any) -> Any:
         nonlocal calls
@@ -98,7 +98,7 @@ def test_what_fails_on_one_connection_ends_the_others_and_keeps_what_was_done(
         time.sleep(0.05)
         return judge_and_change(repair, connection, items)
 
-    monkeypatch.setattr(_Repair, "judge_and_change", judge)
+    monkeypatch.setattr(SessionRepair, "judge_and_change", judge)
     with pytest.raises(psycopg.errors.DiskFull):
         floor.clean(workspace=several(floor))
     closed = floor.rows("select id::text from agent_sessions where logout_at is not null order by 1")

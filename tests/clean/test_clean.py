@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rollcall.clean.cleaning import _Repair, clean
+from rollcall.clean.cleaning import SessionRepair, clean
 from rollcall.ledger.runs import open_run
 from tests.support.cleaning import HEARTBEAT, Listener, reasons
 from tests.support.floor import NOW, Between, Floor
@@ -90,7 +90,7 @@ def test_a_ghost_that_is_rung_is_closed_when_the_call_is_over_and_not_before(
     ghost, other = floor.session(agent, seen=240), floor.session()
     plan = floor.plan()
     call = floor.call(agent, started=0, status="ringing", direction="inbound")
-    judge, while_it_rang = _Repair.judge_and_change, []
+    judge, while_it_rang = SessionRepair.judge_and_change, []
 
     def watched(repair: Any, connection: Any, items: Any) -> Any:
         rows = judge(repair, connection, items)
@@ -101,7 +101,7 @@ def test_a_ghost_that_is_rung_is_closed_when_the_call_is_over_and_not_before(
             )
         return rows
 
-    monkeypatch.setattr(_Repair, "judge_and_change", watched)
+    monkeypatch.setattr(SessionRepair, "judge_and_change", watched)
     result = floor.clean(plan, floor.with_settings(ringing_wait_seconds=60))
     assert while_it_rang == [["a live call of its agent kept it open until the end"]] * 4 + [[]]
     assert (result.changed, result.skipped) == (2, [])
@@ -131,7 +131,7 @@ def test_an_agent_who_answers_what_rang_is_no_ghost(floor: Floor, monkeypatch: p
     plan = floor.plan()
     call = floor.call(agent, started=0, status="ringing", direction="inbound")
     answered = f"update call_sessions set status = 'connected', connected_at = {NOW} where id = %s"
-    judge, calls = _Repair.judge_and_change, 0
+    judge, calls = SessionRepair.judge_and_change, 0
 
     def watched(repair: Any, connection: Any, items: Any) -> Any:
         nonlocal calls
@@ -140,7 +140,7 @@ def test_an_agent_who_answers_what_rang_is_no_ghost(floor: Floor, monkeypatch: p
             floor.rows(answered, call)
         return judge(repair, connection, items)
 
-    monkeypatch.setattr(_Repair, "judge_and_change", watched)
+    monkeypatch.setattr(SessionRepair, "judge_and_change", watched)
     result = floor.clean(plan, floor.with_settings(ringing_wait_seconds=60))
     assert calls == 2
     assert reasons(result) == {session: "came back: the session is no longer one to be repaired"}

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from rollcall.clean.cleaning import _Repair, clean
+from rollcall.clean.cleaning import SessionRepair, clean
 from rollcall.errors import LeaseHeld, Refused
 from rollcall.ledger.runs import open_run
 from rollcall.verify import verify
@@ -224,7 +224,7 @@ def test_a_connection_that_is_lost_again_and_again_ends_the_run(
 ) -> None:
     floor.session()
     before = floor.digest()
-    judge, lost = _Repair.judge_and_change, 0
+    judge, lost = SessionRepair.judge_and_change, 0
 
     def lose(repair: Any, connection: Any, items: Any) -> Any:
         nonlocal lost
@@ -233,7 +233,7 @@ def test_a_connection_that_is_lost_again_and_again_ends_the_run(
             floor.rows("select pg_terminate_backend(%s)", connection.info.backend_pid)
         return judge(repair, connection, items)
 
-    monkeypatch.setattr(_Repair, "judge_and_change", lose)
+    monkeypatch.setattr(SessionRepair, "judge_and_change", lose)
     with pytest.raises(psycopg.OperationalError):
         floor.clean()
     assert lost < 20

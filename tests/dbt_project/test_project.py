@@ -84,5 +84,5 @@ def test_what_is_kept_names_no_database(database: str, tmp_path: Path) -> None:
     """It is used again for another database with the same columns."""
     centre = call_centre(database, tmp_path)
     project = centre.workspace.project
-    texts = [*project._compilation.sql.values(), *(own.statement for own in project.rollcall_relations)]
+    texts = [*project.compilation.sql.values(), *(own.statement for own in project.rollcall_relations)]
     assert not [text for text in texts if centre.workspace.database.name in text]

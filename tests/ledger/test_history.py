@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from rollcall.assess import assessment as assessment_module
 from rollcall.assess.assessment import UNREADABLE_FLAGS, assess
 from rollcall.database import connections as database_module
 from rollcall.database.connections import fetch
 from rollcall.demo import Scale
 from rollcall.ledger.runs import open_run
+from rollcall.rules import judging
 from rollcall.rules.results import Assessment, RuleResult
+from rollcall.rules.suites import Suite
 from rollcall.servers.postgres import PostgresServer
 from tests.support.call_centre import CallCentre, call_centre, workspace_of
 from tests.support.command import rollcall
@@ -267,23 +268,16 @@ def test_all_of_it_is_one_snapshot(centre: CallCentre, monkeypatch: pytest.Monke
     """The floor changes between the counts and the keys, the trend and the charts: nobody sees it."""
     record(centre)
     expected = assess(centre.workspace, details=True)
-    real = assessment_module._judge_data
+    judge = judging.judge_counts
 
-    def judging_beside_traffic(*arguments: Any) -> Any:
-        judged = real(*arguments)
+    def judge_beside_traffic(suite: Suite, *arguments: Any, **named: Any) -> Any:
+        judged = judge(suite, *arguments, **named)
         add_duplicate(centre)
-        centre.rows("update agent_sessions set status = 'siesta' where logout_at is null")
+        if suite.name == "readiness":
+            centre.rows("update agent_sessions set status = 'siesta' where logout_at is null")
         return judged
 
-    schema = assessment_module._judge_schema
-
-    def changing_before(*arguments: Any) -> Any:
-        found = schema(*arguments)
-        add_duplicate(centre)
-        return found
-
-    monkeypatch.setattr(assessment_module, "_judge_data", judging_beside_traffic)
-    monkeypatch.setattr(assessment_module, "_judge_schema", changing_before)
+    monkeypatch.setattr(judging, "judge_counts", judge_beside_traffic)
     before = dict(centre.rows("select id::text, status from agent_sessions where logout_at is null"))
     try:
         found = assess(centre.workspace, details=True)

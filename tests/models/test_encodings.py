@@ -72,7 +72,7 @@ def test_a_var_that_the_database_cannot_hold_is_named_in_one_line(encoded: str, 
 def test_every_statement_is_ascii(database: str, tmp_path: Path) -> None:
     """What the application itself is called may have other characters; what Rollcall writes has none."""
     project = call_centre(database, tmp_path).workspace.project
-    texts = dict(project._compilation.sql)
+    texts = dict(project.compilation.sql)
     texts.update({own.name: own.statement for own in project.rollcall_relations})
     files = [
         path

@@ -70,7 +70,7 @@ def test_no_planted_object_is_called_or_compiled_in(
     server: PostgresServer, centre: CallCentre, victim: str, attacker: str, public_first: bool
 ) -> None:
     project = centre.workspace.project
-    statements = [*project._compilation.sql.values(), *(own.statement for own in project.rollcall_relations)]
+    statements = [*project.compilation.sql.values(), *(own.statement for own in project.rollcall_relations)]
     planted = Planted(centre.url, attacker, server.data_directory / "server.log")
     assert (
         planted.plant([*statements, "set_config(", "pg_try_advisory_lock("], public_first=public_first) > 500

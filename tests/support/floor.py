@@ -318,7 +318,7 @@ class Between:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, what: Any, step: str = "judge_and_change") -> None:
         self.calls = 0
-        original = getattr(cleaning._Repair, step)
+        original = getattr(cleaning.SessionRepair, step)
 
         def watched(repair: Any, *arguments: Any) -> Any:
             self.calls += 1
@@ -326,4 +326,4 @@ class Between:
                 what()
             return original(repair, *arguments)
 
-        monkeypatch.setattr(cleaning._Repair, step, watched)
+        monkeypatch.setattr(cleaning.SessionRepair, step, watched)
