@@ -10,6 +10,7 @@ import pytest
 
 from rollcall.batches.queue import WorkQueue
 from rollcall.batches.result import LOCKED, RINGING, Item
+from tests.support.waiting import PATIENCE
 
 
 def sessions(*agents: str) -> list[Item]:
@@ -77,7 +78,7 @@ def test_several_threads_get_each_session_once_and_no_agent_is_divided() -> None
     queue = WorkQueue(slowly(), agent_lookahead=10)
 
     def work() -> None:
-        barrier.wait(120)
+        barrier.wait(PATIENCE)
         while batch := queue.take(3):
             with lock:
                 taken.append(batch)
@@ -86,7 +87,7 @@ def test_several_threads_get_each_session_once_and_no_agent_is_divided() -> None
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(120)
+        thread.join(PATIENCE)
     keys = [item["session_id"] for batch in taken for item in batch]
     assert sorted(keys) == sorted(f"s{number}" for number in range(len(agents)))
     for agent in set(agents):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from rollcall.rules.results import Verdict
 from rollcall.settings.configuration import load_settings
 from rollcall.workspace import Workspace
 from tests.support.floor import TABLES, Floor
+from tests.support.waiting import until
 
 HEARTBEAT_COLUMNS = ("last_heartbeat", "device_connected", "max_concurrent_calls")
 
@@ -182,14 +182,14 @@ def test_indexes_on_the_heartbeat_columns_made_every_heartbeat_rewrite_every_ind
                 " last_activity = clock_timestamp()"
             )
     # the statistics of a connection are there when it has ended
-    deadline = time.monotonic() + 20
-    updates = hot = 0
-    while updates < 1_000 and time.monotonic() < deadline:
-        time.sleep(0.1)
+    query = "select n_tup_upd, n_tup_hot_upd from pg_stat_user_tables where relname = 'agent_sessions'"
+
+    def counted() -> Any:
         with psycopg.connect(database) as connection:
-            updates, hot = connection.execute(
-                "select n_tup_upd, n_tup_hot_upd from pg_stat_user_tables where relname = 'agent_sessions'"
-            ).fetchone() or (0, 0)
+            row = connection.execute(query).fetchone()
+        return row if row and row[0] >= 1_000 else None
+
+    updates, hot = until(counted)
     assert updates == 1_000
     assert hot >= 0.99 * updates
 

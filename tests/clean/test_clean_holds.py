@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -13,8 +12,9 @@ from rollcall.clean.cleaning import clean
 from rollcall.database.connections import fetch
 from rollcall.ledger.runs import open_run
 from rollcall.plan.pending_work import make_plan
-from tests.support.cleaning import Listener, reasons
+from tests.support.cleaning import Listener, reasons, until_waiting
 from tests.support.floor import Floor
+from tests.support.waiting import PATIENCE, until
 
 
 def test_a_pause_flag_holds_the_work_until_it_is_off_and_says_so(floor: Floor) -> None:
@@ -29,7 +29,7 @@ def test_a_pause_flag_holds_the_work_until_it_is_off_and_says_so(floor: Floor) -
 
     thread = threading.Thread(target=work)
     thread.start()
-    assert listener.waits.wait(120)
+    assert listener.waits.wait(PATIENCE)
     assert listener.reasons[0] == "paused: flag pause_cleaning is on, set by postgres"
     assert floor.row(session)["status"] == "available"
     flags.switch(floor.workspace, "pause_cleaning", on=False)
@@ -69,11 +69,8 @@ def test_whoever_waits_for_the_table_goes_first(floor: Floor, statement: str, re
         thread = threading.Thread(target=lambda: waiter.execute(text))  # type: ignore[arg-type]
         thread.start()
         query = floor.workspace.project.sql("holds")
-        deadline = time.monotonic() + 10
-        found: list[str] = []
         with floor.workspace.database.connect() as connection:
-            while not found and time.monotonic() < deadline:
-                found = [row["reason"] for row in fetch(connection, query)]
+            found = until(lambda: [row["reason"] for row in fetch(connection, query)])
         holder.rollback()
         thread.join()
     floor.rows("drop table sessions_of_today")
@@ -103,8 +100,7 @@ def test_a_floor_that_waits_for_locks_is_left_in_peace(floor: Floor, database: s
             while len(waiting) < count:
                 waiting.append(threading.Thread(target=wait_for_agents))
                 waiting[-1].start()
-            while floor.rows("select count(*) from pg_locks where not granted")[0][0] < count:
-                time.sleep(0.01)
+            until_waiting(floor, count)
             found[count] = [row["reason"] for row in fetch(connection, query)]
         holder.rollback()
     for thread in waiting:

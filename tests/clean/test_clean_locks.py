@@ -10,8 +10,9 @@ import pytest
 from rollcall.batches.size import BatchSize
 from rollcall.clean.cleaning import clean
 from rollcall.ledger.runs import open_run
-from tests.support.cleaning import HEARTBEAT, reasons
+from tests.support.cleaning import HEARTBEAT, reasons, until_waiting
 from tests.support.floor import Between, Floor, drop_trigger, make_trigger
+from tests.support.waiting import PATIENCE
 
 # --- locks ------------------------------------------------------------------------------------------
 
@@ -42,8 +43,7 @@ def test_whoever_queues_for_a_locked_row_does_not_stop_the_others(floor: Floor) 
         waiting = [threading.Thread(target=heartbeat) for _ in range(3)]
         for thread in waiting:
             thread.start()
-        while floor.rows("select count(*) from pg_locks where not granted")[0][0] < len(waiting):
-            time.sleep(0.01)
+        until_waiting(floor, len(waiting))
         result = floor.clean(plan, floor.with_settings(hold_max_minutes=0.01))
         application.rollback()
     for thread in waiting:
@@ -92,9 +92,9 @@ def test_a_batch_that_takes_too_long_is_divided(floor: Floor) -> None:
 
 def test_a_row_that_takes_too_long_by_itself_is_reported_and_stops_nobody_else(floor: Floor) -> None:
     slow, *others = [floor.session() for _ in range(5)]
-    make_trigger(floor, f"if new.id = '{slow}' then perform pg_sleep(2); end if; return new;")
+    make_trigger(floor, f"if new.id = '{slow}' then perform pg_sleep(60); end if; return new;")
     try:
-        result = floor.clean(workspace=floor.with_settings(lock_timeout_ms=300))
+        result = floor.clean(workspace=floor.with_settings(lock_timeout_ms=1_000))
     finally:
         drop_trigger(floor)
     assert result.changed == len(others)
@@ -111,20 +111,20 @@ def test_the_application_waits_for_no_batch_longer_than_the_lock_time_out(
     waited: list[float] = []
 
     def heartbeat() -> None:
-        started = time.monotonic()
         with floor.connect() as connection:
+            started = time.monotonic()
             connection.execute(HEARTBEAT, [agent])
-        waited.append(time.monotonic() - started)
+            waited.append(time.monotonic() - started)
 
     application = threading.Thread(target=heartbeat)
 
     def stand_still() -> None:
         application.start()
-        time.sleep(3)
+        application.join(PATIENCE)
 
     Between(monkeypatch, stand_still)
     result = floor.clean(workspace=floor.with_settings(lock_timeout_ms=300))
-    application.join()
+    assert waited, "the application went on while Rollcall stood still"
     assert waited[0] < 2
     assert reasons(result)[session].startswith("came back")
 
@@ -153,19 +153,17 @@ def test_who_waits_for_a_batch_is_seen_and_gets_a_pause(
     def somebody_waits() -> None:
         application.append(threading.Thread(target=heartbeat))
         application[0].start()
-        query = "select 1 from pg_locks where not granted"
-        while not floor.rows(query):
-            time.sleep(0.01)
+        until_waiting(floor, 1)
 
     Between(monkeypatch, somebody_waits)
     workspace = floor.with_settings(
-        first_batch_rows=8, batch_growth=1, batch_goal_ms=1_000_000, batch_pause_ms=300
+        first_batch_rows=8, batch_growth=1, batch_goal_ms=1_000_000, batch_pause_ms=3_000
     )
     result = floor.clean(workspace=workspace)
     application[0].join()
     assert seen == [1, 0, 0, 0]
     assert floor.batches() == [8, 4, 5, 3], "half as many as would have been next"
-    assert (result.changed, result.paused_seconds) == (20, pytest.approx(0.3, abs=0.1))
+    assert (result.changed, result.paused_seconds) == (20, pytest.approx(3, abs=1))
 
 
 # --- how large a batch is -----------------------------------------------------------------------------

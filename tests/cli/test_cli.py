@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psycopg
@@ -20,6 +19,7 @@ from tests.support.command import rollcall
 from tests.support.floor import TABLES
 from tests.support.paths import ROOT
 from tests.support.postgres import temporary_folder
+from tests.support.waiting import PATIENCE, until
 
 SECRET = "Tr0ub4dor&3-planted"
 
@@ -143,10 +143,9 @@ def test_ctrl_c_ends_in_one_line(database: str, tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    while process.poll() is None and not (tmp_path / "dbt").exists():
-        time.sleep(0.05)
+    until(lambda: process.poll() is not None or (tmp_path / "dbt").exists())
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=180)
+    _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, stderr
     assert stderr.strip().splitlines()[-1].startswith("rollcall: interrupted;"), stderr
 

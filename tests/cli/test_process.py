@@ -22,7 +22,7 @@ from rollcall.private_files import replaced_file
 from rollcall.process import Terminated, TolerantStream, ending_on_signals
 from rollcall.settings.configuration import PROJECT_DIRECTORY
 from tests.support.floor import Floor
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 COMMAND = f"exec {shlex.quote(sys.executable)} -m rollcall"
 HINT = "rollcall: standard output could not be written: "
@@ -190,7 +190,7 @@ def held_clean_up(floor: Floor, **options: Any) -> Iterator[subprocess.Popen[str
         **options,
     )
     try:
-        until(lambda: bool(floor.rows("select 1 from rollcall_ops.runs where planned = 1")), 180)
+        until(lambda: bool(floor.rows("select 1 from rollcall_ops.runs where planned = 1")))
         yield process
     finally:
         process.kill()
@@ -201,7 +201,7 @@ def held_clean_up(floor: Floor, **options: Any) -> Iterator[subprocess.Popen[str
 def test_a_signal_ends_a_run_that_is_recorded(floor: Floor, name: str, exit_code: int) -> None:
     with held_clean_up(floor, preexec_fn=heed_signals) as process:
         process.send_signal(getattr(signal, name))
-        out, err = process.communicate(timeout=180)
+        out, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == exit_code, out + err
     assert "interrupted; what was done is recorded" in err
     assert "Traceback" not in err
@@ -254,10 +254,10 @@ def test_a_signal_ends_a_run_of_the_whole_line(floor: Floor, name: str, exit_cod
                 "select 1 from pg_stat_activity where datname = current_database() and query ilike"
                 " 'create%index concurrently%' and wait_event_type = 'Lock'"
             )
-            until(lambda: process.poll() is not None or bool(floor.rows(waiting)), 180)
+            until(lambda: process.poll() is not None or bool(floor.rows(waiting)))
             assert process.poll() is None, process.communicate()
             process.send_signal(getattr(signal, name))
-            out, err = process.communicate(timeout=180)
+            out, err = process.communicate(timeout=PATIENCE)
         finally:
             process.kill()
             process.communicate()
@@ -275,6 +275,6 @@ def test_nohup_is_heeded(floor: Floor) -> None:
     with held_clean_up(floor, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) as process:
         process.send_signal(signal.SIGHUP)
         flags.switch(floor.workspace, "pause_cleaning", on=False)
-        out, err = process.communicate(timeout=180)
+        out, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, out + err
     assert len(floor.changes()) == 1

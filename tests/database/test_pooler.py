@@ -38,6 +38,7 @@ from rollcall.workspace import Workspace
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.paths import ROOT
 from tests.support.postgres import temporary_folder
+from tests.support.waiting import until
 
 PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 SCALE = Scale(agents=220, sessions=1_500, calls=4_000, days=20)
@@ -97,9 +98,7 @@ pidfile = {folder}/pgbouncer.pid
             stderr=subprocess.DEVNULL,
         )
         try:
-            deadline = time.monotonic() + 20
-            while not (folder / f".s.PGSQL.{port or PORT}").exists() and time.monotonic() < deadline:
-                time.sleep(0.02)
+            until((folder / f".s.PGSQL.{port or PORT}").exists)
             yield Pooler(folder, database)
         finally:
             process.terminate()

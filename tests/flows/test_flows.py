@@ -27,7 +27,8 @@ from rollcall.settings.configuration import PROJECT_DIRECTORY
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.floor import Floor
 from tests.support.outages import heartbeat_outage
-from tests.support.serving import PASSWORD, environment, servers_of, started, until
+from tests.support.serving import PASSWORD, environment, servers_of, started
+from tests.support.waiting import PATIENCE, until
 
 PIPELINE = ["assess", "plan", "approve", "migrate", "clean", "verify", "publish", "summarise"]
 
@@ -68,7 +69,8 @@ def tasks_of(prefect: Any, ended: Any) -> list[str]:
 
     def recorded() -> list[Any]:
         runs = prefect.read_task_runs(flow_run_filter=wanted)
-        return runs if runs and all(run.state and run.state.is_final() for run in runs) else []
+        is_over = any(run.name.startswith("summarise") for run in runs)  # the last task of every flow
+        return runs if is_over and all(run.state and run.state.is_final() for run in runs) else []
 
     time.sleep(1)
     return [run.name.rsplit("-", 1)[0] for run in sorted(until(recorded), key=lambda run: run.start_time)]
@@ -416,7 +418,7 @@ def test_ctrl_c_leaves_no_server_and_nothing_in_the_home_directory(
             break
     assert len(servers_of(state)) == 1
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=180)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, out + err
     assert servers_of(state) == []
     assert "Traceback" not in err
@@ -441,7 +443,7 @@ def test_sigterm_ends_serve_in_order(serving: subprocess.Popen[str], prefect: An
     """The last test of this file: it takes the server away."""
     process = serving
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=180)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, out + err
     assert "serving clean-up (every 0:00:02). Watch them: http://127.0.0.1:" in out
     assert "Traceback" not in err

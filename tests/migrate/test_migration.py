@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 
 import psycopg
 import pytest
@@ -168,10 +167,8 @@ def test_a_large_table_is_counted_or_left_and_never_digested(live: Live) -> None
 def test_a_second_run_takes_no_strong_lock_and_waits_for_nobody(live: Live) -> None:
     live.migrate()
     with live.reader(), live.probed() as probes:
-        started = time.monotonic()
-        result = live.migrate()
-        assert time.monotonic() - started < 5
-    assert result.executed == []
+        result = live.migrate()  # while the reader stays: a statement that waits for it would be skipped
+    assert (result.executed, result.skipped) == ([], [])
     assert probes.locks == set()
 
 

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from rollcall.workspace import Workspace
 from tests.support.live_migration import Live, Original
 from tests.support.postgres import NOT_DURABLE, temporary_folder
 from tests.support.programs import psql_of
+from tests.support.waiting import until
 
 ODD_NAMES = {
     "app_schema": 'the "50%" schema',
@@ -182,11 +182,7 @@ def _replicate(server: PostgresServer, live: Live) -> None:
         live.rows("insert into agent_sessions (agent_id, login_at) select min(id), now() from agents")
         newest = "select id::text, device_connected from agent_sessions order by login_at desc limit 1"
         expected = live.rows(newest)
-        for _ in range(200):
-            if subscriber(newest) == expected:
-                break
-            time.sleep(0.1)
-        assert subscriber(newest) == expected
+        until(lambda: subscriber(newest) == expected)
     finally:
         subscriber("alter subscription everything disable")
         subscriber("alter subscription everything set (slot_name = none)")

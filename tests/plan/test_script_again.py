@@ -16,6 +16,7 @@ from rollcall.schema.declared import pending_statements
 from rollcall.servers.postgres import PostgresServer
 from tests.support.live_migration import Live
 from tests.support.programs import psql_of
+from tests.support.waiting import PATIENCE
 
 PSQL = ("-X", "-q", "--no-psqlrc")
 INDEX = "public.rollcall_open_sessions"
@@ -38,7 +39,7 @@ class Script:
 
     def run(self, *options: str) -> subprocess.CompletedProcess[str]:
         with self.started(*options) as process:
-            out, errors = process.communicate(timeout=120)
+            out, errors = process.communicate(timeout=PATIENCE)
         return subprocess.CompletedProcess([], process.returncode, out, errors)
 
     @contextlib.contextmanager
@@ -71,7 +72,7 @@ class Script:
             with self.started() as process:
                 [(pid,)] = self.live.until(BUILDING)
                 self.live.rows("select pg_cancel_backend(%s)", pid)
-                _, errors = process.communicate(timeout=120)
+                _, errors = process.communicate(timeout=PATIENCE)
         assert process.returncode == 3
         assert "canceling statement due to user request" in errors
 

@@ -30,7 +30,8 @@ from rollcall.servers.prefect import Api, LocalServer, answers_without_authentic
 from rollcall.settings.configuration import PROJECT_DIRECTORY
 from tests.support.call_centre import CallCentre
 from tests.support.floor import Floor
-from tests.support.serving import PASSWORD, environment, started, until
+from tests.support.serving import PASSWORD, environment, started
+from tests.support.waiting import PATIENCE, until
 
 NO_BREAKER = {"abandoned_after_hours": 0.0001, "breaker_min_sessions": 1e6, "settle_minutes": 0.001}
 
@@ -51,7 +52,7 @@ def request(
 ) -> tuple[int, Any, dict[str, str]]:
     """Status, document and headers of an answer."""
     parts = urlsplit(api.url)
-    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=30)
+    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=PATIENCE)
     try:
         content = None if body is None else json.dumps(body)
         connection.request(
@@ -135,9 +136,11 @@ def first_answer(api: Api, path: str, token: str | None, subprotocol: str | None
     url = f"ws{api.url.removeprefix('http')}{path}"
     wanted = None if subprotocol is None else [subprotocol]
     try:
-        with connect(url, subprotocols=wanted, origin="https://evil.example", open_timeout=60) as socket:  # type: ignore[arg-type]
+        with connect(
+            url, subprotocols=wanted, origin="https://evil.example", open_timeout=PATIENCE
+        ) as socket:
             socket.send(json.dumps({"type": "auth", "token": token}))
-            return str(json.loads(socket.recv(timeout=60))["type"])
+            return str(json.loads(socket.recv(timeout=PATIENCE))["type"])
     except (ConnectionClosed, InvalidStatus):
         return "closed"
 
@@ -215,7 +218,7 @@ def test_a_prefect_server_that_is_down_is_named(scheduled: CallCentre, tmp_path:
     code = "import sys; sys.argv = ['rollcall', {!r}, *{!r}]; from rollcall.cli import main; main()"
     for command, arguments in (("run", ["--yes"]), ("serve", [])):
         process = started(code.format(command, arguments), env=variables)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == 2, out + err
         assert len(err.strip().splitlines()) == 1, err
         assert "PREFECT_API_URL" in err

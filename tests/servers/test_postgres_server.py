@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from rollcall.process import private_files
 from rollcall.servers import account
 from rollcall.servers.postgres import PostgresServer
 from tests.support.postgres import NOT_DURABLE, SYSTEM_PG_BIN, temporary_folder
+from tests.support.waiting import until
 
 LONGEST_SECONDS = 120
 """After this a forked child that does not end is ended by the system."""
@@ -63,13 +63,14 @@ def pid_of(server: PostgresServer) -> int:
 
 
 def wait_until_gone(pid: int) -> None:
-    for _ in range(200):
+    def is_gone() -> bool:
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"process {pid} is still there")
+            return True
+        return False
+
+    until(is_gone)
 
 
 def test_starts_is_found_again_and_stops(folder: Path, programs: Path | None) -> None:

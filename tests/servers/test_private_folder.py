@@ -67,6 +67,7 @@ def private() -> Iterator[dict[str, str]]:
                 shutil.rmtree(copy.parents[2])
 
 
+@pytest.mark.slow  # test_postgres_server.py has the server in such a folder, without a copy of the checkout
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_the_tests_of_servers_pass_in_a_folder_that_root_alone_may_enter(private: dict[str, str]) -> None:
     done = subprocess.run(

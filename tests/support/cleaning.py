@@ -6,7 +6,8 @@ import threading
 from typing import Any
 
 from rollcall.batches import ProgressCallback
-from tests.support.floor import NOW
+from tests.support.floor import NOW, Floor
+from tests.support.waiting import until
 
 HEARTBEAT = f"""
     update agent_sessions
@@ -31,3 +32,9 @@ class Listener(ProgressCallback):
     def held(self, reason: str | None) -> None:
         self.reasons.append(reason)
         (self.waits if reason else self.went_on).set()
+
+
+def until_waiting(floor: Floor, count: int) -> None:
+    """Wait until this many sessions wait for a lock."""
+    query = "select count(*) >= %s from pg_locks where not granted"
+    until(lambda: floor.rows(query, count)[0][0])

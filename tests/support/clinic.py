@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from typing import Any
 
 import psycopg
@@ -17,6 +16,7 @@ from rollcall.servers.postgres import PostgresServer
 from rollcall.workspace import Workspace
 from tests.support.call_centre import CallCentre
 from tests.support.postgres import NOT_DURABLE
+from tests.support.waiting import until
 
 SCALE = Scale(agents=40, sessions=200, calls=400, days=5)
 
@@ -90,7 +90,4 @@ def by_name(diagnosis: Diagnosis) -> dict[str, Finding]:
 
 
 def eventually(clinic: Clinic, finding: str) -> dict[str, Finding]:
-    deadline = time.monotonic() + 20
-    while finding not in (found := clinic.found()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return found
+    return until(lambda: found if finding in (found := clinic.found()) else None)

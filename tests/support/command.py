@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 
 def rollcall(
@@ -24,6 +25,6 @@ def rollcall(
         text=True,
         capture_output=True,
         stdin=subprocess.DEVNULL,
-        timeout=300,
+        timeout=PATIENCE,
         check=False,
     )

@@ -28,6 +28,7 @@ from rollcall.servers.postgres import PostgresServer
 from rollcall.settings.configuration import load_settings
 from rollcall.workspace import Workspace
 from tests.support.call_centre import CallCentre, call_centre
+from tests.support.waiting import PATIENCE
 
 TINY = Scale(agents=220, sessions=1_000, calls=1_000, days=5)
 IMPATIENT = {
@@ -159,7 +160,7 @@ class Live(CallCentre):
         finally:
             probes.stop()
 
-    def until(self, query: str, *parameters: Any, seconds: float = 30) -> Any:
+    def until(self, query: str, *parameters: Any, seconds: float = PATIENCE) -> Any:
         """Ask again until the query has rows."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

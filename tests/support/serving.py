@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,21 +21,13 @@ from rollcall.servers.postgres import PostgresServer
 from rollcall.servers.prefect import api_of_serving
 from rollcall.settings.configuration import PROJECT_DIRECTORY
 from tests.support.call_centre import CallCentre, call_centre
+from tests.support.waiting import PATIENCE, until
 
 PASSWORD = "planted-password-7f3a"
 EVERY_TWO_SECONDS = {
     **yaml.safe_load(DEPLOYMENTS.read_text())["deployments"][0],
     "schedules": [{"interval": 2, "slug": "every-two-seconds"}],
 }
-
-
-def until(holds: Callable[[], Any], seconds: float = 120) -> Any:
-    """Wait for something that another process does."""
-    deadline = time.monotonic() + seconds
-    while not (value := holds()):
-        assert time.monotonic() < deadline, f"{holds.__name__} did not come true"
-        time.sleep(0.2)
-    return value
 
 
 def environment(state: Path, url: str, **more: str) -> dict[str, str]:
@@ -118,4 +109,4 @@ def serving(scheduled: CallCentre, state: Path) -> Iterator[subprocess.Popen[str
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=180)
+        process.communicate(timeout=PATIENCE)

@@ -84,7 +84,7 @@ def tls_server(folder: Path, bin_directory: Path) -> Iterator[TlsServer]:
         )
     started = TlsServer(port, folder)
     try:
-        until(lambda: _answers(started), 180)
+        until(lambda: _answers(started))
         yield started
     finally:
         process.terminate()

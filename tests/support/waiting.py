@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
+
+PATIENCE = 300.0
+"""Seconds after which a test gives up waiting. Long, so that a busy machine does not fail a test."""
 
 
-def until(happened: Callable[[], bool], seconds: float = 15) -> None:
+def until(happened: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+    """Wait until the function gives something true, and return that."""
     deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, "it never happened"
+    while not (value := happened()):
+        assert time.monotonic() < deadline, f"it never happened: {happened}"
         time.sleep(0.02)
+    return value
