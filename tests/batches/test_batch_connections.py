@@ -272,8 +272,12 @@ def test_a_distant_server_makes_no_batch_smaller(floor: Floor, monkeypatch: pyte
         time.sleep(0.2)
         return wait(connection, *arguments, **named)
 
-    monkeypatch.setattr(Worker, "run_batch", TRANSACTION)
-    monkeypatch.setattr(psycopg.Connection, "wait", slow)
+    def run_far_away(*arguments: Any) -> Any:
+        with monkeypatch.context() as far:
+            far.setattr(psycopg.Connection, "wait", slow)
+            return TRANSACTION(*arguments)
+
+    monkeypatch.setattr(Worker, "run_batch", run_far_away)
     with open_run(workspace, "clean") as run:
         result = clean(workspace, run, plan)
     assert result.changed == 40

@@ -15,7 +15,7 @@ import pytest
 from rollcall.demo import DefectCounts, Scale, Variant
 from rollcall.servers.postgres import PostgresServer
 from tests.support.call_centre import SMALL, call_centre
-from tests.support.command import rollcall
+from tests.support.command import heed_signals, rollcall
 from tests.support.floor import TABLES
 from tests.support.paths import ROOT
 from tests.support.postgres import temporary_folder
@@ -128,17 +128,15 @@ def test_a_configuration_that_cannot_work(variables: str, part: str) -> None:
     assert_one_line(rollcall("assess", "--vars", variables, url=url), 2, part)
 
 
-CTRL_C_REACHES_IT = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-
-
 def test_ctrl_c_ends_in_one_line(database: str, tmp_path: Path) -> None:
     """While dbt compiles, which keeps a Ctrl-C to itself."""
     (tmp_path / "compiled").mkdir()
     call_centre(database, tmp_path)
     process = subprocess.Popen(
-        [sys.executable, "-c", f"{CTRL_C_REACHES_IT}; from rollcall.cli import main; main()", "plan"],
+        [sys.executable, "-c", "from rollcall.cli import main; main()", "plan"],
         env={**os.environ, "ROLLCALL_DATABASE_URL": database, "ROLLCALL_STATE_DIR": str(tmp_path)},
         cwd=ROOT,
+        preexec_fn=heed_signals,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -21,6 +21,7 @@ from rollcall import flags
 from rollcall.private_files import replaced_file
 from rollcall.process import Terminated, TolerantStream, ending_on_signals
 from rollcall.settings.configuration import PROJECT_DIRECTORY
+from tests.support.command import heed_signals
 from tests.support.floor import Floor
 from tests.support.waiting import PATIENCE, until
 
@@ -168,12 +169,6 @@ def test_a_file_whose_writing_is_interrupted_stays_as_it_was(tmp_path: Path) -> 
 # --- signals --------------------------------------------------------------------------------------
 
 
-def heed_signals() -> None:
-    """Undo what a background job or nohup does to the processes that it starts."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-
-
 @contextlib.contextmanager
 def held_clean_up(floor: Floor, **options: Any) -> Iterator[subprocess.Popen[str]]:
     """A clean-up that waits, because a person has paused it, and that has recorded its run."""
@@ -243,11 +238,11 @@ def test_a_signal_ends_a_run_of_the_whole_line(floor: Floor, name: str, exit_cod
             [sys.executable, "-m", "rollcall", "run", "--yes"],
             env=environment(floor),
             cwd=PROJECT_DIRECTORY,
+            preexec_fn=heed_signals,
             text=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            preexec_fn=heed_signals,
         )
         try:
             waiting = (

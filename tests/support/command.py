@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -28,3 +29,12 @@ def rollcall(
         timeout=PATIENCE,
         check=False,
     )
+
+
+def heed_signals() -> None:
+    """Let a new process be ended by signals, also where the tests run in the background or under nohup.
+
+    Such a parent hands down that SIGINT or SIGHUP is ignored. For ``preexec_fn``.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
