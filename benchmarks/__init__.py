@@ -1,4 +1,5 @@
-"""How fast Rollcall is, as ratios of things measured side by side: `python -m benchmarks --list`.
+"""Benchmarks: Rollcall's speed as ratios of side-by-side measurements.
 
-A benchmark is not a test: a machine that is busy may miss a goal, and the exit code stays 0.
+`python -m benchmarks --list` prints their names. A benchmark is not a test: a busy machine may miss a goal,
+and the exit code stays 0.
 """

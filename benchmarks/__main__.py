@@ -1,4 +1,4 @@
-"""`python -m benchmarks [NAME ...]`: run benchmarks, one after another, and print a table for each."""
+"""`python -m benchmarks [NAME ...]`: run benchmarks in turn, and print a table for each."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def run(name: str, options: Options) -> list[Line]:
 
 
 def table(lines: Sequence[Line]) -> Iterator[str]:
-    """The lines as aligned text."""
+    """Format the lines as aligned text."""
     rows = [COLUMNS] + [
         (
             line.what,
@@ -118,7 +118,7 @@ def _count(text: str) -> int:
 
 
 def _forget_environment() -> None:
-    """No database and no setting of the person who runs this."""
+    """Remove the user's database and settings from the environment."""
     for name in list(os.environ):
         if name.startswith(("PG", "ROLLCALL_", "DBT_", "PREFECT_")) and name != "ROLLCALL_PG_BIN":
             del os.environ[name]

@@ -1,6 +1,6 @@
-"""Assess, in database time, against one hand-written checklist query (`checklist.sql`).
+"""The database time of assess, against a hand-written checklist query (`checklist.sql`).
 
-Both give the same counts, which is checked. Three call centres with the same open sessions: with a
+Both must give the same counts, which is checked. Three call centres have the same open sessions: with a
 history, with ten times that history before the migration, and the same after it.
 """
 
@@ -18,7 +18,7 @@ from rollcall.demo import DefectCounts, Scale
 from rollcall.workspace import Workspace
 
 MODEL = "readiness_counts"
-TIMES = 10  # the longer history, against the shorter one
+TIMES = 10  # factor between the longer and the shorter history
 AGENTS_PER_SESSION = 1 / 1_000
 OPEN_SHARE = 1 / 100
 NEW_COLUMNS = {
@@ -79,7 +79,7 @@ class Judged:
         return self._seconds(self.checklist)
 
     def explain(self, folder: Path | None, name: str) -> None:
-        """Save both plans."""
+        """Save both query plans."""
         if folder is None:
             return
         folder.mkdir(parents=True, exist_ok=True)
@@ -98,7 +98,7 @@ class Judged:
 
 
 def _load_short_history(databases: Databases, options: Options) -> Scale:
-    """A tenth of the sessions, but all of the open ones: most were forgotten long ago."""
+    """Load a tenth of the closed sessions with all of the open ones, mostly abandoned."""
     agents = max(Scale.agents, round(options.sessions * AGENTS_PER_SESSION))
     scale = Scale(agents=agents, sessions=options.sessions // TIMES, calls=2 * options.sessions // TIMES)
     defects = DefectCounts.usual(scale)

@@ -1,10 +1,10 @@
-"""The application's statements while a clean-up runs: their 99th percentile against a quiet moment's.
+"""The p99 of the application's statements beside a clean-up, against a quiet server.
 
-And against what they take beside the same UPDATE with an audit, in batches of the same sizes: who reads
-a ratio of two should know what part of it any such work costs.
+It is also compared with the p99 beside the same UPDATE with an audit, in batches of the same sizes. That
+comparison shows the unavoidable part of the ratio.
 
-`python -m benchmarks.beside URL` is the application, a process of its own: agents who are there send
-heartbeats and change their status, calls begin and end, the router asks whom to ring.
+`python -m benchmarks.beside URL` is the application in a process of its own: present agents send heartbeats
+and change their status, calls begin and end, the router reads the session to ring.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from rollcall.settings.configuration import PROJECT_DIRECTORY
 
 BASE, NAME = "beside_base", "beside"
 CLIENTS = 4
-PER_SECOND = 100  # statements of all clients together, at most
+PER_SECOND = 100  # maximum for all clients together
 QUIET_SECONDS = 15
 WARMING_SECONDS = 2
 PRESENT = """
@@ -69,7 +69,7 @@ where s.id = %s
     and a.is_active
 """
 Taken = list[tuple[float, float]]
-"""When each statement began, on the machine's monotonic clock, and how long it took."""
+"""Start of each statement by the monotonic clock, and its duration."""
 
 
 def measure(databases: Databases, options: Options) -> Iterator[Line]:
@@ -94,7 +94,7 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
 
 
 class _CleanUp:
-    """A clean-up of a fresh copy; afterwards, the keys that it changed and the sizes of its batches."""
+    """A clean-up of a fresh copy; records the changed keys and the sizes of the batches."""
 
     def __init__(self, databases: Databases, variables: str = "{}") -> None:
         url = databases.create(NAME, template=BASE)
@@ -118,7 +118,7 @@ class _CleanUp:
 
 
 class _Audited:
-    """The same rows in the same batches, changed and recorded on a fresh copy and nothing else."""
+    """The same rows in the same batches, changed with an audit on a fresh copy."""
 
     def __init__(self, databases: Databases, like: _CleanUp) -> None:
         self.url = databases.create(NAME, template=BASE)
@@ -136,8 +136,8 @@ class _Audited:
 
 
 def _beside(work: _CleanUp | _Audited) -> tuple[list[float], list[float]]:
-    """Seconds of each statement of the application during the work, and of each before and after it."""
-    os.sync()  # the plan is a file, on the server's own disk here: written back later it stops every commit
+    """Durations of the application's statements during the work, and before and after it."""
+    os.sync()  # the plan file is on the server's disk: a later write-back would delay every commit
     with subprocess.Popen(
         [sys.executable, "-m", "benchmarks.beside", work.url],
         cwd=PROJECT_DIRECTORY,
@@ -160,7 +160,7 @@ def _beside(work: _CleanUp | _Audited) -> tuple[list[float], list[float]]:
 
 
 def _p99_line(what: str, ours: list[list[float]], other: list[list[float]], goal: Goal | None = None) -> Line:
-    """The p99 of all runs' statements together: of one run's few hundred, a handful lie above it."""
+    """The p99 over the statements of all runs: too few of one run lie above its own."""
     apart = ratio_line(what, list(map(_p99, ours)), list(map(_p99, other)), goal, seconds)
     during, without = _p99(list(chain(*ours))), _p99(list(chain(*other)))
     ratio = during / without
@@ -179,7 +179,7 @@ def _p99(latencies: list[float]) -> float:
 
 
 def _application(url: str) -> None:
-    """Work until the standard input ends; then say what was taken."""
+    """Execute the traffic until standard input ends; then print the measurements."""
     with connect(url) as connection:
         present = connection.execute(PRESENT).fetchall()
     taken: Taken = []

@@ -1,4 +1,4 @@
-"""Call centres of any size: the demo's, its history repeated, sessions forgotten by the thousand."""
+"""Call centres of any size: the demo's data, a repeated history, abandoned sessions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rollcall.settings.configuration import load_settings
 
 __all__ = ["forget_sessions", "load", "repeat_history"]
 
-# Every column of the application's tables whose value is an instant, to be moved into the past.
+# The timestamp columns of the application's tables, which are shifted into the past.
 SESSIONS = ("agent_sessions", ("login_at", "logout_at", "last_activity"), "logout_at is not null")
 CALLS = (
     "call_sessions",
@@ -49,7 +49,7 @@ def load(
     defects: DefectCounts | None = None,
     variant: Variant | None = None,
 ) -> None:
-    """The demo's call centre at some scale."""
+    """Load the demo's call centre at some scale."""
     names = load_settings(environment={}, conninfo=url).variables
     with contextlib.closing(psycopg.connect(url)) as connection:
         load_call_centre(connection, scale, names, variant, defects)
@@ -57,13 +57,13 @@ def load(
 
 
 def forget_sessions(url: str, count: int) -> None:
-    """Add abandoned sessions, dealt out in turns to all agents who are not on a call."""
+    """Add abandoned sessions, evenly to all agents without a call."""
     with connect(url) as connection:
         connection.execute(FORGOTTEN, [count])
 
 
 def repeat_history(url: str, times: int, days: int) -> None:
-    """Make the history `times` as long: what is over happened in each of as many periods of `days` days.
+    """Repeat the history `times` times, in consecutive periods of `days` days.
 
     Open sessions, unfinished calls and the agents stay as they are, so every rule finds the same.
     """
@@ -80,7 +80,7 @@ def repeat_history(url: str, times: int, days: int) -> None:
 def _repeat(
     connection: Any, table: str, instants: tuple[str, ...], is_over: str, times: int, days: int
 ) -> None:
-    """The oldest period first, as it would have been written."""
+    """Repeat a table's rows, the oldest period first, in the order of real inserts."""
     columns = [
         name
         for (name,) in connection.execute(
@@ -110,7 +110,7 @@ def _repeat(
 
 
 def _drop_indexes(connection: Any, table: str) -> list[str]:
-    """Drop the keys and indexes of a table; gives the statements that make them again."""
+    """Drop the keys and indexes of a table; returns the statements that create them again."""
     constraints = connection.execute(
         "select conname, pg_get_constraintdef(oid) from pg_constraint"
         " where conrelid = %s::regclass and contype in ('p', 'u', 'f') order by contype",

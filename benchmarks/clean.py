@@ -1,11 +1,11 @@
-"""Clean, in rows per second: against one bare UPDATE, and against batches that keep both images as well.
+"""Clean, in rows per second, against one bare UPDATE and against batches with images.
 
-Each works on one connection; the others have batches of the same sizes as the clean-up. `beside` measures the
-latency of the application's statements meanwhile.
+Each variant works on one connection; the others have batches of the same sizes as the clean-up. `beside`
+measures the latency of the application's statements meanwhile.
 
-Each measurement works on a fresh copy of the same migrated call centre with the same planned rows. The
-plan is made before the clock starts; so are the keys that the others are given. Pauses are not
-counted: there are none but where somebody waits for us.
+Each measurement works on a fresh copy of the same migrated call centre with the same planned rows. The plan
+and the keys for the other variants are made before the measurement. Pauses are not counted; they occur only while
+another session waits.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from rollcall.ledger.runs import open_run
 from rollcall.plan.pending_work import make_plan
 
 AGENTS_PER_CHANGE = 1 / 20
-ENOUGH = 0.99  # of the planned rows must have been changed, or there is nothing to compare
+ENOUGH = 0.99  # minimum share of planned rows that must have changed for a comparison
 NAME = "clean_up"
 BASE = "clean_up_base"
 
@@ -102,7 +102,7 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
 
 
 def prepare(databases: Databases, base: str, changes: int) -> None:
-    """A migrated call centre with so many forgotten sessions in `base`."""
+    """Make a migrated call centre with so many abandoned sessions in `base`."""
     agents = max(Scale.agents, round(changes * AGENTS_PER_CHANGE))
     url = databases.create(base)
     scale = Scale(agents=agents, sessions=agents * 20, calls=agents * 40)
@@ -113,7 +113,7 @@ def prepare(databases: Databases, base: str, changes: int) -> None:
 
 
 class Sizes(ProgressCallback):
-    """How many rows each batch dealt with."""
+    """Record the number of rows in each batch."""
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
@@ -133,7 +133,7 @@ def _fresh(databases: Databases) -> str:
 
 
 def _ours(databases: Databases) -> tuple[float, list[int], list[str]]:
-    """Rows per second, the sizes of the batches, and the keys in the order in which they were changed."""
+    """Rollcall's rows per second, the sizes of its batches, and the changed keys in order."""
     workspace = databases.workspace(_fresh(databases))
     plan = make_plan(workspace)
     progress = Sizes()

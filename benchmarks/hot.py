@@ -1,7 +1,7 @@
-"""Heartbeats: updates per second and the share that stays heap-only (HOT), by what is indexed.
+"""Heartbeat updates per second and their share of heap-only ones, by indexed columns.
 
-A loop in the server, one transaction each, finds every session by its key, so that only the upkeep of
-the indexes differs: without ours, with ours, and with indexes on what a heartbeat writes.
+A loop in the server, one transaction each, finds every session by its key, so that only the upkeep of the
+indexes differs: without the declared ones, with them, and with indexes on what a heartbeat writes.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from benchmarks.options import Options
 from benchmarks.server import Databases, connect, settle
 from rollcall.demo import DefectCounts, Scale
 
-WARMING_ROUNDS = 3  # until the pages of open sessions have room: the steady state
+WARMING_ROUNDS = 3  # until the pages of open sessions have free space: the steady state
 ROUNDS = 1
-RUNS_PER_PAIR = 3  # short and many: the machine's moods even out
+RUNS_PER_PAIR = 3  # many short runs average out the load of the machine
 HEARTBEATS = """
 create procedure benchmark_heartbeats(rounds integer) language plpgsql as $$
 declare
@@ -52,7 +52,7 @@ VARIANTS = {
 
 @dataclass
 class Beats:
-    """What one variant took, run by run."""
+    """The measurements of one variant, run by run."""
 
     rates: list[float]
     updated: int = 0
@@ -107,17 +107,17 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
 
 
 def _beat(url: str, rounds: int) -> tuple[float, int, int]:
-    """Updates per second, how many, and how many of them were heap-only."""
+    """Updates per second, their number, and the number of heap-only ones."""
     updated_before, heap_only_before = _counters(url)
     with connect(url) as connection:
-        connection.execute("set synchronous_commit = off")  # the disk's pace would hide the difference
+        connection.execute("set synchronous_commit = off")  # the speed of the disk would hide the difference
         taken = seconds_of(lambda: connection.execute("call benchmark_heartbeats(%s)", [rounds]))
         open_sessions = connection.execute(
             "select count(*) from agent_sessions where logout_at is null"
         ).fetchone()[0]
     expected = updated_before + rounds * open_sessions
     updated, heap_only = _counters(url)
-    while updated < expected:  # the server counts a little later
+    while updated < expected:  # the server updates its counters with a delay
         time.sleep(0.1)
         updated, heap_only = _counters(url)
     return (updated - updated_before) / taken, updated - updated_before, heap_only - heap_only_before

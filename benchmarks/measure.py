@@ -1,4 +1,4 @@
-"""Two things timed in turns, so that a busy moment of the machine meets both."""
+"""Measure two variants in turns, so that a busy machine affects both."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Goal", "Line", "at_least", "at_most", "in_pairs", "ratio_line", "sec
 
 @dataclass(frozen=True)
 class Goal:
-    """A bound of a line's figure; `text` says it as the design does."""
+    """The bound of a line's figure; `text` is its form in the design."""
 
     text: str
     is_met: Callable[[float], bool]
@@ -20,7 +20,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the table. `figure` is what the goal judges: a ratio, seconds, megabytes or a share."""
+    """One line of the table. `figure`: the value that the goal judges."""
 
     what: str
     ours: str
@@ -45,7 +45,7 @@ def at_least(bound: float, unit: str = "x") -> Goal:
 
 
 def seconds_of(action: Callable[[], object]) -> float:
-    """Wall time of one call."""
+    """The wall time of one call."""
     started = time.perf_counter()
     action()
     return time.perf_counter() - started
@@ -54,7 +54,7 @@ def seconds_of(action: Callable[[], object]) -> float:
 def in_pairs(
     pairs: int, ours: Callable[[], float], other: Callable[[], float]
 ) -> tuple[list[float], list[float]]:
-    """Measure A B A B …; gives what each measured, pair by pair."""
+    """Measure A B A B …; returns the results pair by pair."""
     taken = [(ours(), other()) for _ in range(pairs)]
     return [pair[0] for pair in taken], [pair[1] for pair in taken]
 
@@ -66,7 +66,7 @@ def ratio_line(
     goal: Goal | None,
     show: Callable[[float], str],
 ) -> Line:
-    """The median of the ratios of the pairs, with the least and the greatest beside it."""
+    """The median of the ratios of the pairs, with the lowest and the highest."""
     ratios = [one / another for one, another in zip(ours, other, strict=True)]
     middle = statistics.median(ratios)
     spread = f"{middle:.2f}x" if len(ratios) == 1 else f"{middle:.2f}x ({min(ratios):.2f}-{max(ratios):.2f})"
@@ -74,12 +74,12 @@ def ratio_line(
 
 
 def shown_only(what: str, figure: float, text: str, goal: Goal | None = None) -> Line:
-    """A figure that is compared with its goal alone."""
+    """A line whose figure is compared with its goal only."""
     return Line(what, text, "", figure, "", goal)
 
 
 def seconds(value: float) -> str:
-    """1.23 s, or 45.6 ms below a second."""
+    """Format seconds, such as 1.23 s, or 45.6 ms below a second."""
     return f"{value:.2f} s" if value >= 1 else f"{value * 1000:.1f} ms"
 
 

@@ -1,6 +1,6 @@
-"""Memory of assess, plan and clean: the peak of a process of its own, with few and with many violations.
+"""Peak memory of assess, plan and clean in a process, with few and many violations.
 
-`python -m benchmarks.memory` is that process; the database comes in the environment.
+`python -m benchmarks.memory` is that process; the environment names the database.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
 def _megabytes(databases: Databases, changes: int) -> float:
     prepare(databases, "memory_base", changes)
     workspace = databases.workspace(databases.create("memory", template="memory_base"))
-    make_plan(workspace)  # compiles the project, which takes more memory than all that is measured
+    make_plan(workspace)  # compiles the project first, which takes more memory than the measured steps
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.memory"],
         env={**os.environ, **databases.environment(workspace.settings.conninfo)},

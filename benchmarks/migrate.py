@@ -1,7 +1,7 @@
-"""Migrate beside traffic: the application's p50 and p99 while a large table is migrated, and without.
+"""The application's p50 and p99 while a large table is migrated, and without.
 
-One traffic goes on all the time, in a process of its own: before the migration, while it works (columns,
-concurrent index builds, the proof), and after it. The migration is taken back before it is measured again.
+One process produces traffic all the time: before the migration, during it (columns, concurrent index builds,
+the proof), and after it. The migration is reverted before the next measurement.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from rollcall.plan.pending_work import make_plan
 from rollcall.workspace import Workspace
 
 CONNECTIONS = 4
-REPEATED = 100  # the history of the demo's call centre is repeated this often
-QUIET_SECONDS = 20.0  # traffic alone, before and after each migration
+REPEATED = 100  # repetitions of the demo's history
+QUIET_SECONDS = 20.0  # seconds of traffic alone, before and after each migration
 WARMING_SECONDS = 3.0
 TAKE_BACK = """
 drop schema if exists rollcall, rollcall_ops cascade;
@@ -43,7 +43,7 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
     call_centres.load(url, scale, DefectCounts.sound(scale))
     call_centres.repeat_history(url, REPEATED, scale.days)
     workspace = databases.workspace(url)
-    workspace.project.sql("declared_changes")  # compiled before anything is timed
+    workspace.project.sql("declared_changes")  # compiled before the measurement
     with connect(url) as connection:
         (rows,) = connection.execute("select count(*) from agent_sessions").fetchone()
     alone: list[list[Sample]] = []
@@ -74,7 +74,7 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
 def _migrate_beside_traffic(
     workspace: Workspace,
 ) -> tuple[list[Sample], list[Sample], list[Sample], float]:
-    """What the application noticed before, while and after we migrated, and how long that took in seconds."""
+    """The application's statements before, during and after a migration, and its seconds."""
     plan = make_plan(workspace)
     with traffic(workspace.settings.conninfo, CONNECTIONS) as samples:
         time.sleep(WARMING_SECONDS)
@@ -97,11 +97,11 @@ def _migrate_beside_traffic(
 
 
 def _between(samples: Iterable[Sample], begin: float, end: float) -> list[Sample]:
-    """Those that began in this time."""
+    """The statements that began in this time."""
     return [sample for sample in samples if begin <= sample.started < end]
 
 
 def percentile(samples: Iterable[Sample], kind: str, share: int) -> float:
-    """Seconds that this many of a hundred statements of one kind did not exceed."""
+    """The duration in seconds that this percentage of the statements did not exceed."""
     taken = sorted(sample.seconds for sample in samples if sample.kind == kind)
     return taken[min(len(taken) - 1, len(taken) * share // 100)]

@@ -1,4 +1,4 @@
-"""What the command line of the benchmarks can set."""
+"""The options of the benchmarks' command line."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ __all__ = ["Options"]
 
 @dataclass(frozen=True)
 class Options:
-    """Attributes:
-    sessions: of the call centres of `assess` and `steady`, with twice as many calls.
-    changes: rows that `clean`, `beside` and `memory` repair.
-    agents: who send heartbeats in `hot`.
-    rows: sessions of the table that `migrate` migrates.
-    failures: failing sessions of `report`, at most.
-    pairs: how often each pair is measured.
-    explain: a folder for the plans of `assess`, or none.
+    """The options of the benchmarks.
+
+    Attributes:
+        sessions: of the call centres of `assess` and `steady`, with twice as many calls.
+        changes: rows that `clean`, `beside` and `memory` repair.
+        agents: agents that send heartbeats in `hot`.
+        rows: sessions of the table that `migrate` migrates.
+        failures: maximum of failing sessions in `report`.
+        pairs: number of measurements of each pair.
+        explain: a folder for the plans of `assess`, or None.
     """
 
     sessions: int = 1_000_000

@@ -1,4 +1,4 @@
-"""Assess with the readiness report and all beside it, against assess alone, by number of failures."""
+"""Assess with the readiness report, against assess alone, by number of failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The main job, `rollcall demo`, as a person types it after the set-up: wall time, step by step."""
+"""The main job, `rollcall demo`, as a command after the set-up: wall time per step."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
 
 
 def _heading(text: str) -> str | None:
-    """The name of the step that begins with this line, if one does."""
+    """The name of the step that begins with this line, or None."""
     text = text.strip()
     if not text.startswith(("──", "--")) and not text.endswith(("────", "----")):
         return None

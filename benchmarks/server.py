@@ -1,4 +1,4 @@
-"""A PostgreSQL of its own in a temporary folder, and call centres on it."""
+"""A temporary PostgreSQL server with the benchmark's call centres."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ROLLCALL = (sys.executable, "-c", "from rollcall.cli import main; main()")  # of
 PREFIX = "rollcall-bench-"
 LOG_MEGABYTES = 3_000
 
-# What anybody gives a server of this size; planner settings and durability are PostgreSQL's own.
+# Usual settings for a server of this size; planner and durability keep PostgreSQL's defaults.
 SETTINGS = {
     "shared_buffers": "1GB",
     "maintenance_work_mem": "256MB",
@@ -47,7 +47,7 @@ class Databases:
     folder: Path
 
     def create(self, name: str, template: str | None = None) -> str:
-        """A fresh database, or a copy of another; one of that name is dropped. Gives its URL."""
+        """Create a database, empty or as a copy; an existing one is dropped. Returns its URL."""
         self.drop(name)
         statement = sql.SQL("create database {}").format(sql.Identifier(name))
         if template is not None:
@@ -63,11 +63,11 @@ class Databases:
             )
 
     def environment(self, url: str) -> dict[str, str]:
-        """What names the database to Rollcall."""
+        """The environment variables that name the database."""
         return {"ROLLCALL_DATABASE_URL": url, "ROLLCALL_STATE_DIR": str(self.folder / "state")}
 
     def workspace(self, url: str, variables: str = "{}") -> Workspace:
-        """The project is compiled when it is first asked for SQL. variables: as in ``ROLLCALL_VARS``."""
+        """A workspace on the database; compiled on first use. variables: as in ``ROLLCALL_VARS``."""
         return Workspace(load_settings(environment=self.environment(url) | {"ROLLCALL_VARS": variables}))
 
     def migrated(self, workspace: Workspace) -> None:
@@ -82,7 +82,7 @@ class Databases:
 
 @contextlib.contextmanager
 def running_server() -> Iterator[Databases]:
-    """Start a server whose folder PostgreSQL's account may pass, and remove it all afterwards."""
+    """Start a server in a folder that PostgreSQL's account can enter; remove it afterwards."""
     _remove_leftovers()
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     try:
@@ -99,9 +99,9 @@ def running_server() -> Iterator[Databases]:
 
 
 def _write_log(server: PostgresServer) -> None:
-    """Log files to use again, as a server has that has worked for a day.
+    """Create WAL files for recycling, as on a server that has run for a day.
 
-    A fresh one makes and fills a new file every 16 MB, and whoever commits waits for it, 10 to 60 ms.
+    A fresh server creates and fills a new file every 16 MB, and every commit waits for it, 10 to 60 ms.
     """
     with connect(server.conninfo()) as connection:
         for _ in range(LOG_MEGABYTES):
@@ -110,7 +110,7 @@ def _write_log(server: PostgresServer) -> None:
 
 
 def _remove_leftovers() -> None:
-    """Stop the servers of benchmarks that were killed, and remove their gigabytes."""
+    """Stop the servers of killed benchmarks, and remove their data."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
         pid = folder.name.removeprefix(PREFIX).split("-")[0]
         if Path("/proc/self").exists() and not Path("/proc", pid).exists():
@@ -120,12 +120,12 @@ def _remove_leftovers() -> None:
 
 
 def connect(url: str) -> Any:
-    """A connection in autocommit that closes with its block."""
+    """Open a connection in autocommit mode that closes with its block."""
     return contextlib.closing(psycopg.connect(url, autocommit=True))
 
 
 def settle(url: str) -> None:
-    """Statistics and visibility as autovacuum leaves them, and nothing left to write."""
+    """Vacuum, analyse and checkpoint, as autovacuum does in time."""
     with connect(url) as connection:
         connection.execute("vacuum (analyze)")
         connection.execute("checkpoint")

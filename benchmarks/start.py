@@ -1,4 +1,4 @@
-"""How long until Rollcall answers, on the small demo call centre: whole commands, then in a warm process."""
+"""Start-up time on the small demo call centre: whole commands, then in a warm process."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
     def rollcall(*arguments: str) -> float:
         return command_seconds([*ROLLCALL, *arguments], environment)
 
-    for warming in (bare_import, lambda: rollcall("assess")):  # compiles and caches what later runs find
+    for warming in (bare_import, lambda: rollcall("assess")):  # compiles, so that later runs use the cache
         warming()
     ours, other = in_pairs(options.pairs, lambda: rollcall("assess"), bare_import)
     yield ratio_line(
@@ -54,7 +54,7 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
 
 
 def command_seconds(command: list[str], environment: Mapping[str, str]) -> float:
-    """Wall time of a command, which may end with any verdict but must not fail."""
+    """The wall time of a command, which may end with any verdict but must not fail."""
 
     def run() -> None:
         done = subprocess.run(

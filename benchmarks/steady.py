@@ -1,6 +1,6 @@
-"""A clean-up that finds nothing to do, as the schedule runs it: database time, and with more history.
+"""A scheduled clean-up without work: database time, also with a longer history.
 
-Everything that the step asks the server is counted: the plan, the lease and the record of the run.
+All queries of the step count: the plan, the lease and the record of the run.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from rollcall.ledger.runs import open_run
 from rollcall.plan.pending_work import make_plan
 from rollcall.workspace import Workspace
 
-AGENTS = 500  # and about as many open sessions
-TIMES = 10  # the longer history, against the shorter one
+AGENTS = 500  # approximately the number of open sessions, too
+TIMES = 10  # factor between the longer and the shorter history
 
 
 def measure(databases: Databases, options: Options) -> Iterator[Line]:
@@ -56,7 +56,7 @@ def open_sessions(workspace: Workspace) -> int:
 
 
 def planned(workspace: Workspace) -> float:
-    """Seconds of the one query whose time depends on the application's data."""
+    """Seconds of the single query whose time depends on the application's data."""
     query = workspace.project.sql("planned_changes")
     with workspace.database.snapshot() as snapshot:
         started = time.perf_counter()
@@ -65,7 +65,7 @@ def planned(workspace: Workspace) -> float:
 
 
 def nothing_to_do(workspace: Workspace) -> float:
-    """Seconds that the client waited for the server during one unattended clean-up."""
+    """Seconds of waiting for the server during one unattended clean-up."""
     with _Waiting() as waiting:
         plan = make_plan(workspace)
         with open_run(workspace, "clean") as run:
@@ -79,7 +79,7 @@ def nothing_to_do(workspace: Workspace) -> float:
 
 
 class _Waiting:
-    """Adds up how long statements take, while it is entered."""
+    """Sum the duration of statements while the context is active."""
 
     def __init__(self) -> None:
         self.seconds = 0.0

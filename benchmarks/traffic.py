@@ -1,9 +1,9 @@
-"""The application's traffic in a process of its own: `python -m benchmarks.traffic URL CONNECTIONS`.
+"""The application's traffic: `python -m benchmarks.traffic URL CONNECTIONS`.
 
 Each connection updates the heartbeat of an open session and selects a session, in turns, with a short pause.
-Both find it by its key, so that what is measured has the same plan before the migration and after it. It goes
-on until its standard input ends, and then prints one JSON line: of each statement what it was, when it began
-(seconds since 1970) and how long it took (seconds).
+Both find it by its key, so that the statements have the same plan before the migration and after it. The
+process works until its standard input ends, and then prints one JSON line: the name, the start (seconds since
+1970) and the duration (seconds) of each statement.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ STATEMENTS = {
 
 @dataclass(frozen=True)
 class Sample:
-    """One statement of the application. started, seconds: seconds since 1970, and how long it took."""
+    """One statement of the application. started, seconds: seconds since 1970, and duration."""
 
     kind: str
     started: float
@@ -39,7 +39,7 @@ class Sample:
 
 @contextlib.contextmanager
 def traffic(url: str, connections: int) -> Iterator[list[Sample]]:
-    """Traffic while the block works; its samples are in the list afterwards."""
+    """Run traffic during the block; the yielded list has the samples afterwards."""
     samples: list[Sample] = []
     with subprocess.Popen(
         [sys.executable, "-m", "benchmarks.traffic", url, str(connections)],
@@ -48,7 +48,7 @@ def traffic(url: str, connections: int) -> Iterator[list[Sample]]:
         text=True,
     ) as process:
         assert process.stdout is not None
-        process.stdout.readline()  # it is at work
+        process.stdout.readline()  # the process has started its traffic
         try:
             yield samples
         finally:

@@ -1,7 +1,7 @@
-"""MkDocs hook: adds pages that are made from other files, and leads links between them to the right place.
+"""MkDocs hook: add generated pages, and adjust links between pages.
 
-A page of `docs/` links to files of the repository, so that its links work where the repository is browsed. In
-the site a link to a file that has a page there leads to that page; any other keeps its text alone.
+Pages of `docs/` link to files of the repository, so that the links work where the repository is browsed.
+In the site, a link to a file with a page leads to that page; any other link keeps only its text.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from scripts import reference_pages
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# files of the repository outside docs/ that are pages as they are
+# files outside docs/ that are pages without changes
 COPIED = {
     "README.md": "index.md",
     "SECURITY.md": "project/security.md",
     "CONTRIBUTING.md": "project/contributing.md",
     "CHANGELOG.md": "project/changelog.md",
 }
-# pages made from other files
+# generated pages
 MADE = {
     "reference/commands.md": reference_pages.commands_page,
     "reference/settings.md": reference_pages.settings_page,
     "reference/views.md": reference_pages.views_page,
     "reference/glossary.md": reference_pages.glossary_page,
 }
-# where links to these files and folders of the repository lead
+# targets of links to these files and folders
 SHOWN_AT = {
     **COPIED,
     "dbt_project.yml": "reference/settings.md",
@@ -56,19 +56,19 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, files: Files, **_: Any) -> str:
-    """Lead the links of a page that stands in the repository to the site's pages."""
+    """Point the links of a page to the site's pages."""
     here = page.file.src_uri
     if here in MADE or here == "decisions/README.md":
         return markdown
     source = {shown: name for name, shown in COPIED.items()}.get(here, f"docs/{here}")
     blocks = re.split(r"(^```.*?^```)", markdown, flags=re.DOTALL | re.MULTILINE)
-    for number in range(0, len(blocks), 2):  # the others are code
+    for number in range(0, len(blocks), 2):  # the other parts are code
         blocks[number] = LINK.sub(lambda link: _led(link, source, here, files), blocks[number])
     return "".join(blocks).replace("<!-- layers -->", reference_pages.layers_table())
 
 
 def decisions_page() -> str:
-    """The index of the decisions: their titles."""
+    """The index of the decisions, by title."""
     pages = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
     titles = [(path.name, path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")) for path in pages]
     lines = "\n".join(f"- [{title}]({name})" for name, title in titles)

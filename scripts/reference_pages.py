@@ -1,7 +1,7 @@
-"""Reference pages of the documentation site, made from the files that hold the facts.
+"""Generate the reference pages of the documentation site.
 
-Each function returns one page in Markdown. `scripts/docs_site.py` puts them into the site when it is built,
-so they are never stale, and no copy has to be maintained.
+Each function returns one page in Markdown, made from the files that define its facts. `scripts/docs_site.py`
+adds the pages when the site is built, so that they are never stale.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def settings_page() -> str:
 
 
 def documented_settings() -> set[str]:
-    """The names of the vars that the page shows."""
+    """The names of the vars on the page."""
     text = (ROOT / "dbt_project.yml").read_text(encoding="utf-8")
     return {name for _, blocks in _sections(text) for block in blocks for name, _ in block.variables}
 
@@ -137,7 +137,7 @@ def _term(text: str) -> str:
     return text.replace(" <str>", "").replace("<int>", "N").replace("<float>", "N")
 
 
-# --- views: what people query ---------------------------------------------------------------------
+# --- views ----------------------------------------------------------------------------------------
 
 
 def views_page() -> str:
@@ -211,7 +211,7 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Escape bars, but those in code, which divide no cells."""
+    """Escape vertical bars outside code."""
     return re.sub(r"(`[^`]*`)|\|", lambda match: match[1] or r"\|", text)
 
 

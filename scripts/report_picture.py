@@ -1,6 +1,7 @@
-"""Take the picture of the readiness report that the README shows: `python scripts/report_picture.py`.
+"""Take the README's screenshot of the readiness report.
 
-It runs `rollcall demo` in a temporary folder, so the picture is of a real report, and needs Chromium.
+`python scripts/report_picture.py` runs `rollcall demo` in a temporary folder, so that the report is real. It
+needs Chromium.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs" / "images" / "report.png"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDTH, HEIGHT = 1000, 1300
-LARGEST = 200_000  # bytes: it is loaded with the README
+LARGEST = 200_000  # bytes; the README loads the picture
 
 
 def main() -> int:
@@ -27,7 +28,7 @@ def main() -> int:
         print(f"no browser found: install one of {', '.join(BROWSERS)}", file=sys.stderr)
         return 1
     with tempfile.TemporaryDirectory(prefix="rollcall-picture-") as folder:
-        Path(folder).chmod(0o755)  # PostgreSQL's own account passes through it
+        Path(folder).chmod(0o755)  # PostgreSQL's account must enter it
         state = Path(folder, "state")
         environment = {**os.environ, "ROLLCALL_STATE_DIR": str(state), "PYTHONPATH": str(ROOT)}
         try:

@@ -28,7 +28,7 @@ from scripts.rule_lists import LISTS, rule_lists
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "rules"
-SUITES = ("readiness", "history", "schema")  # of counts, in the order of the index
+SUITES = ("readiness", "history", "schema")  # the suites of counts, in the order of the index
 
 OVER = {
     "readiness": "the open sessions, the calls that are not over, and the agents, at every `assess`",
@@ -69,7 +69,7 @@ SCHEMA_EXAMPLES = {
 
 @dataclass(frozen=True)
 class Example:
-    """Rows of a unit test: what it says of them, the columns, and which rows violate the rule."""
+    """Rows of a unit test: its description, the columns, and which rows violate the rule."""
 
     says: str
     columns: tuple[str, ...]
@@ -77,7 +77,7 @@ class Example:
 
 
 def pages() -> dict[str, str]:
-    """Every page by its file name, the index included."""
+    """All pages by file name, the index included."""
     suites = read_suites(ROOT / "expectations")
     described = rule_sentences(ROOT)
     written = {
@@ -195,7 +195,7 @@ def _cell(text: str) -> str:
 
 
 def _best_example(rule: str) -> Example | None:
-    """The first unit test of the rule that shows it both kept and violated."""
+    """The first unit test with a row that violates the rule and one that does not."""
     path = ROOT / "models" / "assessed" / "unit_tests" / f"{rule}.yml"
     if not path.is_file():
         return None
@@ -224,7 +224,7 @@ def _example_of(rule: str, test: Mapping[str, Any]) -> Example | None:
 
 
 def _values(text: str) -> Iterator[tuple[tuple[str, ...], list[tuple[str, ...]]]]:
-    """Each ``(values (…), (…)) as r (…)`` of a query: its columns and rows, as a person writes them."""
+    """Each ``(values (…), (…)) as r (…)`` of a query: its columns and formatted rows."""
     for match in re.finditer(r"values\s(.*?)\)\s*as \w+ \(([^)]*)\)", text, flags=re.DOTALL):
         columns = tuple(name.strip() for name in match.group(2).split(","))
         rows = [tuple(_cells(row)) for row in _rows(match.group(1))]
@@ -233,7 +233,7 @@ def _values(text: str) -> Iterator[tuple[tuple[str, ...], list[tuple[str, ...]]]
 
 
 def _rows(text: str) -> Iterator[str]:
-    """The insides of the outer parentheses."""
+    """The contents of the outer parentheses."""
     depth, start, quoted = 0, 0, False
     for position, character in enumerate(text):
         if character == "'":

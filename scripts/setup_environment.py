@@ -1,8 +1,8 @@
 # -*- coding: utf-8 -*-
-"""Make .venv from the lock, once; do nothing when it is already what the lock says.
+"""Make .venv from the lock; do nothing when it agrees with the lock.
 
-Only the standard library, and only syntax that an old Python understands as well: it has to tell
-its user that it is too old.
+Uses only the standard library and syntax that old Python versions understand, because the script must report
+that a Python is too old.
 """
 
 import hashlib
@@ -18,13 +18,13 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
 PYTHON = os.path.join(VENV, "bin", "python")
 LOCK = os.path.join(ROOT, "requirements.txt")
-STAMP = os.path.join(VENV, "rollcall-setup")  # what the environment was made from
+STAMP = os.path.join(VENV, "rollcall-setup")  # digest of the inputs of the environment
 UNFINISHED = os.path.join(VENV, "rollcall-setup-unfinished")
-NEEDED_BYTES = 1000 * 1024 * 1024  # the finished environment with its byte code, and some room
+NEEDED_BYTES = 1000 * 1024 * 1024  # size of the environment with byte code, and a reserve
 
 
 class SetupFailed(Exception):
-    """What happened and what to do next, in one line."""
+    """The set-up failed; the message has the cause and the next step in one line."""
 
 
 def main(arguments):
@@ -52,12 +52,12 @@ def main(arguments):
 
 
 def set_up():
-    """Make or mend .venv, unless another set-up in this folder is at it."""
+    """Make or repair .venv, unless another set-up in this folder is running."""
     import fcntl
 
     folder = os.open(ROOT, os.O_RDONLY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)  # let go of by the system, whatever happens to us
+        fcntl.flock(folder, fcntl.LOCK_EX)  # the operating system releases it when the process ends
         if not is_ready():
             make_environment()
     finally:
@@ -79,7 +79,7 @@ def make_environment():
         write(UNFINISHED, "")
         say("Making .venv with Python %d.%d" % sys.version_info[:2])
         run([sys.executable, "-m", "venv", VENV])
-    # from here on an interruption may leave a package half installed, without a trace
+    # an interruption after this point may leave a package half installed
     write(UNFINISHED, "")
     install_uv()
     say("Installing %d locked packages" % len(re.findall(r"(?m)^[\w.-]+==", read(LOCK))))
@@ -88,7 +88,7 @@ def make_environment():
     except SetupFailed as error:
         if "disk is full" in str(error):
             raise
-        # uv does not know how pip was configured on this machine
+        # uv does not read the machine's pip configuration
         say("uv could not, trying pip: %s" % error)
         run(
             [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
@@ -101,7 +101,7 @@ def make_environment():
 
 
 def is_ready():
-    """Whether the environment is finished and made from what lies here now."""
+    """Whether the environment is complete and made from the present inputs."""
     return (
         os.path.exists(PYTHON)
         and not os.path.exists(UNFINISHED)
@@ -110,7 +110,7 @@ def is_ready():
 
 
 def must_start_over():
-    """Whether what is there cannot be mended: unfinished, moved, or its Python is gone."""
+    """Whether .venv cannot be repaired: incomplete, moved, or without its Python."""
     if not os.path.exists(PYTHON) or os.path.exists(UNFINISHED) or not has_chosen_version():
         return True
     if os.path.exists(STAMP) and read(STAMP).splitlines()[1:] != [ROOT]:
@@ -120,7 +120,7 @@ def must_start_over():
 
 
 def has_chosen_version():
-    """Whether .venv has the version of the Python that the user named, if one was named."""
+    """Whether .venv has the Python version that the user chose, if any."""
     if not os.environ.get("PYTHON"):
         return True
     found = re.search(r"(?m)^version *= *(\d+)\.(\d+)", read(os.path.join(VENV, "pyvenv.cfg")))
@@ -128,7 +128,7 @@ def has_chosen_version():
 
 
 def fingerprint():
-    """What the environment depends on, its own place included: scripts name it in full."""
+    """A digest of the environment's inputs and its path, which its scripts contain."""
     digest = hashlib.sha256()
     for name in (
         "requirements.txt",
@@ -141,7 +141,7 @@ def fingerprint():
 
 
 def supported():
-    """The first Python version that works and the first that does not, as pyproject.toml says."""
+    """The first supported Python version and the first unsupported one, by pyproject.toml."""
     pattern = r'requires-python *= *">=(\d+)\.(\d+),<(\d+)\.(\d+)"'
     numbers = [int(n) for n in re.search(pattern, read(os.path.join(ROOT, "pyproject.toml"))).groups()]
     return tuple(numbers[:2]), tuple(numbers[2:])
@@ -187,7 +187,7 @@ def check_space():
 
 
 def install_uv():
-    """Install the locked uv with pip, from its own lines of the lock."""
+    """Install the locked uv with pip, from its lines of the lock."""
     block = re.search(r"(?m)^uv==(\S+) .*(?:\n +--hash=.*)+", read(LOCK))
     if block is None:
         raise SetupFailed("requirements.txt does not lock uv. Make it anew: make lock")
@@ -211,7 +211,7 @@ def uv(*arguments):
 
 
 def run(command):
-    """Run a command; when it fails, say why in one line and show what it said before that."""
+    """Run a command; if it fails, print its output and raise with the cause."""
     process = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -226,7 +226,7 @@ def run(command):
 
 
 def explain(said):
-    """One line for what a program or the system complained about."""
+    """Summarise the error output of a program or of the system in one line."""
     if "No space left" in said or shutil.disk_usage(ROOT).free < 1024 * 1024:
         return "The disk is full. Free some space (%d MB are needed), then run make setup again." % (
             NEEDED_BYTES >> 20

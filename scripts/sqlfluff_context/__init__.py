@@ -1,7 +1,7 @@
-"""What a model sees when sqlfluff renders it: our vars, as dbt_project.yml has them.
+"""The context for models in sqlfluff: the vars of dbt_project.yml.
 
-sqlfluff emulates the rest of dbt itself, but makes every var the word ``item``, which a model that
-loops over a list cannot use.
+sqlfluff emulates the other functions of dbt, but replaces every var with the word ``item``, which a model
+that loops over a list cannot use.
 """
 
 from __future__ import annotations
@@ -16,5 +16,5 @@ _VARS = yaml.safe_load(_PROJECT.read_text(encoding="utf-8"))["vars"]
 
 
 def var(name: str, default: Any = None) -> Any:
-    """The value of a var, as dbt's function of that name gives it."""
+    """The value of a var, like dbt's function of the same name."""
     return _VARS.get(name, default)
