@@ -14,7 +14,7 @@ from benchmarks.measure import Line
 from benchmarks.options import Options
 
 NAMES = ("start", "run", "assess", "migrate", "clean", "beside", "memory", "steady", "hot", "report")
-COLUMNS = ("", "ours", "the other", "ratio", "goal", "")
+COLUMNS = ("", "Rollcall", "the other", "ratio", "goal", "")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

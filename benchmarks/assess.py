@@ -83,11 +83,11 @@ class Judged:
         if folder is None:
             return
         folder.mkdir(parents=True, exist_ok=True)
-        for who, query in (("ours", self.ours), ("checklist", self.checklist)):
+        for variant, query in (("ours", self.ours), ("checklist", self.checklist)):
             with self.workspace.database.snapshot() as snapshot:
                 rows = snapshot.rows(f"explain (analyze, buffers) {query}")
             text = "\n".join(row["QUERY PLAN"] for row in rows)
-            (folder / f"assess-{name}-{who}.txt").write_text(text + "\n", encoding="utf-8")
+            (folder / f"assess-{name}-{variant}.txt").write_text(text + "\n", encoding="utf-8")
 
     def _seconds(self, query: str) -> float:
         def judge(snapshot: Snapshot) -> float:

@@ -90,7 +90,7 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
     yield _p99_line(f"{what}, against the same batches with an audit", ours, others)
     yield _p99_line(f"{what} on two connections at any time, against without", twos, quiet)
     longest = max(max(run) for run in ours)
-    yield shown_only("its longest statement meanwhile", longest, seconds(longest), at_most(1, " s"))
+    yield shown_only("its longest statement during the clean-up", longest, seconds(longest), at_most(1, " s"))
 
 
 class _CleanUp:
@@ -150,8 +150,8 @@ def _beside(work: _CleanUp | _Audited) -> tuple[list[float], list[float]]:
         work()
         ended = time.monotonic()
         time.sleep(QUIET_SECONDS)
-        said, _ = application.communicate()
-    taken: Taken = json.loads(said)
+        output, _ = application.communicate()
+    taken: Taken = json.loads(output)
     warm = min(at for at, _ in taken) + WARMING_SECONDS
     return (
         [latency for at, latency in taken if began <= at <= ended],

@@ -278,7 +278,7 @@ unfinished as (
 staff as (
     select
         count(*) filter (where is_active) as active_agents,
-        not coalesce(bool_or(is_active and not is_ai_agent and role = 'agent'), false) as nobody
+        not coalesce(bool_or(is_active and not is_ai_agent and role = 'agent'), false) as has_no_agent
     from agents
 )
 
@@ -313,7 +313,7 @@ select
     sessions.unknown_activity,
     feed.is_silent::integer as silent_feed,
     sessions.unknown_agent,
-    staff.nobody::integer as no_active_agents,
+    staff.has_no_agent::integer as no_active_agents,
     unfinished.zombie_call,
     unfinished.ended_call_still_live
 from sessions

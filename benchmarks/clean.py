@@ -4,8 +4,8 @@ Each variant works on one connection; the others have batches of the same sizes 
 measures the latency of the application's statements meanwhile.
 
 Each measurement works on a fresh copy of the same migrated call centre with the same planned rows. The plan
-and the keys for the other variants are made before the measurement. Pauses are not counted; they occur only while
-another session waits.
+and the keys for the other variants are made before the measurement. Pauses are not counted; they occur only
+while another session waits.
 """
 
 from __future__ import annotations

@@ -31,17 +31,17 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
             stderr=subprocess.STDOUT,
             text=True,
         ) as process:
-            said = []
+            output = []
             assert process.stdout is not None
             for text in process.stdout:
-                said.append(text)
+                output.append(text)
                 if name := _heading(text):
                     steps.append((name, time.perf_counter()))
         ended = time.perf_counter()
     finally:
         PostgresServer(state / "postgres").stop()
     if process.returncode != 0:
-        raise RuntimeError(f"rollcall demo ended with {process.returncode}: {''.join(said[-20:])}")
+        raise RuntimeError(f"rollcall demo ended with {process.returncode}: {''.join(output[-20:])}")
     for (name, begin), (_, end) in zip(steps, [*steps[1:], ("", ended)], strict=True):
         yield shown_only(f"  {name.lower()}", end - begin, f"{end - begin:.1f} s")
     total = ended - started

@@ -71,7 +71,7 @@ SCHEMA_EXAMPLES = {
 class Example:
     """Rows of a unit test: its description, the columns, and which rows violate the rule."""
 
-    says: str
+    description: str
     columns: tuple[str, ...]
     rows: tuple[tuple[tuple[str, ...], bool], ...]
 
@@ -185,7 +185,7 @@ def _example(rule: Rule) -> list[str]:
     lines = [head, ["---"] * len(head)]
     lines += [[*cells, "**yes**" if violates else "no"] for cells, violates in found.rows]
     return [
-        f"From the rule's unit tests. {found.says}",
+        f"From the rule's unit tests. {found.description}",
         "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines),
     ]
 
@@ -210,16 +210,16 @@ def _example_of(rule: str, test: Mapping[str, Any]) -> Example | None:
     expected = test["expect"]["rows"]
     if not all(isinstance(row, dict) and rule in row for row in expected):
         return None
-    says = " ".join(test["description"].split())
+    description = " ".join(test["description"].split())
     judged = {str(row[key]): bool(row[rule]) for row in expected for key in list(row)[:1] if key != rule}
     for given in test["given"]:
         for columns, rows in _values(str(given.get("rows", ""))):
             known = [(row, judged[row[0]]) for row in rows if row[0] in judged]
             if known and len(known) == len(judged):
-                return Example(says, columns, tuple(known))
+                return Example(description, columns, tuple(known))
     if judged:
         key = next(iter(expected[0]))
-        return Example(says, (key,), tuple(((name,), violates) for name, violates in judged.items()))
+        return Example(description, (key,), tuple(((name,), violates) for name, violates in judged.items()))
     return None
 
 

@@ -219,21 +219,21 @@ def run(command):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    said = process.communicate()[0].decode("utf-8", "replace")
+    output = process.communicate()[0].decode("utf-8", "replace")
     if process.returncode != 0:
-        sys.stderr.write(said)
-        raise SetupFailed(explain(said or "%s left with %d" % (command[0], process.returncode)))
+        sys.stderr.write(output)
+        raise SetupFailed(explain(output or "%s left with %d" % (command[0], process.returncode)))
 
 
-def explain(said):
+def explain(output):
     """Summarise the error output of a program or of the system in one line."""
-    if "No space left" in said or shutil.disk_usage(ROOT).free < 1024 * 1024:
+    if "No space left" in output or shutil.disk_usage(ROOT).free < 1024 * 1024:
         return "The disk is full. Free some space (%d MB are needed), then run make setup again." % (
             NEEDED_BYTES >> 20
         )
-    if "Permission denied" in said or "Read-only file system" in said:
+    if "Permission denied" in output or "Read-only file system" in output:
         return "%s is not writable for you. Make it yours, or clone the repository elsewhere." % ROOT
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
     telling = [line for line in lines if re.match(r"(?i)(error|×)", line)] or lines[-1:]
     return (
         "The set-up failed: %s. Is the network, or the package index, reachable? "

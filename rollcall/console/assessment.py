@@ -164,7 +164,7 @@ def show_verification(verification: Verification, before: Assessment | None = No
         )
     if verification.newly_due:
         write(
-            f"  {verification.newly_due} sessions became due meanwhile:"
+            f"  {verification.newly_due} sessions became due during the run:"
             f" {keys_of(verification.newly_due_keys)}"
         )
 

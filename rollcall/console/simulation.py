@@ -53,7 +53,7 @@ def show_simulation(report: Report) -> None:
     )
     if judgement.unproven:
         write(
-            f"[yellow]{len(judgement.unproven)} closed whose agents were there, but whose signs of life this"
+            f"[yellow]{len(judgement.unproven)} closed with present agents, whose signs of life this"
             " overloaded machine wrote too late: not counted"
         )
     for findings, words in (

@@ -28,7 +28,7 @@ class Workforce:
     until: Mapping[int, datetime]
     """When an agent's past ends, if before that of all others: no call of theirs is later."""
     hosts: Sequence[int]
-    """Agents who are there now: older sessions that they forgot to close may be planted."""
+    """Present agents, for whom forgotten older sessions can be planted."""
 
 
 class History:

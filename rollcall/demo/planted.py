@@ -39,7 +39,7 @@ class Planted:
     calls: int
     open_sessions: int
     really_alive: int
-    """Open sessions whose agent is there."""
+    """Open sessions with a present agent."""
     violations: dict[str, int]
     """Per rule, zeros included. `silent_feed` and `no_active_agents`: 0 or 1."""
     pending_changes: int

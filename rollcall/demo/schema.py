@@ -34,7 +34,7 @@ class Variant:
     migrated: bool = False
     """The three columns that Rollcall's migration adds exist."""
     heartbeats: bool = True
-    """Agents who are there send heartbeats; without effect unless `migrated`."""
+    """Present agents send heartbeats; without effect unless `migrated`."""
 
 
 def name(names: Names, var: str) -> str:

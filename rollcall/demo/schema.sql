@@ -92,7 +92,7 @@ create table demo_truth.sessions (
     session_id text primary key,
     kind text not null,                  -- the function of cases or history that planted it
     really_alive boolean not null,
-    rules text[] not null,               -- those that judge single sessions, in catalogue order
+    rules text[] not null,               -- those that judge single sessions, in the order of the rules
     expected text not null check (
         expected in ('untouched', 'closed', 'reference_cleared', 'status_reset')
     ),
@@ -100,7 +100,7 @@ create table demo_truth.sessions (
     expected_logout_at timestamptz       -- the last sign of life, where a session is to be closed
 );
 
--- one row per rule of the catalogue
+-- one row per rule
 create table demo_truth.violations (
     rule text primary key,
     violations bigint not null

@@ -50,14 +50,14 @@ KINDS: dict[str, Kind] = {
         "Nothing, as long as it stays in session mode.",
     ),
     "open_prefect_api": warning(
-        "Whatever reaches that server's port can start a clean-up, and change which code a deployment runs "
-        "as the user who holds the database's password.",
+        "Any client that reaches that server's port can start a clean-up, and change which code a "
+        "deployment runs as the user with the database's password.",
         "Set PREFECT_SERVER_API_AUTH_STRING there and PREFECT_API_AUTH_STRING here (docs/prefect.md).",
     ),
     "untested_server_version": warning(
         f"Rollcall supports PostgreSQL 14 to {NEWEST_TESTED_VERSION}; a newer server may refuse a "
         "statement, or have another catalog.",
-        "Look for a newer Rollcall, and try it on a copy first.",
+        "Use a newer version of Rollcall, and try it on a copy first.",
     ),
     "standby": blocking(
         "Nothing can be written to a standby: migrate, clean and run cannot work. Assess, plan and "
@@ -65,7 +65,7 @@ KINDS: dict[str, Kind] = {
         "Name the primary for everything that changes something.",
     ),
     "standby_lag": warning(
-        "What is judged here is old: agents who were active since then look idle.",
+        "The judged data is old: agents with later activity look idle.",
         "Wait until it has caught up, or assess on the primary.",
     ),
     "read_only_by_default": blocking(
@@ -75,7 +75,7 @@ KINDS: dict[str, Kind] = {
     "short_timeout": warning(
         "A step on a large table, or a lease that waits, is ended by the server half-way; it stays "
         "safe, but it does not finish.",
-        "Switch the time-out off for this login role; Rollcall sets its own, per transaction.",
+        "Switch the timeout off for this login role; Rollcall sets its own, per transaction.",
     ),
     "wraparound_risk": warning(
         "Before its transaction ids are used up PostgreSQL vacuums aggressively, which the "
@@ -93,12 +93,12 @@ KINDS: dict[str, Kind] = {
         "`rollcall doctor --grants` prints the statements; then set ROLLCALL_CLEAN_ROLE.",
     ),
     "clean_role_too_strong": warning(
-        "That nothing but the three planned columns can change is no longer proven by privileges.",
+        "The privileges no longer prove that only the three planned columns can change.",
         "Revoke what it does not need, or take a role of its own (`rollcall doctor --grants`).",
     ),
     "ledger_writers": warning(
-        "A role beside Rollcall's can alter the record of runs and changes, the flags that route calls, or "
-        "what is in Rollcall's schemas. `verify` and `undo` notice an altered image, unless the role alters "
+        "Another role can alter the record of runs and changes, the flags that route calls, or objects "
+        "in Rollcall's schemas. `verify` and `undo` notice an altered image, unless the role alters "
         "the digests as well.",
         "Revoke what the role does not need.",
     ),
@@ -125,16 +125,16 @@ KINDS: dict[str, Kind] = {
         "Use a role that row-level security does not bind.",
     ),
     "row_level_security": info(
-        "Another role than ours may see only some of the rows, and then judges only those.",
-        "Nothing for our roles; think of it before you change them.",
+        "Another role may see only some of the rows, and then judges only those.",
+        "Nothing for the present roles; check the policies before you change them.",
     ),
     "missing_primary_key": blocking(
         "Without a key no row can be named, planned or restored: the verdict is NOT_READY.",
         "Add a primary key to the table.",
     ),
     "agents_key_not_unique": blocking(
-        "An agent that is there twice has each session judged twice; and to look an agent up, as we do "
-        "for each open session, reads the whole table. The verdict is NOT_READY.",
+        "An agent with two rows has each session judged twice, and the lookup of an agent for each open "
+        "session reads the whole table. The verdict is NOT_READY.",
         "Set agents_id_column to the key, or create a unique index on it.",
     ),
     "sessions_key_not_unique": blocking(
@@ -189,10 +189,10 @@ KINDS: dict[str, Kind] = {
         "Read its function before you migrate.",
     ),
     "session_update_rule": blocking(
-        "A rule rewrites every UPDATE of the table; PostgreSQL refuses ours, or does something else.",
+        "A rule rewrites every UPDATE of the table; PostgreSQL refuses Rollcall's, or does something else.",
         "Replace the rule by a trigger.",
     ),
-    "other_rule": info("It rewrites what the application does; no statement of ours.", "Nothing."),
+    "other_rule": info("It rewrites statements of the application, none of Rollcall.", "Nothing."),
     "dependent_view": info(
         "Migrate only adds, so the view stays as it is; the application's own ALTER TYPE or DROP "
         "COLUMN fails because of it.",
@@ -213,7 +213,7 @@ KINDS: dict[str, Kind] = {
         "Add the columns on each subscriber first (`rollcall plan` shows the statements).",
     ),
     "publication_of_all_tables": warning(
-        "The tables of our ledger are published too: replication to a subscriber without them stops.",
+        "The tables of the ledger are published too: replication to a subscriber without them stops.",
         "Make the schema rollcall_ops on each subscriber first, or publish the tables by name.",
     ),
     "subscribed_table": warning(
@@ -237,18 +237,17 @@ KINDS: dict[str, Kind] = {
     "idle_replication_slot": warning(
         "The slot keeps WAL, and maybe dead rows, for a client that does not fetch them: building "
         "indexes and cleaning fill the disk faster.",
-        "Start what uses the slot, or drop the slot if nothing does.",
+        "Start the client of the slot, or drop an unused slot.",
     ),
     # --- current activity -----------------------------------------------------------------------------
     "long_transaction": warning(
         "Its locks make migrate give up, a concurrent index build waits for its snapshot, and while "
         "it lasts dead rows stay, so heartbeats are no longer heap-only updates.",
-        "Let it end; end it with pg_terminate_backend only if you know whose it is.",
+        "Let it end; end it with pg_terminate_backend only if you know its owner.",
     ),
     "prepared_transaction": warning(
-        "No connection is left that would end it: its locks and its snapshot hold migrate and vacuum "
-        "back for ever.",
-        "Ask whose it is, then commit prepared or rollback prepared.",
+        "No connection can end it: its locks and its snapshot hold migrate and vacuum back indefinitely.",
+        "Find its owner, then commit prepared or rollback prepared.",
     ),
     "hidden_activity": info(
         "Long transactions of other roles cannot be seen, so none is reported.",
@@ -261,7 +260,7 @@ KINDS: dict[str, Kind] = {
     # --- indexes and disk ----------------------------------------------------------------------------
     "invalid_index": warning(
         "A build failed: the index slows down every write and helps no query.",
-        "Migrate mends an index that Rollcall made; drop any other that you do not need.",
+        "Migrate repairs an index that Rollcall made; drop any other that you do not need.",
     ),
     "index_being_built": info(
         "An index is being built on the table; migrate waits for it.",
@@ -269,7 +268,7 @@ KINDS: dict[str, Kind] = {
     ),
     "index_disk_space": info(
         "Building indexes takes disk space, and as much again for a while.",
-        "See to it that the server has it.",
+        "Make sure that the server has it.",
     ),
     "low_disk_space": warning(
         "The build fails when the disk is full, and the application's writes fail with it.",
@@ -277,7 +276,7 @@ KINDS: dict[str, Kind] = {
     ),
     # --- unreadable data -----------------------------------------------------------------------------
     "not_seen": info(
-        "This could not be looked at, so nothing is said about it.",
-        "Ask again with a role that may see it, or at a quieter time.",
+        "This could not be read, so nothing is reported about it.",
+        "Run doctor again with a role that may read it, or at a quieter time.",
     ),
 }

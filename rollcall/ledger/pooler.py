@@ -71,7 +71,10 @@ def find_pooler(workspace: Workspace) -> Pooler | None:
                 ) from None
         if reported in seen:
             return None
-        return Pooler(False, "the server process is another than the one that greeted us, and stays the same")
+        return Pooler(
+            False,
+            "the server process differs from the one reported at the connection start, and stays the same",
+        )
 
 
 def _forbids_transactions(error: psycopg.Error) -> bool:

@@ -136,7 +136,7 @@ def open_run(workspace: Workspace, command: str, approved_by: str | None = None)
         _grant_to_clean_role(workspace, connection)
         holder = f"{command} by {getpass.getuser()} on {socket.gethostname()}, pid {os.getpid()}"
         with connection.transaction():
-            # checked again under the lock: another transaction may have committed a trigger meanwhile
+            # checked again under the lock: another transaction may have committed a trigger
             lock_ledger(connection, workspace.project)
             refuse_foreign_ledger(connection, workspace)
             fetch(connection, run._sql("open_run"), [run.id, command, __version__, approved_by])

@@ -56,7 +56,7 @@ class Chart:
 
     name: str
     svg: str
-    says: str
+    sentence: str
     is_level: bool = False
 
 
@@ -109,11 +109,11 @@ def _chart_of_rule(points: Sequence[PastResult]) -> Chart:
         },
     ]
     spec = {"width": 300, "height": 56, "data": {"values": values}, "encoding": encoding, "layer": layers}
-    says = (
+    sentence = (
         f"{number(len(points))} judgements from {moment(points[0].recorded_at)}:"
         f" {number(counts[0])} at first, at most {number(max(counts))}, now {number(counts[-1])}."
     )
-    return Chart(points[0].rule, _drawn(spec), says, is_level=len(set(counts)) == 1)
+    return Chart(points[0].rule, _drawn(spec), sentence, is_level=len(set(counts)) == 1)
 
 
 def _first_and_last(points: Sequence[PastResult]) -> dict[str, Any]:
@@ -236,7 +236,7 @@ def _presence_sentence(presence: Presence, judged_at: datetime, cutoff: datetime
     parts = ", ".join(f"{number(count)} {words}" for count, words in counted)
     window = in_words((judged_at - cutoff).total_seconds())
     total = number(sum(presence.counts.values()))
-    return f"Of {total} open sessions: {parts}. Abandoned is who showed no sign of life for {window}."
+    return f"Of {total} open sessions: {parts}. A session without a sign of life for {window} is abandoned."
 
 
 # --- drawing ----------------------------------------------------------------------------------

@@ -80,8 +80,8 @@ def render(outcome: RunOutcome, *, has_data_docs: bool = False) -> str:
         facts=_facts(latest),
         units=words.units_of(latest) if latest else {},
         rule_charts=charts.charts_of_rules(latest) if latest else [],
-        floor_chart=_floor_chart(latest),
-        floor_sessions=charts.shown_sessions(latest.presence) if latest and latest.presence else [],
+        presence_chart=_presence_chart(latest),
+        presence_sessions=charts.shown_sessions(latest.presence) if latest and latest.presence else [],
         data_docs=DATA_DOCS.as_posix() if has_data_docs else None,
         version=__version__,
         keys_shown=KEYS_SHOWN,
@@ -155,7 +155,7 @@ def _facts(latest: Assessment | None) -> Sequence[tuple[str, int]]:
     return [(label, latest.facts[name]) for name, label in _FACTS.items() if name in latest.facts]
 
 
-def _floor_chart(latest: Assessment | None) -> charts.Chart | None:
+def _presence_chart(latest: Assessment | None) -> charts.Chart | None:
     if latest is None or latest.presence is None:
         return None
     return charts.timeline(latest.presence, latest.judged_at, latest.cutoff)

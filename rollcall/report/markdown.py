@@ -131,11 +131,11 @@ def _done(outcome: RunOutcome) -> list[str]:
     sentences = change_words.what_was_done(outcome)
     verification = outcome.verification
     if verification is not None and verification.proof is not None:
-        said = change_words.proof_sentences(verification.proof)
-        sentences += said[:1] if verification.proof.holds else said
+        texts = change_words.proof_sentences(verification.proof)
+        sentences += texts[:1] if verification.proof.holds else texts
     if verification is not None and verification.migration is not None:
-        said = change_words.migration_sentences(verification.migration)
-        sentences += said[:1] if verification.migration.holds else said
+        texts = change_words.migration_sentences(verification.migration)
+        sentences += texts[:1] if verification.migration.holds else texts
     if verification is not None and verification.newly_due:
         sentences.append(f"{words.count_of(verification.newly_due, 'sessions')} newly due.")
     if outcome.plan is not None and not outcome.acted:

@@ -56,9 +56,9 @@ __all__ = [
 BREAKER_TITLE = "The breaker tripped: do not clean before the feed is checked"
 CHECK_QUESTIONS: Mapping[Check, str] = {
     Check.SCHEMA_READY: "Is everything there that live status control needs in the schema?",
-    Check.SESSIONS_CLEAN: "Do the open sessions tell the truth about who is there?",
+    Check.SESSIONS_CLEAN: "Do the open sessions agree with the agents' presence?",
     Check.CALL_REFS_CLEAN: "Does every call that a session refers to really take place?",
-    Check.AGENTS_AVAILABLE: "Is there an active agent whom a call could reach?",
+    Check.AGENTS_AVAILABLE: "Can an active agent take a call?",
     Check.DATA_TRUSTWORTHY: "Can all rows be read, and believed?",
 }
 
@@ -153,7 +153,7 @@ def _meaning(latest: Assessment) -> str:
     if latest.verdict is Verdict.READY:
         waived = sum(rule.waived for rule in latest.rules)
         but = f" {count_of(waived, 'violations')} are waived." if waived else ""
-        return f"All five checks pass: what the sessions say about who is there can be relied on.{but}"
+        return f"All five checks pass: the sessions show reliably which agents are present.{but}"
     if latest.verdict is Verdict.NEEDS_SESSION_CLEANUP:
         return f"The schema is ready and the data can be trusted. What is left: {sessions} to repair."
     if latest.verdict is Verdict.NEEDS_DATABASE_MIGRATION:

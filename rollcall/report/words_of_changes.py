@@ -160,7 +160,7 @@ def migration_sentences(proof: MigrationProof) -> list[str]:
     sentences = [
         "The proof of the migration holds: only what is declared was added."
         if proof.holds
-        else "The proof of the migration does not hold: more than what is declared has changed meanwhile.",
+        else "The proof of the migration does not hold: more than what is declared has changed during it.",
         f"{count_of(len(catalog.added), 'declared objects')} of the application's tables added,"
         f" {number(catalog.identical)} exactly as before.",
     ]
@@ -189,7 +189,7 @@ def table_sentence(table: TableProof) -> str:
         return f"{table.table} {counts}, and their digests are equal"
     if not table.holds:
         return f"{table.table} {counts}, none of them was written, and yet their digests differ"
-    written = f"{number(table.written or 0)} of them written meanwhile"
+    written = f"{number(table.written or 0)} of them written during the run"
     return f"{table.table} {counts}, {written}" + (" (no digest)" if table.is_same is None else "")
 
 
@@ -212,7 +212,7 @@ def _after_trouble(outcome: RunOutcome) -> list[str]:
     if outcome.breaker is not None:
         steps += [
             "Check that the clients' heartbeats and activity reach the database.",
-            "Find out whether the agents are there whose sessions would be closed.",
+            "Find out whether the agents of the sessions to be closed are present.",
             "Once the feed works, let the next unattended run go on. Only if the agents are gone indeed, a"
             " person executes the plan.",
         ]
@@ -225,7 +225,7 @@ def _after_trouble(outcome: RunOutcome) -> list[str]:
     migration = outcome.verification.migration if outcome.verification else None
     if migration is not None and not migration.holds:
         steps.append(
-            f"Ask who else changed the application's tables while run `{migration.run_id}` migrated:"
+            f"Find out which session changed the application's tables during run `{migration.run_id}`:"
             f" `rollcall verify --run {migration.run_id}` names what."
         )
     if outcome.migration is not None and outcome.migration.skipped:
@@ -252,5 +252,5 @@ def _towards_ready(outcome: RunOutcome) -> list[str]:
     if latest.verdict is Verdict.NEEDS_SESSION_CLEANUP:
         return ["Read the plan with `rollcall plan`, then let `rollcall clean` repair the sessions."]
     if outcome.verification is not None and outcome.verification.newly_due:
-        return ["Some sessions became due meanwhile: the next `rollcall clean` repairs them."]
+        return ["Some sessions became due during the run: the next `rollcall clean` repairs them."]
     return []

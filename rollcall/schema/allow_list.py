@@ -87,7 +87,7 @@ def check_migrating(sql: str, unfinished_indexes: Iterable[str] = ()) -> list[st
     if len(kinds) > 1 and kinds not in TOGETHER:
         raise _refusal(sql, "it is more than one statement")
     if not kinds:
-        raise _refusal(sql, "it is no statement")
+        raise _refusal(sql, "there is no statement")
     if kinds == ["DropStmt"]:
         raise _refusal(sql, "an index is dropped only to be built again")
     for text, node in statements:
@@ -138,12 +138,12 @@ def check_detaching(sql: str) -> str:
     kind = _enum(node, "remove_type")
     names = [_names(item) for item in node.objects]
     if kind not in ("OBJECT_VIEW", "OBJECT_TABLE", "OBJECT_SCHEMA"):
-        raise _refusal(text, "only views, tables and schemas of our own may go")
+        raise _refusal(text, "only Rollcall's views, tables and schemas may be dropped")
     parts = 1 if kind == "OBJECT_SCHEMA" else 2
     if any(len(name) != parts or name[0] not in OWN_SCHEMAS for name in names):
-        raise _refusal(text, "it is not in a schema of our own")
+        raise _refusal(text, "it is not in one of Rollcall's schemas")
     if _enum(node, "behavior") != "DROP_RESTRICT":
-        raise _refusal(text, "what depends on it must stay")
+        raise _refusal(text, "dependent objects must stay")
     return text
 
 
@@ -186,14 +186,14 @@ def shown_query(query: str) -> str:
 def _check_schema(text: str, node: Any) -> None:
     _allow_nodes(text, node, PLAIN | {"CreateSchemaStmt"})
     if node.schemaname not in OWN_SCHEMAS or node.HasField("authrole"):
-        raise _refusal(text, "the schema is not ours")
+        raise _refusal(text, "the schema is not one of Rollcall's")
 
 
 def _check_table(text: str, node: Any) -> None:
     _allow_nodes(text, node, EXPRESSION | {"CreateStmt", "ColumnDef", "Constraint", "SQLValueFunction"})
     _require_own(text, node.relation)
     if node.inh_relations or node.partbound.ByteSize() or node.partspec.ByteSize() or node.tablespacename:
-        raise _refusal(text, "a table of ours stands by itself")
+        raise _refusal(text, "a ledger table has no parent, partitions or tablespace")
     for constraint in _nodes(node, "Constraint"):
         if constraint.pktable.ByteSize():
             _require_own(text, constraint.pktable)
@@ -204,7 +204,7 @@ def _check_view(text: str, node: Any) -> None:
     _require_own(text, node.view)
     _require_view_options(text, node)
     if _enum(node, "with_check_option") not in ("NO_CHECK_OPTION", "VIEW_CHECK_OPTION_UNDEFINED"):
-        raise _refusal(text, "our views are not written to")
+        raise _refusal(text, "Rollcall's views have no check option")
 
 
 def _check_view_options(text: str, node: Any) -> None:
@@ -219,7 +219,7 @@ def _check_view_options(text: str, node: Any) -> None:
 def _require_view_options(text: str, node: Any) -> None:
     for option in _nodes(node, "DefElem"):
         if option.defname not in VIEW_OPTIONS or option.arg.string.sval != "true":
-            raise _refusal(text, "a view of ours only becomes stricter")
+            raise _refusal(text, "only a stricter option of a view may be set")
 
 
 def _check_alter_table(text: str, node: Any) -> None:
@@ -242,7 +242,7 @@ def _check_alter_table(text: str, node: Any) -> None:
     if not node.relation.inh:
         raise _refusal(text, "a column is added to the partitions as well")
     if _enum(command, "subtype") != "AT_AddColumn" or command.missing_ok or node.missing_ok:
-        raise _refusal(text, "the only change of a table is to add a column that is missing")
+        raise _refusal(text, "the only change of a table is to add a missing column")
     column = getattr(command, "def").column_def
     if column.type_name.names and column.type_name.names[-1].string.sval.lower() in SERIAL_TYPES:
         raise _refusal(text, "a sequence as a default would rewrite the table")
@@ -262,7 +262,7 @@ def _check_ledger_column(text: str, node: Any) -> None:
     if _enum(node, "objtype") != "OBJECT_TABLE" or node.missing_ok or commands[0].missing_ok:
         raise _refusal(text, "one column of one table is added at a time")
     if kinds not in (["AT_AddColumn"], ["AT_AddColumn", "AT_ColumnDefault"]):
-        raise _refusal(text, "the only change of a table of ours is to add a column that is missing")
+        raise _refusal(text, "the only change of a ledger table is to add a missing column")
     column = getattr(commands[0], "def").column_def
     if len(commands) > 1 and commands[1].name != column.colname:
         raise _refusal(text, "a default is set only for the column that is added")
@@ -270,7 +270,7 @@ def _check_ledger_column(text: str, node: Any) -> None:
         if item.constraint.pktable.ByteSize():
             _require_own(text, item.constraint.pktable)
     if not {_enum(item.constraint, "contype") for item in column.constraints} <= OWN_COLUMN_CONSTRAINTS:
-        raise _refusal(text, "a new column of ours is no key")
+        raise _refusal(text, "a new column of a ledger table is not a key")
 
 
 def _check_attach(text: str, node: Any) -> None:
@@ -286,9 +286,9 @@ def _check_index(text: str, node: Any) -> None:
     if not node.concurrent and node.relation.inh:
         raise _refusal(text, "an index is built concurrently, or without its partitions")
     if node.unique or node.primary or node.isconstraint:
-        raise _refusal(text, "an index of ours must not refuse what the application writes")
+        raise _refusal(text, "a declared index must not refuse writes of the application")
     if node.if_not_exists or not node.idxname or node.table_space:
-        raise _refusal(text, "an index has a name of its own, and is built where it is known to be missing")
+        raise _refusal(text, "an index has a name, and is built only where it is missing")
 
 
 def _check_comment(text: str, node: Any) -> None:
@@ -298,15 +298,15 @@ def _check_comment(text: str, node: Any) -> None:
         return
     if kind in ("OBJECT_VIEW", "OBJECT_TABLE") and names[0] in OWN_SCHEMAS:
         return
-    raise _refusal(text, "only columns and our own relations are commented")
+    raise _refusal(text, "only columns and Rollcall's relations are commented")
 
 
 def _check_drop_index(text: str, node: Any, unfinished: frozenset[str]) -> None:
     names = [".".join(_names(item)) for item in node.objects]
     if _enum(node, "remove_type") != "OBJECT_INDEX" or not node.concurrent or node.missing_ok:
-        raise _refusal(text, "nothing is ever dropped but an unfinished index of ours")
+        raise _refusal(text, "only an unfinished index of Rollcall may be dropped")
     if len(names) != 1 or names[0] not in unfinished or _enum(node, "behavior") != "DROP_RESTRICT":
-        raise _refusal(text, "our ledger does not say that we made this index and left it unfinished")
+        raise _refusal(text, "the ledger has no record that Rollcall left this index unfinished")
 
 
 CHECKS: dict[str, Callable[[str, Any], None]] = {
@@ -337,7 +337,7 @@ def _allow_nodes(text: str, node: Any, allowed: frozenset[str]) -> None:
             if names[:-1] not in ([], ["pg_catalog"]):
                 raise _refusal(text, f"the operator {'.'.join(names)} is not PostgreSQL's own")
         elif kind == "RangeVar" and child.relpersistence != "p":
-            raise _refusal(text, "nothing temporary or unlogged is made")
+            raise _refusal(text, "temporary and unlogged objects are not allowed")
         elif kind == "SelectStmt" and (child.locking_clause or child.into_clause.ByteSize()):
             raise _refusal(text, "a view only reads")
 
@@ -380,7 +380,7 @@ def _is_system(schema: str) -> bool:
 
 def _require_own(text: str, relation: Any) -> None:
     if relation.schemaname not in OWN_SCHEMAS:
-        raise _refusal(text, "it is not in a schema of our own")
+        raise _refusal(text, "it is not in one of Rollcall's schemas")
 
 
 def _require_application(text: str, relation: Any) -> None:
@@ -390,7 +390,7 @@ def _require_application(text: str, relation: Any) -> None:
 
 def _refusal(sql: str, reason: str) -> Refused:
     return Refused(
-        f"a statement is not on the list of additive ones: {reason} ({_shortened(sql)})",
+        f"a statement is not on the allow-list: {reason} ({_shortened(sql)})",
         "nothing was sent; correct the model that declares it",
     )
 

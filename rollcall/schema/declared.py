@@ -235,9 +235,7 @@ def _conflict(snapshot: Snapshot, project: Project, relation: RollcallRelation, 
     if deployed["definition_digest"] == relation.digest:
         return None
     if deployed["definition_digest"] is None:
-        return (
-            "a view of that name exists that Rollcall did not make: its comment names no definition of ours"
-        )
+        return "a view of that name exists that Rollcall did not make: its comment names no definition"
     return _lost_column(snapshot, project, relation)
 
 
@@ -250,7 +248,7 @@ def _set_index_states(snapshot: Snapshot, project: Project) -> None:
     The server compares two expressions: EXPLAIN of a query with both normalises them without reading a row.
     The ledger tells which unfinished indexes Rollcall made.
     """
-    if snapshot.row("select current_setting('rollcall.index_states', true) as told")["told"]:
+    if snapshot.row("select current_setting('rollcall.index_states', true) as states")["states"]:
         return
     fetch(snapshot.connection, "select set_config('rollcall.index_states', '{}', true)")
     made: set[str] | None = None

@@ -29,13 +29,13 @@ class Written:
     """One row as a statement left it. Times are seconds since 1970, by the server.
 
     Attributes:
-        said: the instant that the application wrote into the columns.
+        stamped: the instant that the application wrote into the columns.
         done: when the row was written, after waiting for locks.
         xid: the transaction.
     """
 
     key: str
-    said: float
+    stamped: float
     done: float
     xid: int
 

@@ -79,8 +79,8 @@ class CleanerProcess:
         if not self._ready.is_set():
             await self.stop()
             why = "it gave up" if self._reader in done else f"not ready after {READY_SECONDS:.0f} s"
-            said = "; ".join(self.errors) or "see above"
-            raise RollcallError(f"the clean-up beside the traffic does not work: {why} ({said})")
+            errors = "; ".join(self.errors) or "see above"
+            raise RollcallError(f"the clean-up beside the traffic does not work: {why} ({errors})")
 
     async def kill_at_times(self, pauses: Iterator[float], ending: asyncio.Event) -> None:
         """Kill the child (`kill -9`) after each pause; the process starts another one."""
@@ -123,14 +123,14 @@ class CleanerProcess:
         assert self._process is not None
         assert self._process.stdout is not None
         async for line in self._process.stdout:
-            said = json.loads(line)
-            if "child" in said:
-                self._child = said["child"]
-            elif "error" in said:
-                self.errors[said["error"]] += 1
+            message = json.loads(line)
+            if "child" in message:
+                self._child = message["child"]
+            elif "error" in message:
+                self.errors[message["error"]] += 1
                 if not self._ready.is_set() and self.errors.total() >= ERRORS_BEFORE_READY:
                     return
             else:
                 self.passes += 1
-                self.skipped.update(said["skipped"])
+                self.skipped.update(message["skipped"])
                 self._ready.set()

@@ -166,13 +166,13 @@ class _Court:
     ) -> tuple[str, str] | None:
         made_by = self._passes.get(change.run_id or "")
         cutoff = (made_by.judged if made_by else change.latest) - self._thresholds.window
-        last = max(self._sure_signs(change, session, visible), key=lambda sign: sign.said, default=None)
-        if last is None or last.said <= cutoff + ROUNDING:
+        last = max(self._sure_signs(change, session, visible), key=lambda sign: sign.stamped, default=None)
+        if last is None or last.stamped <= cutoff + ROUNDING:
             return None
         life = session.life_at(change.latest + self._error)
-        inside = last.said - cutoff
+        inside = last.stamped - cutoff
         sign = (
-            f"last sign of life ({last.by}) {change.latest - last.said:.3f} s before, "
+            f"last sign of life ({last.by}) {change.latest - last.stamped:.3f} s before, "
             f"{inside:.3f} s inside the window"
         )
         if life is not None:
@@ -193,8 +193,8 @@ class _Court:
         life = session.life_at(change.latest + self._error)
         if life is None or life.began > visible:
             return False
-        last = max(self._sure_signs(change, session, visible), key=lambda sign: sign.said, default=None)
-        age = change.latest - (last.said if last else session.login)
+        last = max(self._sure_signs(change, session, visible), key=lambda sign: sign.stamped, default=None)
+        age = change.latest - (last.stamped if last else session.login)
         detail = f"the simulator wrote no sign of life for {age:.3f} s"
         self.judgement.unproven.append(self._finding("closed under a silent agent", detail, session, change))
         return True
@@ -270,7 +270,7 @@ class _Court:
 
     def _due(self, session: SessionTruth, moment: float) -> float:
         """The latest instant at which the session became due, by every possible sign of life."""
-        last = max((sign.said for sign in self._possible_signs(session, moment)), default=session.login)
+        last = max((sign.stamped for sign in self._possible_signs(session, moment)), default=session.login)
         return last + self._thresholds.window
 
     def _possible_signs(self, session: SessionTruth, moment: float) -> Iterator[Sign]:
@@ -283,7 +283,7 @@ class _Court:
         spans = []
         for call in self._calls_of(session):
             ended = call.ended.acked if call.ended is not None else until
-            expires = call.started.said + self._thresholds.live_call_max
+            expires = call.started.stamped + self._thresholds.live_call_max
             spans.append((max(since, call.started.issued), min(until, ended, expires)))
         total, reached = 0.0, since
         for begin, end in sorted(spans):

@@ -84,8 +84,8 @@ class Purge:
                 await asyncio.wait_for(ending.wait(), self._every)
             except TimeoutError:
                 self._truth.purging(self._older_than)
-                write, whose = await self._application.purge(agents, self._older_than)
-                self._truth.purged(write, whose)
+                write, agents = await self._application.purge(agents, self._older_than)
+                self._truth.purged(write, agents)
                 self.deleted += len(write.rows)
             else:
                 return

@@ -36,7 +36,7 @@ class Life:
 class Sign:
     """A sign of life: what was written, when, and the evidence."""
 
-    said: float
+    stamped: float
     issued: float
     acked: float
     by: str
@@ -80,13 +80,13 @@ class CallTruth:
             self.started.acked <= since
             and self.end_issued > until
             and self.purge_issued > until
-            and self.started.said + longest > until
+            and self.started.stamped + longest > until
         )
 
     def is_possibly_live(self, since: float, until: float, longest: float) -> bool:
         """Whether the call may have been live at some time from `since` to `until`."""
         ended = self.ended.acked if self.ended is not None else NEVER
-        return self.started.issued <= until and ended >= since and self.started.said + longest >= since
+        return self.started.issued <= until and ended >= since and self.started.stamped + longest >= since
 
 
 @dataclass
@@ -176,7 +176,7 @@ class Truth:
         row = write.row
         if row is None:
             return None
-        self.sessions[row.key] = SessionTruth(row.key, agent, login=row.said, made=write.issued)
+        self.sessions[row.key] = SessionTruth(row.key, agent, login=row.stamped, made=write.issued)
         self.agents.setdefault(agent, []).append(row.key)
         self.wrote(agent, write, LOG_IN, is_sign=True)
         return row.key
@@ -223,11 +223,13 @@ class Truth:
             if session is None:
                 continue
             if is_sign:
-                session.signs.append(Sign(row.said, write.issued, write.acked, what))
+                session.signs.append(Sign(row.stamped, write.issued, write.acked, what))
             if what != "heartbeat":
                 session.touches.append((write.issued, write.acked))
             session.history.append(Event(row.done, what, call, row.xid))
-            self._note("wrote", what=what, agent=agent, session=row.key, call=call, xid=row.xid, at=row.said)
+            self._note(
+                "wrote", what=what, agent=agent, session=row.key, call=call, xid=row.xid, at=row.stamped
+            )
 
     def call_started(self, agent: str, write: Write, *, is_outbound: bool) -> str | None:
         row = write.row
@@ -269,7 +271,7 @@ class Truth:
         """Record a purge before it is sent: it may delete every call that ended so long ago."""
         moment = self._now()
         for call in self.calls.values():
-            if call.ended is not None and call.ended.said < moment - older_than + 1:
+            if call.ended is not None and call.ended.stamped < moment - older_than + 1:
                 call.purge_issued = min(call.purge_issued, moment)
 
     def purged(self, write: Write, agents: Iterable[str]) -> None:
@@ -291,7 +293,7 @@ class Truth:
         for key in self.agents.get(agent, ()):
             self.sessions[key].touches.append((write.issued, write.acked))
             self.sessions[key].history.append(Event(row.done, what, call, row.xid))
-        self._note("call", what=what, agent=agent, call=call, xid=row.xid, at=row.said)
+        self._note("call", what=what, agent=agent, call=call, xid=row.xid, at=row.stamped)
 
     def _note(self, event: str, **facts: Any) -> None:
         if self._stream is not None:
@@ -300,7 +302,7 @@ class Truth:
 
 def _sign(write: Write, by: str) -> Sign:
     assert write.row is not None
-    return Sign(write.row.said, write.issued, write.acked, by)
+    return Sign(write.row.stamped, write.issued, write.acked, by)
 
 
 def as_json(event: Event) -> dict[str, Any]:

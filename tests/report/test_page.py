@@ -348,7 +348,7 @@ def test_a_run_says_what_it_did_before_what_it_found_and_what_never_changed_is_f
         "Which are resolved",
         "New, persisting, resolved, as this run found it",
         "Abandoned session critical 1 1,202 4",
-        "Who is really there",
+        "Present agents",
         "Over the last runs",
         "The same every time (1)",
     ]

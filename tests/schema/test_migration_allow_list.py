@@ -153,11 +153,11 @@ def test_only_an_unfinished_index_of_ours_is_dropped_and_only_to_be_built_again(
     rebuilt = "drop index concurrently app.i; create index concurrently i on app.t (c)"
     assert len(check_migrating(rebuilt, ["app.i"])) == 2
     for unfinished in ([], ["app.j"], ["other.i"]):
-        with pytest.raises(Refused, match="our ledger does not say"):
+        with pytest.raises(Refused, match="the ledger has no record"):
             check_migrating(rebuilt, unfinished)
     with pytest.raises(Refused, match="only to be built again"):
         check_migrating("drop index concurrently app.i", ["app.i"])
-    with pytest.raises(Refused, match="our ledger does not say"):
+    with pytest.raises(Refused, match="the ledger has no record"):
         check_migrating(rebuilt.replace("app.i;", "app.i cascade;"), ["app.i"])
 
 
