@@ -120,15 +120,17 @@ def _drop(
         detail = " ".join((error.diag.message_detail or reason_of(error)).split("\n"))
         _note(run, parts, executor.attempts, f"failed: {detail}")
         raise Refused(
-            f"something else depends on what is ours: {detail}",
-            "Nothing was dropped. Let its owner drop or change it",
+            f"another object depends on an object of Rollcall: {detail}",
+            "Nothing was dropped. Its owner has to drop or change it first",
         ) from error
     except psycopg.Error as error:
         _note(run, parts, executor.attempts, f"failed: {reason_of(error)}")
         raise
     if reason is not None:
         _note(run, parts, executor.attempts, f"failed: {reason}")
-        raise Refused(f"what is ours could not be dropped: {reason}", "nothing was dropped; try again later")
+        raise Refused(
+            f"Rollcall's objects could not be dropped: {reason}", "nothing was dropped; try again later"
+        )
     _note(run, parts, executor.attempts, "dropped")
     result.dropped += names
     if len(parts) > bool(names):

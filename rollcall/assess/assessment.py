@@ -20,7 +20,7 @@ from rollcall.ledger.ownership import faults_of_rollcall_objects, findings_on_ro
 from rollcall.ledger.readings import begin_reading
 from rollcall.ledger.trend import past_results, read_presence, with_trends
 from rollcall.ledger.tripped_breaker import tripped_breaker
-from rollcall.rules.custom_rules import with_own_query
+from rollcall.rules.custom_rules import insert_custom_query
 from rollcall.rules.results import Assessment, HistoryReading, PendingWork, RuleResult, Severity
 from rollcall.rules.verdict import checks_of, verdict_of
 from rollcall.rules.waiver import warnings_of
@@ -103,7 +103,9 @@ def assess(
                 past, _ = _judge_data(workspace, snapshot, "history", waived)
                 views = VIEW_SUITES if reading.is_full else CHEAP_VIEW_SUITES
                 judgements += [past, *_judge_views(workspace, snapshot, statements, judged_at, views)]
-            judgements += [_judge_own(workspace, snapshot, suite, waived) for suite in waived.own.values()]
+            judgements += [
+                _judge_custom(workspace, snapshot, suite, waived) for suite in waived.custom.values()
+            ]
         judged = tuple(rule for judgement in judgements for rule in judgement)
         rules = with_trends(snapshot, project, judged, clock["current_at"])
         if samples:
@@ -185,21 +187,22 @@ def _judge_data(
     return _judge(workspace, workspace.suites[suite], counts, keys), facts
 
 
-def _judge_own(workspace: Workspace, snapshot: Snapshot, suite: Suite, waived: Waived) -> Judgement:
+def _judge_custom(workspace: Workspace, snapshot: Snapshot, suite: Suite, waived: Waived) -> Judgement:
     """Judge a custom suite by the rows of its query."""
-    query = with_own_query(workspace.project.sql("own_judged"), suite)
+    query = insert_custom_query(workspace.project.sql("own_judged"), suite)
     try:
         with snapshot.connection.transaction():
             keys = waived.judge(snapshot, query, suite)
     except psycopg.Error as error:
         raise EvaluationError(
             f"{suite.path.with_suffix('.sql')} could not be evaluated: {reason_of(error)}",
-            "it is one query of columns rule and key",
+            "Write one query with the columns rule and key",
         ) from None
     names = {rule.name for rule in suite.rules}
     if unknown := sorted(str(rule) for rule in keys.keys() - names):
         raise EvaluationError(
-            f"{suite.path.with_suffix('.sql')} gives a rule {unknown[0]}", f"add it to {suite.path.name}"
+            f"{suite.path.with_suffix('.sql')} gives a rule {unknown[0]}",
+            f"add it to {suite.path.name}",
         )
     counts = {name: keys[name].total if name in keys else 0 for name in names}
     return _judge(workspace, suite, counts, keys)

@@ -28,7 +28,7 @@ from pydantic import (
 
 from rollcall.database.connections import Row, Snapshot
 from rollcall.errors import ConfigurationError, ConfigurationProblems, EvaluationError
-from rollcall.rules.custom_rules import own_suites
+from rollcall.rules.custom_rules import read_custom_suites
 from rollcall.rules.results import Severity
 from rollcall.rules.waiver import ALL, Waiver, WaiverResult, state_of
 from rollcall.settings.problems import details_of, problem
@@ -74,14 +74,14 @@ class Waived:
     """The waivers of one assessment, and their results.
 
     Attributes:
-        own: the custom suites, whose rules can be waived too.
+        custom: the custom suites, whose rules can be waived too.
         results: the results of the waivers whose suite was judged, in that order.
     """
 
-    def __init__(self, waivers: Sequence[Waiver], own: Mapping[str, Suite]) -> None:
+    def __init__(self, waivers: Sequence[Waiver], custom: Mapping[str, Suite]) -> None:
         self._waivers = waivers
         self._today = date.min
-        self.own = own
+        self.custom = custom
         self.results: list[WaiverResult] = []
 
     @classmethod
@@ -92,11 +92,11 @@ class Waived:
             ConfigurationError: the file or a custom suite has a mistake.
         """
         settings = workspace.settings
-        own = own_suites(settings, workspace.suites)
+        custom = read_custom_suites(settings, workspace.suites)
         path = settings.path_of("waivers_file")
         if "waivers_file" in settings.overrides and not path.is_file():
             raise ConfigurationError(f"there is no file {path}", "correct the var waivers_file")
-        return cls(read_waivers(path, {**workspace.suites, **own}), own)
+        return cls(read_waivers(path, {**workspace.suites, **custom}), custom)
 
     def begin(self, now: datetime) -> None:
         """Set the day for the expiry, by the database's clock."""
@@ -123,7 +123,9 @@ def _keys_by_rule(rows: Sequence[Row]) -> dict[str, Keys]:
     totals: dict[tuple[str, bool], int] = {}
     for row in rows:
         if row["rule"] is None or row["key"] is None:
-            raise EvaluationError("a violation without a rule or without a key was found", "give it both")
+            raise EvaluationError(
+                "a query gives a violation without a rule or without a key", "Give each row both"
+            )
         which = (row["rule"], row["is_waived"])
         lists.setdefault(which, []).append(row["key"])
         totals[which] = row["total"]

@@ -80,8 +80,8 @@ class Worker:
         except psycopg.Error as error:
             connection.close()
             raise ConnectionFailed(
-                f"the connection was lost before it was of use: {reason_of(error)}",
-                "see that the server, or a pooler before it, has one to spare, and run it again",
+                f"the connection was lost right after it was opened: {reason_of(error)}",
+                "make sure that the server or the pooler has a free connection, and run it again",
             ) from None
         self._connection = connection
 

@@ -18,14 +18,14 @@ from rollcall.settings.configuration import Settings
 if TYPE_CHECKING:
     from rollcall.rules.suites import Suite
 
-__all__ = ["own_suites", "with_own_query"]
+__all__ = ["insert_custom_query", "read_custom_suites"]
 
 VAR = "own_rules_folder"
 PLACE = "the_users_own_violations"  # in analyses/waivers/own_judged.sql
 PERSONS = (Check.DATA_TRUSTWORTHY, Check.AGENTS_AVAILABLE)  # checks that a person repairs
 
 
-def own_suites(settings: Settings, ours: Mapping[str, Suite]) -> dict[str, Suite]:
+def read_custom_suites(settings: Settings, ours: Mapping[str, Suite]) -> dict[str, Suite]:
     """Read the custom suites, by name; none if the folder does not exist.
 
     Args:
@@ -48,7 +48,7 @@ def own_suites(settings: Settings, ours: Mapping[str, Suite]) -> dict[str, Suite
     return suites
 
 
-def with_own_query(judged: str, suite: Suite) -> str:
+def insert_custom_query(judged: str, suite: Suite) -> str:
     """Insert the suite's query into the compiled `own_judged`."""
     text = _query_of(suite.path).read_text(encoding="utf-8").strip().rstrip(";")
     violations = (
