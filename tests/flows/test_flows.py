@@ -442,6 +442,7 @@ def test_a_server_does_not_outlive_a_parent_that_is_killed(tmp_path: Path) -> No
 def test_sigterm_ends_serve_in_order(serving: subprocess.Popen[str], prefect: Any, state: Path) -> None:
     """The last test of this file: it takes the server away."""
     process = serving
+    until(lambda: any(run.start_time for run in prefect.read_flow_runs()))  # the runner is at work
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, out + err
