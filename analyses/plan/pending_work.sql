@@ -1,4 +1,5 @@
 -- One row per remedy and set of rules: how many sessions are still to be repaired.
+-- read once: open_sessions
 select
     remedy,
     rules,

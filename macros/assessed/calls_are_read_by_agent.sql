@@ -1,6 +1,7 @@
 {#
-    How to read the agents' calls: looked up by agent, where an index serves it, or in one pass over all calls. Decided
-    when the query runs, so that the same SQL serves before and after the migration; the other branch is never executed.
+    How to read the agents' calls: looked up by agent, where an index serves it, or in one pass over all calls
+    (read_calls). Decided when the query runs, so that the same SQL serves before and after the migration; the other
+    branch is never executed.
     Our own index also bounds the time, so it always serves; a batch of the clean-up, which has a few agents only (and
     the setting rollcall.contradicting_calls), is content with any index that leads with the agent.
 #}
@@ -24,6 +25,12 @@
                 or nullif(current_setting('rollcall.contradicting_calls', true), '') is not null
             )
     )
+{%- endmacro %}
+
+
+{# From when on an agent's calls are read. s: the agent's newest open session; clock: the clock. #}
+{% macro calls_since(s, clock) -%}
+    least({{ s }}.own_sign_of_life_at, {{ clock }}.live_since, {{ clock }}.settled_before)
 {%- endmacro %}
 
 

@@ -2,9 +2,10 @@
     Every violation against the waivers, in one pass: the first failing_keys_per_rule keys of each rule that count and
     of those that are waived, with the exact number of both, and how many violations each waiver matches.
     violations: a relation of rule, subject and key. has_sessions_and_calls: whether `subject` names those of ours.
+    counts: a relation of one row of counts, or none; the row comes first, as JSON, from the same reading.
     $1: the waivers as a JSON array of line, rule, key, condition, value, is_active.
 #}
-{% macro judged_violations(violations, has_sessions_and_calls=true) -%}
+{% macro judged_violations(violations, has_sessions_and_calls=true, counts=none) -%}
 with waivers as materialized (
     select
         w.line,
@@ -30,6 +31,12 @@ violations as materialized (
         subject,
         key
     from {{ violations }}
+),
+
+-- read beforehand: without such a waiver the tables are not read for it
+conditions as materialized (
+    select coalesce(bool_or(w.condition in ('agent_id', 'began_before')), false) as are_given
+    from waivers as w
 ),
 
 matches as (
@@ -72,6 +79,7 @@ matches as (
         on s.session_id
             = v.key::{{ app_column_type(app_columns('agent_sessions'), 'sessions_id_column') }}
     where v.subject = 'session'
+        and (select conditions.are_given from conditions)
         and case w.condition
             when 'agent_id' then s.agent_id::text = w.value
             when 'began_before' then s.login_at < (w.value::date)::timestamp at time zone 'UTC'
@@ -92,6 +100,7 @@ matches as (
         on c.call_id
             = v.key::{{ app_column_type(app_columns('call_sessions'), 'calls_id_column') }}
     where v.subject = 'call'
+        and (select conditions.are_given from conditions)
         and case w.condition
             when 'agent_id' then c.agent_id::text = w.value
             when 'began_before' then c.started_at < (w.value::date)::timestamp at time zone 'UTC'
@@ -125,7 +134,8 @@ select
     rule,
     key,
     is_waived,
-    total
+    total,
+    null::jsonb as counts
 from judged
 where position <= {{ var('failing_keys_per_rule') }}
 
@@ -136,8 +146,22 @@ select
     null as rule,
     null as key,
     null as is_waived,
-    count(*) as total
+    count(*) as total,
+    null as counts
 from matches
 group by line
+{% if counts %}
+
+union all
+
+select
+    null as line,
+    null as rule,
+    null as key,
+    null as is_waived,
+    null as total,
+    to_jsonb(c) as counts
+from {{ counts }} as c
+{% endif %}
 order by line, rule, key
 {%- endmacro %}

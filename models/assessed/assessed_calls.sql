@@ -8,6 +8,19 @@ with calls as (
         has_known_status
     from {{ ref('stg_call_sessions') }}
     where is_unfinished
+        and {{ calls_are_read_by_agent() }}
+
+    union all
+
+    select
+        call_id,
+        dated_at,
+        has_ended,
+        has_live_status,
+        has_known_status
+    from {{ ref('read_calls') }}
+    where is_unfinished
+        and not {{ calls_are_read_by_agent() }}
 
     union all
 
@@ -17,10 +30,9 @@ with calls as (
         c.has_ended,
         c.has_live_status,
         c.has_known_status
-    from {{ ref('stg_agent_sessions') }} as s
+    from {{ ref('open_sessions') }} as s
     join {{ ref('stg_call_sessions') }} as c on c.call_id = s.current_call_id
-    where s.is_open
-        and s.current_call_id is not null
+    where s.current_call_id is not null
         and c.is_unfinished is not true -- null: ended, without a status
 )
 

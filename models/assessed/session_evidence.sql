@@ -7,7 +7,7 @@ with sessions as not materialized (
     select
         s.*,
         c.live_since,
-        least(s.own_sign_of_life_at, c.live_since, c.settled_before) as calls_since
+        {{ calls_since('s', 'c') }} as calls_since
     from {{ ref('open_sessions') }} as s
     cross join {{ ref('clock') }} as c
 ),
@@ -16,13 +16,13 @@ reading as (
     select {{ calls_are_read_by_agent() }} as is_by_agent
 ),
 
--- Materialized: where few sessions are open among millions PostgreSQL expects one, and would make a pass for each.
+-- Materialized: where more sessions are open than PostgreSQL expects, it would be made again for each of them.
 calls_in_one_pass as materialized (
     select
         s.agent_id,
         {{ aggregated_calls('calls', 's') }}
     from sessions as s
-    join {{ ref('stg_call_sessions') }} as calls
+    join {{ ref('read_calls') }} as calls
         on calls.agent_id = s.agent_id
             and {{ call_is_read('calls', 's') }}
     where s.recency = 1

@@ -5,16 +5,15 @@ with feed as (
     select
         exists(
             select 1
-            from {{ ref('stg_agent_sessions') }} as s
-            where s.is_open
+            from {{ ref('open_sessions') }}
         ) as has_open_sessions,
         exists(
             select 1
-            from {{ ref('stg_agent_sessions') }} as s
+            from {{ ref('open_sessions') }} as s
             cross join {{ ref('clock') }} as c
-            where s.is_open
-                -- an extreme time is no proof that the feed works
-                and greatest({{ ordinary_time('s.last_activity_at') }}, {{ ordinary_time('s.last_heartbeat_at') }})
+            -- an extreme time is no proof that the feed works
+            where
+                greatest({{ ordinary_time('s.last_activity_at') }}, {{ ordinary_time('s.last_heartbeat_at') }})
                 >= c.abandoned_before
         ) as shows_life
 )
@@ -31,8 +30,7 @@ select
                 where calls.connected_at >= c.abandoned_before
                     and calls.agent_id in (
                         select s.agent_id
-                        from {{ ref('stg_agent_sessions') }} as s
-                        where s.is_open
+                        from {{ ref('open_sessions') }} as s
                     )
             )
         end

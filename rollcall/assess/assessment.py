@@ -43,7 +43,7 @@ FACTS = ("open_sessions", "working_sessions", "active_agents", "pending_changes"
 UNREADABLE_BY = ("missing_select_privilege", "hidden_rows", "conflicting_column")
 UNREADABLE = "not all rows can be read as declared, so no rule about them was evaluated"
 UNREADABLE_FLAGS = "this role may not read rollcall_ops.flags: judged as if routing by heartbeat were off"
-KEYS = {"readiness": "failing_keys", "history": "history_failing_keys"}
+WITH_KEYS = ("readiness", "history")  # the suites over the rows of the application
 CHEAP_VIEW_SUITES = {"routable_agents": "routable_agents"}  # one row per present agent
 OUT_OF_SIGHT = (
     psycopg.errors.UndefinedTable,
@@ -92,7 +92,7 @@ def assess(
         warnings = [] if is_readable else [UNREADABLE]
         waived.begin(clock["current_at"])
         if is_readable:
-            live, facts = _judge_data(workspace, snapshot, "readiness", waived)
+            live, facts = _judge_live_data(workspace, snapshot, waived)
             routes_by_heartbeat, unreadable_flags = _routes_by_heartbeat(snapshot, project)
             warnings += unreadable_flags
             if routes_by_heartbeat:
@@ -100,7 +100,7 @@ def assess(
             judgements.append(live)
             if history or full_history:
                 reading = begin_reading(snapshot, project, full=full_history)
-                past, _ = _judge_data(workspace, snapshot, "history", waived)
+                past = _judge_history(workspace, snapshot, waived)
                 views = VIEW_SUITES if reading.is_full else CHEAP_VIEW_SUITES
                 judgements += [past, *_judge_views(workspace, snapshot, statements, judged_at, views)]
             judgements += [
@@ -170,21 +170,27 @@ def _judge_schema(
     return _judge(workspace, workspace.suites["schema"], counts, named), is_readable
 
 
-def _judge_data(
-    workspace: Workspace, snapshot: Snapshot, suite: str, waived: Waived
+def _judge_live_data(
+    workspace: Workspace, snapshot: Snapshot, waived: Waived
 ) -> tuple[Judgement, dict[str, int]]:
-    """Judge a suite by its row of counts. Gives also the facts of that row."""
-    project = workspace.project
-    row = snapshot.row(project.sql(f"{suite}_counts"))
-    facts = {name: row[name] for name in FACTS if name in row}
+    """Judge the readiness suite, counts and keys from one statement. Gives also the facts of its row."""
+    suite = workspace.suites["readiness"]
+    row, keys = waived.judge_with_counts(snapshot, workspace.project.sql("readiness_judged"), suite)
     counts = {name: count for name, count in row.items() if name not in (*CLOCK, *FACTS)}
+    return _judge(workspace, suite, counts, keys), {name: row[name] for name in FACTS}
+
+
+def _judge_history(workspace: Workspace, snapshot: Snapshot, waived: Waived) -> Judgement:
+    """Judge the history suite by its row of counts; read keys only when a rule has violations."""
+    project, suite = workspace.project, workspace.suites["history"]
+    counts = snapshot.row(project.sql("history_counts"))
     keys: dict[str, Keys] = {}
-    if waived.of(workspace.suites[suite]):
-        keys = waived.judge(snapshot, project.sql(f"{suite}_judged"), workspace.suites[suite])
+    if waived.of(suite):
+        keys = waived.judge(snapshot, project.sql("history_judged"), suite)
     elif any(counts.values()):
-        rows = snapshot.rows(project.sql(KEYS[suite]))
+        rows = snapshot.rows(project.sql("history_failing_keys"))
         keys = {rule: Keys(failing=tuple(found)) for rule, found in _by_rule(rows).items()}
-    return _judge(workspace, workspace.suites[suite], counts, keys), facts
+    return _judge(workspace, suite, counts, keys)
 
 
 def _judge_custom(workspace: Workspace, snapshot: Snapshot, suite: Suite, waived: Waived) -> Judgement:
@@ -267,7 +273,7 @@ def _units(judgements: Iterable[Judgement]) -> dict[str, str]:
     return {
         rule.name: rule.unit
         for judgement in judgements
-        if judgement.suite.name in KEYS
+        if judgement.suite.name in WITH_KEYS
         for rule in judgement.suite.rules
     }
 

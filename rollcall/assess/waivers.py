@@ -108,6 +108,12 @@ class Waived:
 
     def judge(self, snapshot: Snapshot, query: str, suite: Suite) -> dict[str, Keys]:
         """Run a query of `judged_violations`; gives the keys by rule, adds results."""
+        return self.judge_with_counts(snapshot, query, suite)[1]
+
+    def judge_with_counts(
+        self, snapshot: Snapshot, query: str, suite: Suite
+    ) -> tuple[dict[str, Any], dict[str, Keys]]:
+        """Run such a query; gives its row of counts, empty without one, and the keys by rule."""
         waivers = self.of(suite)
         given = [{**w.to_row(), "is_active": not w.has_expired(self._today)} for w in waivers]
         rows = snapshot.rows(query, [json.dumps(given)])
@@ -115,7 +121,11 @@ class Waived:
         for waiver in waivers:
             found = matches.get(waiver.line, 0)
             self.results.append(WaiverResult(waiver, state_of(waiver, found, self._today), found))
-        return _keys_by_rule([row for row in rows if row["line"] is None])
+        counts: dict[str, Any] = next((row["counts"] for row in rows if row["counts"] is not None), {})
+        named = [row for row in rows if row["line"] is None and row["counts"] is None]
+        if counts:  # a configured key may be null, and the counts are exact without it
+            named = [row for row in named if row["key"] is not None]
+        return counts, _keys_by_rule(named)
 
 
 def _keys_by_rule(rows: Sequence[Row]) -> dict[str, Keys]:

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from rollcall.assess.assessment import assess
 from rollcall.demo import DefectCounts, Scale
-from tests.support.call_centre import call_centre
+from tests.support.call_centre import CallCentre, call_centre
 from tests.support.floor import Floor
+from tests.support.waiting import until
 
 OPEN = 80
 
@@ -52,6 +54,96 @@ def test_before_the_migration_the_calls_of_an_agent_are_read_once(
         if node.get("Relation Name") == "call_sessions"
     ]
     assert max(reads) <= 2 * OPEN, "once for each agent, or for each session that names a call"
+
+
+@pytest.mark.parametrize("statistics", ["fresh", "stale", "missing"])
+def test_before_the_migration_assess_reads_each_table_once(
+    database: str, tmp_path: Path, statistics: str
+) -> None:
+    """Counts and keys of what fails, whatever indexes, skew and statistics there are."""
+    centre = crooked_centre(database, tmp_path, statistics)
+    before = readings(centre)
+    assessed = assess(centre.workspace)
+    assert assessed.facts["open_sessions"] == OPEN + 1
+    (abandoned,) = [rule for rule in assessed.rules if rule.name == "abandoned_session"]
+    assert abandoned.violations == len(abandoned.keys) == OPEN
+    assert_read_once(centre, before)
+
+
+@pytest.mark.parametrize("statistics", ["fresh", "stale", "missing"])
+def test_before_the_migration_a_plan_reads_each_table_once(
+    database: str, tmp_path: Path, statistics: str
+) -> None:
+    centre = crooked_centre(database, tmp_path, statistics)
+    before = readings(centre)
+    with centre.workspace.database.snapshot() as snapshot:
+        assert len(snapshot.rows(centre.workspace.project.sql("planned_changes"))) == OPEN
+    assert_read_once(centre, before)
+
+
+def crooked_centre(database: str, tmp_path: Path, statistics: str) -> CallCentre:
+    """Few open sessions, all but one abandoned; one agent has most of the calls, and is away for a year."""
+    scale = Scale(agents=OPEN * 3, sessions=6_000, calls=30_000)
+    centre = call_centre(database, tmp_path, scale=scale, defects=DefectCounts.sound(scale))
+    for table in ("agent_sessions", "call_sessions"):
+        centre.rows(f"alter table {table} set (autovacuum_enabled = false)")
+    centre.rows("update agent_sessions set logout_at = last_activity where logout_at is null")
+    centre.rows("update call_sessions set agent_id = 1 where ended_at is not null and random() < 0.8")
+    if statistics == "stale":
+        centre.rows("analyze")
+    centre.rows(
+        f"""
+        insert into agent_sessions (id, agent_id, status, login_at, last_activity)
+        select gen_random_uuid(), id, 'available', past.moment - interval '1 hour', past.moment
+        from agents
+        cross join lateral (
+            select timezone('utc', now()) - case
+                when id = 1 then interval '1 year' when id <= {OPEN} then interval '8 hours' else interval '0'
+            end
+        ) as past (moment)
+        where id <= {OPEN} + 1
+        """
+    )
+    centre.rows("update call_sessions set ended_at = started_at, status = 'completed' where ended_at is null")
+    centre.rows(
+        "update call_sessions set started_at = started_at - interval '1 day',"
+        " connected_at = connected_at - interval '1 day', ended_at = ended_at - interval '1 day'"
+    )
+    if statistics == "fresh":
+        centre.rows("analyze")
+    if statistics == "missing":
+        centre.rows(
+            "delete from pg_statistic where starelid = any(%s::regclass[])",
+            ["agent_sessions", "call_sessions"],
+        )
+    centre.workspace.project.compile()
+    return centre
+
+
+def assert_read_once(centre: CallCentre, before: dict[str, int]) -> None:
+    """Each table as a whole, and the calls of no agent; the planner looks up the ends of an index."""
+    until(lambda: readings(centre) != before)
+    read = {name: count - before[name] for name, count in readings(centre).items()}
+    assert read.pop("call_sessions by agent") < OPEN / 4
+    assert read == {"agent_sessions": 1, "call_sessions": 1}
+
+
+def readings(centre: CallCentre) -> dict[str, int]:
+    """How often each table was read as a whole, and the calls by their agent, in finished transactions."""
+    return dict(
+        centre.rows(
+            """
+            select relname::text, seq_scan from pg_stat_user_tables
+            where relname in ('agent_sessions', 'call_sessions')
+            union all
+            select 'call_sessions by agent', coalesce(sum(s.idx_scan), 0)::bigint
+            from pg_stat_user_indexes as s
+            join pg_index as i on i.indexrelid = s.indexrelid
+            join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+            where s.relname = 'call_sessions' and a.attname = 'agent_id'
+            """
+        )
+    )
 
 
 @pytest.mark.parametrize("query", ["lock_sessions", "change_sessions", "rung_sessions", "restore_sessions"])

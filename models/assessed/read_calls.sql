@@ -1,0 +1,21 @@
+-- One row per call that the rules need where no index finds it by its agent: what the agents of open sessions did since
+-- their own last sign of life, and what is unfinished. One pass over all calls, whatever indexes and statistics there
+-- are: the calls are on the side of the join that keeps its rows, so they are never looked up agent by agent.
+-- No row where the calls are looked up (calls_are_read_by_agent); then nothing is read.
+with agents as (
+    select
+        s.agent_id,
+        {{ calls_since('s', 'c') }} as calls_since
+    from {{ ref('open_sessions') }} as s
+    cross join {{ ref('clock') }} as c
+    where s.recency = 1
+)
+
+select c.*
+from {{ ref('stg_call_sessions') }} as c
+left join agents as newest on newest.agent_id = c.agent_id
+where not {{ calls_are_read_by_agent() }}
+    and (
+        c.is_unfinished
+        or (newest.agent_id is not null and {{ call_is_read('c', 'newest') }})
+    )
