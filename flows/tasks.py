@@ -90,22 +90,20 @@ def begin(
     plan: str | None = None,
     history: bool = False,
     full_history: bool = False,
+    details: bool = True,
 ) -> Iterator[Job]:
     """A job on the configured database; its run ends with the block.
 
     The configuration is that of the environment alone: no flow takes a var as a parameter.
 
+    Args:
+        details: read what the charts of a report show as well.
+
     Raises:
         ConfigurationError, ConnectionFailed: see `load_settings` and `Workspace`.
     """
     job = Job(
-        Workspace(load_settings()),
-        command,
-        Approval(approval),
-        plan,
-        history,
-        full_history,
-        details=command != "clean",  # no charts from a clean-up every few minutes
+        Workspace(load_settings()), command, Approval(approval), plan, history, full_history, details=details
     )
     with private_files(), job:
         yield job

@@ -282,6 +282,8 @@ def test_the_nightly_run_judges_the_history_and_reports(
     assert "reversed_session_times" in {rule.name for rule in outcome.latest.rules}
     result = json.loads((state / "reports" / outcome.run_id / "result.json").read_text())
     assert result["verdict"] == "READY"
+    page = (state / "reports" / outcome.run_id / "index.html").read_text()
+    assert "Present agents</h2>" in page, "the report of the night has its charts"
 
 
 @pytest.mark.parametrize("name", ["clean", "nightly"])
