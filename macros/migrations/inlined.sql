@@ -2,7 +2,7 @@
     dbt turns an ephemeral model into a CTE, and PostgreSQL materializes a CTE that is read twice: the whole history
     would be written to disk. An ephemeral model of ours is meant to be read like a view, so it says so. Two exceptions:
     read_calls, whose one pass over the calls serves several models; and what a statement names in a line
-    `-- read once: …` because it reads all open sessions for several purposes.
+    `-- read once: <models>` because it reads all open sessions for several purposes.
     Used by the materialization and, rendered by itself, before Rollcall runs compiled SQL.
 #}
 {% macro inlined(definition) -%}
