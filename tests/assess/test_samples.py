@@ -1,4 +1,4 @@
-"""`--samples`: values of the application's data are shown where somebody asks for them, and nowhere else."""
+"""`--samples`: values of the application's data are shown where they are asked for, and nowhere else."""
 
 from __future__ import annotations
 

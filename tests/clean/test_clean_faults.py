@@ -55,7 +55,7 @@ def test_live_statuses_unknown_to_a_clean_up_cut_the_references_of_agents_who_we
 
 
 def test_abandoned_on_call_sessions_became_available_and_were_dialled_first(floor: Floor) -> None:
-    """One plan, one remedy: whoever is gone is closed, and nobody else becomes available unproven."""
+    """One plan, one remedy: abandoned sessions are closed, and no other becomes available unproven."""
     gone = floor.session(seen=600, status="on_call", call=floor.call(None, 700, ended=650))
     quiet = floor.session(seen=60, status="on_call", call=floor.call(None, 90, ended=80))
     floor.clean()

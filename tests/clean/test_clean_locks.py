@@ -87,7 +87,7 @@ def test_a_batch_that_takes_too_long_is_divided(floor: Floor) -> None:
         drop_trigger(floor)
     assert (result.changed, result.skipped) == (16, [])
     assert sum(floor.batches()) == 16
-    assert max(floor.batches()) <= 8, "nobody waits for more of them than the lock time-out lets pass"
+    assert max(floor.batches()) <= 8, "no statement waits for more of them than the lock time-out lets pass"
 
 
 def test_a_row_that_takes_too_long_by_itself_is_reported_and_stops_nobody_else(floor: Floor) -> None:

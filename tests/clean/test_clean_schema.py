@@ -49,7 +49,7 @@ def test_when_the_database_refuses_every_row_we_give_up(floor: Floor) -> None:
 
 
 def test_refusals_with_others_in_between_are_no_reason_to_give_up(floor: Floor) -> None:
-    """They are counted in a row: a few broken rows among many sound ones stop nobody."""
+    """They are counted in a row: a few broken rows among many sound ones stop no run."""
     refused = [floor.session() for _ in range(12)][::2]
     make_trigger(floor, f"if new.id = any('{{{','.join(refused)}}}') then raise 'never'; end if; return new;")
     try:
@@ -99,7 +99,7 @@ def test_row_level_security_is_refused_beforehand(floor: Floor) -> None:
 def test_calls_that_are_hidden_only_once_the_run_has_begun_are_not_taken_for_none(
     floor: Floor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever cannot see the calls must not conclude that there are none."""
+    """A role that cannot see the calls must not conclude that there are none."""
     agent = floor.agent()
     session = floor.session(agent)
     before = floor.images()

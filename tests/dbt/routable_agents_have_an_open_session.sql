@@ -1,4 +1,4 @@
--- Nobody is routable who is not there: each routable agent has the open, available session that the view names.
+-- No absent agent is routable: each routable agent has the open, available session that the view names.
 select
     r.agent_id,
     r.session_id

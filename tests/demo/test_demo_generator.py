@@ -229,7 +229,7 @@ def test_an_application_that_is_there_already_is_left_alone(database: str) -> No
         (Scale(agents=10, sessions=200, calls=500), {"browser_crashed": 10}),
         (Scale(agents=40, sessions=20, calls=500), {"browser_crashed": 21}),
         (Scale(agents=40, sessions=200, calls=20), {"rung_ghost": 5}),
-        (Scale(agents=40, sessions=200, calls=500), {"forgotten": 5}),  # nobody to forget them
+        (Scale(agents=40, sessions=200, calls=500), {"forgotten": 5}),  # no agent to forget them
         (Scale(agents=40, sessions=200, calls=500), {"waiting": 1, "forgotten": 200}),
     ],
 )

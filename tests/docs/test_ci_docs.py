@@ -186,7 +186,7 @@ def test_the_github_job_fails_before_and_passes_after_the_repair(
     nowhere = "export ROLLCALL_DATABASE_URL=postgresql://nobody@127.0.0.1:1/nothing\n"
     *_, gitlabs = GITLAB["rollcall"]["script"]
     for judge in (steps["Judge"], steps_of("staging")["Judge"], gitlabs):
-        assert shell(nowhere + judge).returncode == 1, "nobody knows"
+        assert shell(nowhere + judge).returncode == 1, "could not evaluate"
 
     repaired = shell(steps["Migrate and clean"])
     assert repaired.returncode == 0, repaired.stderr

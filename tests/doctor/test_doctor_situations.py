@@ -227,7 +227,7 @@ SITUATIONS: dict[str, tuple[list[tuple[str, str]], dict[str, str]]] = {
         [SECURED, ANYONE],
         {"hidden_rows": "public.agent_sessions binds rollcall_clean (clean)"},
     ),
-    "row-level security that binds nobody": (
+    "row-level security that binds no role": (
         [SECURED, (f"alter role {CLEAN} bypassrls", f"alter role {CLEAN} nobypassrls")],
         {"row_level_security": "public.agent_sessions has row-level security"},
     ),

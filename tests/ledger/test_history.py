@@ -265,7 +265,7 @@ def test_the_number_of_queries_depends_on_neither_rules_nor_violations(
 
 
 def test_all_of_it_is_one_snapshot(centre: CallCentre, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The floor changes between the counts and the keys, the trend and the charts: nobody sees it."""
+    """The floor changes between the counts and the keys, the trend and the charts: no output shows it."""
     record(centre)
     expected = assess(centre.workspace, details=True)
     judge = judging.judge_counts

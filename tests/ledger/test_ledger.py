@@ -75,7 +75,7 @@ def test_an_older_ledger_is_completed_and_everything_works_on_it(live: Live) -> 
     for run_id in (first, second):
         verify(live.workspace, run_id)
     assess(live.workspace, details=True)
-    # old rows say nothing that nobody knew then; new ones have what is declared
+    # old rows say nothing that was not known then; new ones have what is declared
     outcomes = "select run_id = %s, count(started_at) > 0 from rollcall_ops.statements group by 1 order by 1"
     assert live.rows(outcomes, result.run_id) == [(False, False), (True, True)]
     assert live.rows("select distinct waived from rollcall_ops.rule_results where run_id = %s", first) == [
@@ -99,7 +99,7 @@ def test_who_reads_the_ledger_is_waited_for_gently_and_named(live: Live) -> None
     with live.reader("select * from rollcall_ops.runs") as pid:
         with pytest.raises(Refused, match=rf"rollcall_ops\.runs\.\w+\): .*server process {pid} "):
             live.impatient().migrate()
-        with contextlib.closing(live.connect()) as other:  # nobody is left queueing
+        with contextlib.closing(live.connect()) as other:  # no session is left queueing
             other.execute("set statement_timeout = '1s'")
             other.execute("select count(*) from rollcall_ops.runs")
     live.migrate()

@@ -77,7 +77,7 @@ def test_verify_shows_the_proof_that_is_kept_with_the_run(live: Live) -> None:
         assert proof.catalog == result.proof
         assert set(proof.executed) > {*COLUMNS, *INDEXES}
         assert proof.changed_since == ("comment public.agents.email added",)
-        # nobody else wrote while it migrated
+        # nothing else wrote while it migrated
         assert [
             (t.table, t.rows_before, t.rows_after, t.written, t.is_same) for t in proof.catalog.tables
         ] == [(table, count, count, 0, True) for table, count in sorted(rows.items())]

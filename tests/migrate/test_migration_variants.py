@@ -191,7 +191,7 @@ def _replicate(server: PostgresServer, live: Live) -> None:
         live.rows("select pg_drop_replication_slot('everything')")
 
 
-# --- our own views, and a declaration that somebody adds ------------------------------------------
+# --- our own views, and a declaration that is added --------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -337,7 +337,7 @@ def _assert_completed_by(text: str, live: Live, folder: Path, server: PostgresSe
 
 
 def _with_project(live: Live, folder: Path, change: Any) -> Live:
-    """The same database, worked on by a Rollcall whose dbt project somebody changed."""
+    """The same database, worked on by a Rollcall whose dbt project was changed."""
     root = folder / "project"
     root.mkdir()
     for name in ("models", "macros", "analyses", "expectations", "tests/dbt"):

@@ -205,7 +205,7 @@ def test_a_moved_checkout_is_noticed(setup_environment: ModuleType) -> None:
 
 
 def test_postgresql_variables_reach_no_target(checkout: Path, setup_environment: ModuleType) -> None:
-    """Nobody hits production by accident; the URL that names a database on purpose is used."""
+    """No command reaches production by accident; the URL that names a database on purpose is used."""
     pretend_finished(setup_environment)
     rollcall = checkout / ".venv" / "bin" / "rollcall"
     rollcall.write_text('#!/bin/sh\necho "rollcall $*"\nenv\n')

@@ -96,7 +96,7 @@ def test_a_changed_byte_is_refused(floor: Floor, tmp_path: Path, where: str) -> 
 
 
 def test_a_forged_plan_does_nothing_that_the_rules_do_not_say(floor: Floor, tmp_path: Path) -> None:
-    """The hash is no signature: whoever writes a plan can hash it. So no plan is believed."""
+    """The hash is no signature: any author of a plan can hash it. So no plan is believed."""
     present = floor.session(seen=1)
     before = floor.digest()
     real = floor.plan()
@@ -220,7 +220,7 @@ def test_a_drifted_schema_is_refused(floor: Floor, tmp_path: Path, change: str, 
     written(floor, path)
     floor.rows(change)
     try:
-        if "rollcall.extra" in change:  # somebody's own view: not ours to judge
+        if "rollcall.extra" in change:  # a view of another owner: not judged
             assert read_plan(floor.workspace, str(path)).change_count == 0
         else:
             with pytest.raises(Refused, match="the schema drifted since the plan was made"):

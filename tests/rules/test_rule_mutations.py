@@ -78,7 +78,7 @@ def test_every_rule_is_one_that_is_changed() -> None:
 
 
 def test_a_case_that_is_missing_is_found(harness: Harness) -> None:
-    """Without the case just at the cut-off nobody would see `<` become `<=`."""
+    """Without the case just at the cut-off no test would see `<` become `<=`."""
     mutants = mutants_of(ROOT / "macros/rules/abandoned_session.sql", "abandoned_session")
     tests = cases_of("abandoned_session")
     assert survivors(harness, mutants, tests) == []
@@ -143,7 +143,7 @@ def test_what_is_changed(tmp_path: Path) -> None:
 
 
 def test_a_mutant_is_a_rule_that_runs(harness: Harness) -> None:
-    """A change that the server refuses is noticed by nobody's merit."""
+    """A change that the server refuses proves nothing about the tests."""
     broken = "{% macro abandoned_session(s, clock) %}{{ s }}.no_such_column{% endmacro %}"
     with harness.changed("abandoned_session", broken), pytest.raises(psycopg.errors.UndefinedColumn):
         harness.passes(unit_tests("abandoned_session")[0])

@@ -1,4 +1,4 @@
-"""Quiet and private: nobody is called but the database, and no secret is anywhere.
+"""Quiet and private: nothing is called but the database, and no secret is anywhere.
 
 Every command runs in a process of its own in which Python's sockets refuse, and note, whatever is not
 allowed. Where `strace` is there, the kernel is asked as well: libraries that are not Python connect
@@ -36,7 +36,7 @@ SECRETS = {
     "environment": "Env-s3cret-9f$1",
     "pgpass": "Pgpass-s3cret-77",
     "service": "Service-s3cret-55",
-    "bystander": "Cloud-s3cret-abcdef",  # not ours: somebody's key in the environment of the job
+    "bystander": "Cloud-s3cret-abcdef",  # not ours: another key in the environment of the job
     "malformed": "Malf0rmed-s3cret",
 }
 GIVEN = (".pgpass", ".pg_service.conf")  # where we put secrets ourselves
@@ -126,7 +126,7 @@ class Sealed:
         return process.returncode
 
     def _watch(self, process: subprocess.Popen[str]) -> None:
-        """What anybody on the machine can see of it: the command lines of all its processes."""
+        """What any account of the machine can see of it: the command lines of all its processes."""
         while process.poll() is None:
             for path in Path("/proc").glob("[0-9]*/cmdline"):
                 try:

@@ -187,7 +187,7 @@ def test_listens_on_a_private_socket_and_nowhere_else(folder: Path, programs: Pa
     for table in ("tcp", "tcp6", "udp", "udp6"):
         lines = Path(f"/proc/net/{table}").read_text().splitlines()[1:]
         assert not inodes & {line.split()[9] for line in lines}, table
-    # even if somebody tells it to, no password-less entry waits for the network
+    # even if it is told to, no password-less entry waits for the network
     admitting = "select count(*) from pg_hba_file_rules where type <> 'local'"
     assert ask(server, f"{admitting} and auth_method <> 'reject'") == "0"
 

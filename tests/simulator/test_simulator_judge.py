@@ -58,7 +58,7 @@ class Story:
     def change(self, before: State = AVAILABLE, after: State = CLOSED, session: str = "s") -> None:
         """By a run that judged 0.1 s before."""
         run_id = f"run at {self.now}"
-        self.truth.log.add(round(self.now * 100) - 6, self.now - 0.06)  # somebody else's transaction
+        self.truth.log.add(round(self.now * 100) - 6, self.now - 0.06)  # another transaction
         self.changes.append(Change(session, before, after, self.now, round(self.now * 100), run_id))
         self.passes.append(Pass(run_id, self.now - 0.1, self.now + 0.1, 1, 1, 0))
 

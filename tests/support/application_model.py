@@ -105,7 +105,7 @@ def repairs(
 
 
 def feed_is_silent(now: datetime, opened: Sequence[Session], calls: Sequence[Call]) -> bool:
-    """Nobody's own columns show life, while calls were connected.
+    """No agent's own columns show life, while calls were connected.
 
     Careful: of agents who have an open session. Those who have logged out contradict nothing.
     """
