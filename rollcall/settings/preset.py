@@ -11,7 +11,7 @@ from typing import Any
 
 from rollcall.errors import ConfigurationError
 from rollcall.settings.user_file import PRESET_KEY, UserFile, refuse_strangers
-from rollcall.settings.variables import read_yaml
+from rollcall.settings.variables import read_yaml_file
 
 __all__ = ["PRESET", "Preset", "find_preset"]
 
@@ -62,10 +62,7 @@ def find_preset(environment: Mapping[str, str], user_file: UserFile, project_dir
 
 
 def _variables(path: Path) -> Mapping[str, Any]:
-    try:
-        document = read_yaml(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError):
-        raise ConfigurationError(f"{path} cannot be read as UTF-8", "correct the file") from None
+    document = read_yaml_file(path)
     variables = document.get("vars")
     if not isinstance(variables, dict) or set(document) - {"vars", "recognised_by"}:
         raise ConfigurationError(

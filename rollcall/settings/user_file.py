@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rollcall.errors import ConfigurationError
-from rollcall.settings.variables import read_yaml
+from rollcall.settings.variables import read_yaml_file
 
 __all__ = ["CONFIG", "FILE_NAME", "PRESET_KEY", "UserFile", "find_user_file", "refuse_strangers"]
 
@@ -66,12 +66,7 @@ def find_user_file(environment: Mapping[str, str], start: Path | None = None) ->
 
 
 def _read(path: Path) -> UserFile:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ConfigurationError(f"{path} cannot be read: {reason}", "correct the file") from None
-    variables = read_yaml(text, str(path))
+    variables = read_yaml_file(path)
     preset = variables.pop(PRESET_KEY, None)
     return UserFile(path.parent, path, variables, preset)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
@@ -27,7 +28,7 @@ from pydantic_core import ErrorDetails
 from rollcall.errors import ConfigurationError
 from rollcall.settings.problems import OWN_PROBLEM, details_of, line, problem
 
-__all__ = ["first_line", "problems_of_values", "read_yaml"]
+__all__ = ["first_line", "problems_of_values", "read_yaml", "read_yaml_file"]
 
 MOST_CHARACTERS = 20_000
 DEEPEST = 4  # a mapping of vars, a list of texts, and two more levels
@@ -72,6 +73,20 @@ def read_yaml(text: str, source: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ConfigurationError(f"{source} must be a mapping of vars to values", example)
     return document
+
+
+def read_yaml_file(path: Path) -> dict[str, Any]:
+    """The mapping that a file holds; see `read_yaml`.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or its text as in `read_yaml`.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigurationError(f"{path} cannot be read: {reason}", "correct the file") from None
+    return read_yaml(text, str(path))
 
 
 def _problem_of_form(text: str) -> str:
