@@ -13,7 +13,7 @@ from rollcall.errors import ConfigurationError
 from rollcall.settings.user_file import PRESET_KEY, UserFile, refuse_strangers
 from rollcall.settings.variables import read_yaml_file
 
-__all__ = ["PRESET", "Preset", "find_preset"]
+__all__ = ["PRESET", "Preset", "find_preset", "known_presets"]
 
 PRESET = "ROLLCALL_PRESET"
 FOLDER = "presets"
@@ -27,10 +27,17 @@ class Preset:
     Attributes:
         path: the file; None where no preset is chosen.
         variables: the vars in it, unchecked.
+        recognised_by: the columns, by the table, that tell this application from others.
     """
 
     path: Path | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
+    recognised_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The name by which `preset:` and ``ROLLCALL_PRESET`` choose it; empty for no preset."""
+        return self.path.stem if self.path else ""
 
 
 def find_preset(environment: Mapping[str, str], user_file: UserFile, project_directory: Path) -> Preset:
@@ -57,11 +64,30 @@ def find_preset(environment: Mapping[str, str], user_file: UserFile, project_dir
         if path.is_file():
             if folder is folders[0]:
                 refuse_strangers(path, "ROLLCALL_VARS")
-            return Preset(path, _variables(path))
+            return _read(path)
     raise ConfigurationError(f"{source} names a preset that does not exist: {name}", _choices(name, folders))
 
 
-def _variables(path: Path) -> Mapping[str, Any]:
+def known_presets(folder: Path, project_directory: Path) -> list[Preset]:
+    """Read every preset that can be chosen, sorted by name.
+
+    Args:
+        folder: the folder of `rollcall.yml`; its presets precede those of Rollcall with the same name.
+
+    Raises:
+        ConfigurationError: a file cannot be read, or another user may have written it.
+    """
+    found: dict[str, Path] = {}
+    for presets in (project_directory / FOLDER, folder / FOLDER):
+        for path in presets.glob("*.yml"):
+            if NAME.fullmatch(path.stem):
+                if presets != project_directory / FOLDER:
+                    refuse_strangers(path, "ROLLCALL_VARS")
+                found[path.stem] = path
+    return [_read(found[name]) for name in sorted(found)]
+
+
+def _read(path: Path) -> Preset:
     document = read_yaml_file(path)
     variables = document.get("vars")
     if not isinstance(variables, dict) or set(document) - {"vars", "recognised_by"}:
@@ -69,7 +95,19 @@ def _variables(path: Path) -> Mapping[str, Any]:
             f"{path} is no preset: it has the mapping `vars`, and may have `recognised_by`",
             "put each var below `vars:`",
         )
-    return variables
+    return Preset(path, variables, _recognised_by(path, document.get("recognised_by", {})))
+
+
+def _recognised_by(path: Path, tables: Any) -> Mapping[str, tuple[str, ...]]:
+    if not isinstance(tables, dict) or not all(
+        isinstance(columns, list) and all(isinstance(name, str) for name in (table, *columns))
+        for table, columns in tables.items()
+    ):
+        raise ConfigurationError(
+            f"{path}: `recognised_by` is no mapping of tables to lists of columns",
+            "write it like `recognised_by: {agents: [id, email]}`",
+        )
+    return {table: tuple(columns) for table, columns in tables.items()}
 
 
 def _choices(name: str, folders: tuple[Path, ...]) -> str:

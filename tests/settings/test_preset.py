@@ -15,6 +15,7 @@ from rollcall.demo import load_call_centre
 from rollcall.errors import ConfigurationError, ConfigurationProblems
 from rollcall.rules.results import Verdict
 from rollcall.settings.configuration import PROJECT_DIRECTORY, Settings, load_settings
+from rollcall.settings.preset import known_presets
 from rollcall.workspace import Workspace
 from tests.support.call_centre import CallCentre, share_compilations
 from tests.support.live_migration import TINY
@@ -95,6 +96,22 @@ def test_a_name_that_is_no_preset_is_refused(folder: Path, name: str, message: s
 def test_a_file_that_is_no_preset_is_refused(folder: Path, text: str) -> None:
     path = own_preset(folder, "ours", text)
     with pytest.raises(ConfigurationError, match=f"{path} is no preset"):
+        settings(ROLLCALL_PRESET="ours")
+
+
+def test_every_preset_is_listed_with_the_columns_that_recognise_its_application(folder: Path) -> None:
+    own_preset(folder, "ours", "vars: {app_schema: crm}\nrecognised_by: {staff: [id, badge]}\n")
+    own_preset(folder, "prisma_camel_case", "vars: {}\n")
+    listed = {preset.name: preset for preset in known_presets(folder, PROJECT_DIRECTORY)}
+    assert list(listed) == sorted({*SHIPPED, "ours"})
+    assert listed["ours"].recognised_by == {"staff": ("id", "badge")}
+    assert listed["prisma_camel_case"].path == folder / "presets" / "prisma_camel_case.yml"
+    assert all(listed[name].recognised_by for name in SHIPPED if name != "prisma_camel_case")
+
+
+def test_columns_that_recognise_nothing_are_refused(folder: Path) -> None:
+    path = own_preset(folder, "ours", "vars: {}\nrecognised_by: {staff: badge}\n")
+    with pytest.raises(ConfigurationError, match=f"{path}: `recognised_by` is no mapping"):
         settings(ROLLCALL_PRESET="ours")
 
 
