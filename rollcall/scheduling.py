@@ -12,11 +12,11 @@ from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import yaml
 
-from rollcall.errors import ConfigurationError
+from rollcall.errors import ConfigurationError, RollcallError
 from rollcall.process import make_private_directory
 from rollcall.servers.prefect import (
     HOST,
@@ -27,6 +27,7 @@ from rollcall.servers.prefect import (
     prefect_directory,
     serving,
 )
+from rollcall.servers.users_prefect import require_address, users_api, without_user
 from rollcall.settings.configuration import PROJECT_DIRECTORY, STATE, VARS, Settings, load_settings
 from rollcall.settings.user_file import CONFIG
 
@@ -37,7 +38,14 @@ if TYPE_CHECKING:
 
     from rollcall.report.outcome import RunOutcome
 
-__all__ = ["DEPLOYMENTS", "prepare_prefect", "read_deployments", "run_pipeline", "serve"]
+__all__ = [
+    "DEPLOYMENTS",
+    "prepare_prefect",
+    "read_deployments",
+    "run_pipeline",
+    "serve",
+    "start_server_early",
+]
 
 DEPLOYMENTS = PROJECT_DIRECTORY / "prefect.yaml"
 TERMINATED = 143  # what a shell reports of a program that ended on SIGTERM
@@ -54,7 +62,7 @@ def prepare_prefect(state_directory: Path) -> None:
     Raises:
         ConfigurationError: the folder is not writable, or PREFECT_API_URL is no address.
     """
-    _require_address(os.environ.get("PREFECT_API_URL"))
+    require_address(os.environ.get("PREFECT_API_URL"))
     directory = prefect_directory(state_directory)
     try:
         make_private_directory(directory)
@@ -97,7 +105,7 @@ def run_pipeline(
     settings = load_settings(variables)
     Database.reach(settings.conninfo)  # report a wrong name or password before the slow imports
     prepare_prefect(settings.state_directory)
-    with _vars_in_environment(settings), _api(settings.state_directory):
+    with _vars_in_environment(settings), _api(settings):
         from prefect.exceptions import TerminationSignal
 
         from flows.pipeline import pipeline
@@ -134,92 +142,35 @@ def _vars_in_environment(settings: Settings) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _api(state_directory: Path) -> Iterator[None]:
+def _api(settings: Settings) -> Iterator[None]:
     """Use the user's Prefect API, that of `rollcall serve`, or a temporary server.
 
-    The slow imports of the steps run while a temporary server starts.
+    The slow imports of the steps and a first compilation run while a temporary server starts.
     """
-    if _users_api():
+    if users_api():
         yield
         return
     _bypass_proxy()
-    api = api_of_serving(state_directory)
+    api = api_of_serving(settings.state_directory)
     if api is None:
-        server = _start_temporary_server(state_directory)
-        _import_what_steps_need()
+        server = _start_temporary_server(settings.state_directory)
+        _prepare_steps(settings)
         server.wait_until_ready()
         api = server.api
     with _using(api):
         yield
 
 
-def _users_api() -> str | None:
-    """The Prefect API that the user has configured, or none.
+def start_server_early(state_directory: Path) -> None:
+    """Start the temporary server that `run_pipeline` will need; none where there is another one.
 
     Raises:
-        ConfigurationError: it does not answer.
+        ConfigurationError: as `run_pipeline` does.
     """
-    from prefect.settings import PREFECT_API_URL
-
-    url: str | None = PREFECT_API_URL.value()
-    if url:
-        _try_users_api(url)
-    return url
-
-
-def _require_address(url: str | None) -> None:
-    """Check the address, which may hold a password, before Prefect reads it."""
-    if not url:
-        return
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ConfigurationError(
-            "PREFECT_API_URL is no address of a server",
-            "set it to one like http://127.0.0.1:4200/api; without it `rollcall` uses a server of its own",
-        )
-
-
-def _try_users_api(url: str) -> None:
-    """Send a read-only request with the user's credentials and proxies.
-
-    Raises:
-        ConfigurationError: the server does not answer, or refuses.
-    """
-    import httpx
-    from prefect import get_client
-
-    named = "the Prefect server that PREFECT_API_URL names"
-    try:
-        with get_client(sync_client=True) as client:
-            client.read_flows(limit=1)
-    except httpx.HTTPStatusError as error:
-        status = error.response.status_code
-        remedy = "correct the variable; the address of a Prefect API usually ends in /api"
-        if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-            remedy = "set PREFECT_API_AUTH_STRING, or PREFECT_API_KEY for Prefect Cloud"
-        raise ConfigurationError(
-            f"{named} refuses the request with status {status}: {_without_user(url)}", remedy
-        ) from None
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise ConfigurationError(
-            f"{named} does not answer ({type(error).__name__}): {_without_user(url)}",
-            "start it or correct the variable; without it `rollcall` uses a server of its own",
-        ) from None
-    except (ValueError, RuntimeError):  # the answer is not that of a Prefect server of this version
-        raise ConfigurationError(
-            f"{named} does not answer as Prefect's API of this version: {_without_user(url)}",
-            "correct the variable; the address of a Prefect API usually ends in /api",
-        ) from None
-
-
-def _without_user(url: str) -> str:
-    """The address without a user and password."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    prepare_prefect(state_directory)
+    if not users_api() and api_of_serving(state_directory) is None:
+        _bypass_proxy()
+        _start_temporary_server(state_directory)
 
 
 def _using(api: Api) -> AbstractContextManager[object]:
@@ -237,12 +188,18 @@ def _start_temporary_server(state_directory: Path) -> LocalServer:
     return _temporary_server
 
 
-def _import_what_steps_need() -> None:
-    from rollcall.rules.gx import load_suites
+def _prepare_steps(settings: Settings) -> None:
+    """Import what the steps need, and compile the project unless it is cached.
+
+    The flow meets an error of the compilation again, and reports it.
+    """
+    from rollcall.workspace import Workspace
 
     importlib.import_module("flows.pipeline")
-    importlib.import_module("dbt.cli.main")
-    load_suites(PROJECT_DIRECTORY / "expectations")
+    with contextlib.suppress(RollcallError, psycopg.Error):
+        workspace = Workspace(settings)
+        _ = workspace.suites
+        workspace.project.compile()
 
 
 def _bypass_proxy() -> None:
@@ -298,10 +255,10 @@ async def _run_until_stopped(runner: Runner) -> None:
 @contextlib.contextmanager
 def _lasting_api(state_directory: Path) -> Iterator[str]:
     """Use the user's Prefect server, or one for the block. Gives its address."""
-    if url := _users_api():
+    if url := users_api():
         from prefect.settings import PREFECT_UI_URL
 
-        yield _without_user(str(PREFECT_UI_URL.value() or url))
+        yield without_user(str(PREFECT_UI_URL.value() or url))
         return
     _bypass_proxy()
     with serving(state_directory) as server, _using(server.api):

@@ -30,8 +30,11 @@ def demo(
     """Start an embedded PostgreSQL, load a damaged call centre, run everything."""
     from rollcall.cli.prepare_demo import prepare
     from rollcall.demo import Scale
+    from rollcall.scheduling import start_server_early
+    from rollcall.settings.configuration import load_settings
 
     quieten(as_json)
+    start_server_early(load_settings(conninfo="").state_directory)  # it starts while the data is loaded
     scale = Scale(agents=agents, sessions=sessions, calls=calls, days=days, seed=seed)
     os.environ["ROLLCALL_DATABASE_URL"] = prepare(scale)
     execute_pipeline(None, "yes", history=True, as_json=as_json)

@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
-from rollcall import __version__
 from rollcall.cli import change, demo, judge, look, serve
 from rollcall.cli.output import json_owed, print_json, unexpected
 from rollcall.errors import RollcallError
-from rollcall.process import ending_on_signals, private_files, tolerant_streams
+from rollcall.process import collect_rarely, ending_on_signals, private_files, tolerant_streams
 
 __all__ = ["app", "main"]
 
@@ -49,6 +48,7 @@ for _command in COMMANDS:
 
 def main() -> None:
     """Run the command line; an error ends in one line and its exit code."""
+    collect_rarely()
     with private_files(), tolerant_streams() as out:
         json_owed.clear()
         exit_code, message = _run()
@@ -91,5 +91,7 @@ def _options(
     version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
 ) -> None:
     if version:
+        from rollcall import __version__
+
         typer.echo(f"rollcall {__version__}")
         raise typer.Exit
