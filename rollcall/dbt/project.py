@@ -2,14 +2,16 @@
 
 A compilation depends on the project's files, on the vars and on the columns of the application's tables
 (`rollcall.catalog.columns`). It is cached in the state directory under a digest of them; dbt starts only
-when they change.
+when they change, and parses the project only when files or vars change.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
+import os
 import shutil
 import tempfile
 from dataclasses import asdict
@@ -26,7 +28,7 @@ from rollcall.settings.configuration import Settings
 __all__ = ["Project", "RollcallRelation"]
 
 SOURCES = ("models", "macros", "analyses", "seeds")
-KEPT = 10
+KEPT = 50  # configurations; each takes a few megabytes
 
 
 class Project:
@@ -66,7 +68,9 @@ class Project:
         kept = _read(file)
         if kept is not None:
             return kept
-        compilation = compile_project(self._settings, self._database.name, columns, self._target)
+        compilation = compile_project(
+            self._settings, self._database.name, columns, self._target, self._folder / "parsed"
+        )
         _keep(compilation, file)
         return compilation
 
@@ -94,9 +98,11 @@ class Project:
 
 
 def _read(file: Path) -> Compilation | None:
-    """Read a cached compilation; None where it is missing or damaged."""
+    """Read a cached compilation and note its use; None where it is missing or damaged."""
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
+        with contextlib.suppress(OSError):  # a cache that is read-only is used as it is
+            os.utime(file.parent)
         return Compilation(
             sql=document["sql"],
             rollcall_relations=tuple(
@@ -125,7 +131,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _prune(folder: Path) -> None:
-    """Keep the latest few folders: every configuration and version creates one."""
+    """Keep the folders used last: every configuration and version creates one."""
     kept = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
     for stale in kept[KEPT:]:
         shutil.rmtree(stale, ignore_errors=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+from rollcall.dbt import project
 from rollcall.demo import Variant
 from rollcall.settings.configuration import load_settings
 from rollcall.workspace import Workspace
@@ -83,6 +85,48 @@ def test_what_was_kept_names_no_secret(database: str, tmp_path: Path) -> None:
 def test_what_is_kept_names_no_database(database: str, tmp_path: Path) -> None:
     """It is used again for another database with the same columns."""
     centre = call_centre(database, tmp_path)
-    project = centre.workspace.project
-    texts = [*project.compilation.sql.values(), *(own.statement for own in project.rollcall_relations)]
+    ours = centre.workspace.project
+    texts = [*ours.compilation.sql.values(), *(own.statement for own in ours.rollcall_relations)]
     assert not [text for text in texts if centre.workspace.database.name in text]
+
+
+def test_only_models_and_analyses_are_compiled(database: str, tmp_path: Path) -> None:
+    centre = call_centre(database, tmp_path)
+    folders = (ROOT / "models", ROOT / "analyses")
+    named = {path.stem for folder in folders for path in folder.rglob("*.sql")}
+    assert set(centre.workspace.project.compilation.sql) == named
+
+
+def test_other_columns_are_compiled_without_parsing_again(database: str, tmp_path: Path) -> None:
+    (tmp_path / "compiled").mkdir()  # not the folder that the tests share
+    centre = call_centre(database, tmp_path)
+    before = centre.workspace.project.sql("stg_agent_sessions")
+    (parsed,) = tmp_path.glob("compiled/*/parsed/partial_parse.msgpack")
+    whole = parsed.read_bytes()
+    written = parsed.stat().st_mtime_ns
+
+    centre.rows("alter table agent_sessions alter column last_activity type timestamptz")
+    after = again(centre, tmp_path).project.sql("stg_agent_sessions")
+    assert after != before
+    assert parsed.stat().st_mtime_ns == written
+
+    parsed.write_bytes(whole[:10_000])  # as a process leaves it that is killed while it writes
+    centre.rows("alter table agent_sessions alter column last_activity type timestamp(3)")
+    for kept in tmp_path.glob("compiled/*/*.json"):
+        kept.unlink()
+    assert again(centre, tmp_path).project.sql("stg_agent_sessions") == before
+
+
+def test_the_configuration_in_use_stays_cached(database: str, tmp_path: Path) -> None:
+    (tmp_path / "compiled").mkdir()  # not the folder that the tests share
+    centre = call_centre(database, tmp_path)
+    centre.workspace.project.sql("clock")
+    (in_use,) = tmp_path.glob("compiled/*/*.json")
+    os.utime(in_use.parent, (1, 1))
+    for number in range(project.KEPT):
+        (tmp_path / "compiled" / f"other-{number}").mkdir()
+
+    again(centre, tmp_path).project.sql("clock")
+    again(centre, tmp_path, "{regret_hours: 7}").project.sql("clock")
+    assert in_use.exists()
+    assert len(list((tmp_path / "compiled").iterdir())) == project.KEPT
