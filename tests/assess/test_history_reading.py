@@ -20,7 +20,7 @@ from rollcall.rules.results import Assessment, HistoryReading
 from rollcall.servers.postgres import PostgresServer
 from rollcall.settings.configuration import load_settings
 from rollcall.workspace import Workspace
-from tests.support.call_centre import CallCentre, call_centre, workspace_of
+from tests.support.call_centre import CallCentre, call_centre, share_compilations, workspace_of
 from tests.support.postgres import fresh_database
 
 SCALE = Scale(agents=60, sessions=600, calls=2_000, days=10)
@@ -302,7 +302,7 @@ def test_another_threshold_makes_it_a_full_reading(centre: CallCentre, tmp_path:
     environment = {
         "ROLLCALL_DATABASE_URL": centre.url,
         "ROLLCALL_VARS": "{settle_minutes: 9}",
-        "ROLLCALL_STATE_DIR": str(tmp_path),
+        "ROLLCALL_STATE_DIR": str(share_compilations(tmp_path)),
     }
     other = Workspace(load_settings(environment=environment))
     assert "the rules are not those" in reading(assess(other, history=True)).why_full

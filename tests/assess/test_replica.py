@@ -18,7 +18,7 @@ from rollcall.plan.pending_work import make_plan
 from rollcall.servers.postgres import PostgresServer
 from rollcall.settings.configuration import load_settings
 from rollcall.workspace import Workspace
-from tests.support.call_centre import call_centre
+from tests.support.call_centre import call_centre, share_compilations
 from tests.support.postgres import NOT_DURABLE, temporary_folder
 
 
@@ -59,7 +59,7 @@ def test_assess_works_on_a_replica(tmp_path: Path) -> None:
                     assert connection.execute("select pg_is_in_recovery()").fetchone() == (True,)
                 environment = {
                     "ROLLCALL_DATABASE_URL": standby.conninfo(),
-                    "ROLLCALL_STATE_DIR": str(tmp_path / "standby"),
+                    "ROLLCALL_STATE_DIR": str(share_compilations(tmp_path / "standby")),
                 }
                 workspace = Workspace(load_settings(environment=environment))
                 assessment = assess(workspace, history=True)

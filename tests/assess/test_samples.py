@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +12,7 @@ from rollcall.assess.assessment import assess
 from rollcall.demo import Scale
 from rollcall.ledger.runs import open_run
 from tests.support.call_centre import CallCentre, call_centre
-from tests.support.paths import ROOT
+from tests.support.command import rollcall
 
 SCALE = Scale(agents=60, sessions=600, calls=2_000, days=10)
 VALUE = "Zyxwvut <i>personal</i>"  # a status that the application knows and Rollcall does not
@@ -41,21 +38,11 @@ def centre(database: str, tmp_path: Path) -> CallCentre:
 def judged(centre: CallCentre, folder: Path, *options: str) -> dict[str, str]:
     """What `assess` says and writes, by where."""
     folder.mkdir()
-    done = subprocess.run(
-        [
-            *(sys.executable, "-c", "from rollcall.cli import main; main()"),
-            *("assess", "--history", "--report", str(folder / "report")),
-            *("--junit", str(folder / "j.xml"), "--markdown", str(folder / "m.md"), *options),
-        ],
-        env={
-            **os.environ,
-            "ROLLCALL_DATABASE_URL": centre.url,
-            "ROLLCALL_STATE_DIR": str(centre.workspace.settings.state_directory),
-        },
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
+    done = rollcall(
+        *("assess", "--history", "--report", str(folder / "report")),
+        *("--junit", str(folder / "j.xml"), "--markdown", str(folder / "m.md"), *options),
+        url=centre.url,
+        state=centre.workspace.settings.state_directory,
     )
     assert done.returncode == 12, done.stderr
     files = [path for path in folder.rglob("*") if path.is_file() and "latest" not in path.parts]

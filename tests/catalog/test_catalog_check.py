@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,10 +15,10 @@ from rollcall.errors import ConfigurationProblems
 from rollcall.servers.postgres import PostgresServer
 from rollcall.settings.configuration import load_settings
 from rollcall.workspace import Workspace
-from tests.support.call_centre import call_centre
+from tests.support.call_centre import call_centre, share_compilations
+from tests.support.command import rollcall
 from tests.support.domains import into_domains
 from tests.support.floor import TABLES
-from tests.support.paths import ROOT
 from tests.support.postgres import fresh_database
 
 
@@ -69,20 +66,7 @@ def test_five_wrong_names_are_five_lines_of_one_try_and_dbt_is_not_started(
         "calls_direction_column": "directions",
         "calls_table": "callSessions",
     }
-    environment = {
-        **{key: value for key, value in os.environ.items() if not key.startswith(("PG", "ROLLCALL_"))},
-        "ROLLCALL_DATABASE_URL": application,
-        "ROLLCALL_STATE_DIR": str(tmp_path),
-        "ROLLCALL_VARS": json.dumps(variables),
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "rollcall", "assess"],
-        env=environment,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = rollcall("assess", url=application, state=tmp_path, ROLLCALL_VARS=json.dumps(variables))
     assert done.returncode == 2
     assert done.stdout == ""
     first, *lines = done.stderr.strip().splitlines()
@@ -199,7 +183,7 @@ def test_statuses_may_be_numbers_where_all_of_them_are(application: str, tmp_pat
     }
     environment = {
         "ROLLCALL_DATABASE_URL": application,
-        "ROLLCALL_STATE_DIR": str(tmp_path),
+        "ROLLCALL_STATE_DIR": str(share_compilations(tmp_path)),
         "ROLLCALL_VARS": json.dumps(numbers),
     }
     workspace = Workspace(load_settings(environment=environment))

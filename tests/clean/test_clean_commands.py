@@ -16,7 +16,7 @@ from rollcall.errors import BreakerTripped
 from rollcall.pipeline import steps
 from rollcall.pipeline.job import Approval, Job
 from rollcall.plan.stored import write_plan
-from tests.support.call_centre import call_centre
+from tests.support.call_centre import call_centre, share_compilations
 from tests.support.floor import Floor
 from tests.support.outages import heartbeat_outage
 
@@ -37,7 +37,7 @@ def rollcall(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 
     def run(url: str, *arguments: str) -> Outcome:
         monkeypatch.setenv("ROLLCALL_DATABASE_URL", url)
-        monkeypatch.setenv("ROLLCALL_STATE_DIR", str(tmp_path / "state"))
+        monkeypatch.setenv("ROLLCALL_STATE_DIR", str(share_compilations(tmp_path / "state")))
         monkeypatch.setattr(sys, "argv", ["rollcall", *arguments, "--json"])
         capsys.readouterr()
         code = 0

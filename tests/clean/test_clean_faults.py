@@ -18,6 +18,7 @@ from rollcall.plan.pending_work import make_plan
 from rollcall.rules.results import Verdict
 from rollcall.settings.configuration import load_settings
 from rollcall.workspace import Workspace
+from tests.support.call_centre import share_compilations
 from tests.support.floor import TABLES, Floor
 from tests.support.waiting import until
 
@@ -36,7 +37,7 @@ def unmigrated(database: str, state: Path, statements: str = "", **variables: An
 
     environment = {
         "ROLLCALL_DATABASE_URL": database,
-        "ROLLCALL_STATE_DIR": str(state),
+        "ROLLCALL_STATE_DIR": str(share_compilations(state)),
         "ROLLCALL_VARS": yaml.safe_dump(variables),
     }
     return Workspace(load_settings(environment=environment))

@@ -15,7 +15,7 @@ import pytest
 from rollcall.demo import DefectCounts, Scale, Variant
 from rollcall.servers.postgres import PostgresServer
 from tests.support.call_centre import SMALL, call_centre
-from tests.support.command import heed_signals, rollcall
+from tests.support.command import heed_signals, rollcall, rollcall_process
 from tests.support.floor import TABLES
 from tests.support.paths import ROOT
 from tests.support.postgres import temporary_folder
@@ -235,7 +235,7 @@ def test_two_runs_at_once(database: str, tmp_path: Path) -> None:
 
 def test_an_ascii_terminal_gets_ascii(database: str, tmp_path: Path) -> None:
     call_centre(database, tmp_path, scale=Scale(agents=60, sessions=300, calls=900, days=10))
-    done = rollcall("assess", url=database, state=tmp_path, PYTHONIOENCODING="ascii", NO_COLOR="1")
+    done = rollcall_process("assess", url=database, state=tmp_path, PYTHONIOENCODING="ascii", NO_COLOR="1")
     assert done.returncode == 11, done.stderr
     assert done.stdout.isascii()
     assert "* NEEDS DATABASE MIGRATION" in done.stdout

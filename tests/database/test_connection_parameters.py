@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -17,9 +14,9 @@ from psycopg.conninfo import make_conninfo
 
 from rollcall.database.connections import Database
 from rollcall.errors import ConnectionFailed
-from tests.support.call_centre import CallCentre, call_centre
+from tests.support.call_centre import CallCentre, call_centre, share_compilations
+from tests.support.command import rollcall
 from tests.support.every_step import everything
-from tests.support.paths import ROOT
 from tests.support.postgres import SYSTEM_PG_BIN, temporary_folder
 from tests.support.tls_server import TlsServer, tls_server
 
@@ -64,21 +61,6 @@ def url_of(server: TlsServer) -> str:
     return f"postgresql://{place}/{parameters.pop('dbname')}?{urlencode(parameters, quote_via=quote)}"
 
 
-def rollcall(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    inherited = {
-        key: value for key, value in os.environ.items() if not key.startswith(("PG", "ROLLCALL_", "DBT_"))
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "rollcall", *arguments],
-        env={**inherited, **environment},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
-
-
 @needs_tls
 def test_the_server_lets_nobody_in_without_them(secure: TlsServer) -> None:
     for name in ("sslrootcert", "sslcert", "hostaddr"):
@@ -102,7 +84,8 @@ def test_parameters_from_everywhere_reach_every_library(
         lines = ["[calls]", *(f"{name}={value}" for name, value in parameters.items())]
         (tmp_path / "services.conf").write_text("\n".join(lines) + "\n")
         given = {"PGSERVICEFILE": str(tmp_path / "services.conf"), "PGSERVICE": "calls"}
-    done = rollcall("assess", "--json", "--full-history", ROLLCALL_STATE_DIR=str(tmp_path / "state"), **given)
+    share_compilations(tmp_path)
+    done = rollcall("assess", "--json", "--full-history", state=tmp_path, **given)
     assert done.returncode in (0, 10), done.stderr
     suites = {rule["suite"] for rule in json.loads(done.stdout)["rules"]}
     assert {"readiness", "cleaned_sessions"} <= suites  # counted by dbt's SQL, and read by GX
@@ -130,7 +113,7 @@ def test_parameters_from_everywhere_reach_every_library(
     ],
 )
 def test_nothing_of_a_password_is_shown_of_a_url_that_is_not_escaped(url: str, tmp_path: Path) -> None:
-    done = rollcall("assess", ROLLCALL_DATABASE_URL=url, ROLLCALL_STATE_DIR=str(tmp_path))
+    done = rollcall("assess", url=url, state=tmp_path)
     assert done.returncode == 2
     assert done.stdout == ""
     (line,) = done.stderr.strip().splitlines()

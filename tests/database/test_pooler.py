@@ -35,7 +35,7 @@ from rollcall.plan.pending_work import make_plan
 from rollcall.servers.postgres import PostgresServer
 from rollcall.verify import verify
 from rollcall.workspace import Workspace
-from tests.support.call_centre import CallCentre, call_centre
+from tests.support.call_centre import CallCentre, call_centre, share_compilations
 from tests.support.paths import ROOT
 from tests.support.postgres import temporary_folder
 from tests.support.waiting import until
@@ -274,7 +274,7 @@ def test_the_commands_are_refused(
     front, _ = in_transaction_mode
     sessions = behind.images()
     monkeypatch.setenv("ROLLCALL_DATABASE_URL", front.url)
-    monkeypatch.setenv("ROLLCALL_STATE_DIR", str(tmp_path))
+    monkeypatch.setenv("ROLLCALL_STATE_DIR", str(share_compilations(tmp_path)))
     done = CliRunner().invoke(app, [command])
     assert isinstance(done.exception, Refused), done.output
     assert behind.images() == sessions

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from rollcall.batches.worker import Worker
 from rollcall.errors import Refused
 from rollcall.undo import undo
 from rollcall.verify import verify
+from tests.support.command import rollcall
 from tests.support.floor import Floor
 
 FORGED = """
@@ -157,23 +157,10 @@ def test_the_digest_does_not_depend_on_the_settings_of_the_reader(floor: Floor) 
 
 
 def test_the_command_refuses_with_4_and_names_the_session(floor: Floor) -> None:
-    import sys
-
     run_id, keys = cleaned(floor)
     floor.rows(FORGED, run_id, keys[2])
     settings = floor.workspace.settings
-    done = subprocess.run(
-        [sys.executable, "-m", "rollcall", "undo", run_id, "--json"],
-        env={
-            "ROLLCALL_DATABASE_URL": settings.conninfo,
-            "ROLLCALL_STATE_DIR": str(settings.state_directory),
-            "PATH": "/usr/bin:/bin",
-        },
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = rollcall("undo", run_id, "--json", url=settings.conninfo, state=settings.state_directory)
     assert done.returncode == 4, done.stderr
     assert keys[2] in done.stderr + done.stdout
     if done.stdout.strip():

@@ -18,7 +18,7 @@ from rollcall.schema.declared import declared_changes
 from rollcall.settings.configuration import load_settings
 from rollcall.undo import undo
 from rollcall.workspace import Workspace
-from tests.support.call_centre import SMALL, CallCentre, call_centre
+from tests.support.call_centre import SMALL, CallCentre, call_centre, share_compilations
 from tests.support.domains import into_domains
 from tests.support.ground_truth import assert_repaired, found, without_declared
 
@@ -35,7 +35,7 @@ def workspace(centre: CallCentre, state: Path, **variables: Any) -> Workspace:
     """The same call centre, its catalog read anew."""
     environment = {
         "ROLLCALL_DATABASE_URL": centre.url,
-        "ROLLCALL_STATE_DIR": str(state),
+        "ROLLCALL_STATE_DIR": str(share_compilations(state)),
         "ROLLCALL_VARS": json.dumps({**centre.workspace.settings.overrides, **variables}),
     }
     return Workspace(load_settings(environment=environment))
@@ -48,10 +48,14 @@ def rules(of: Workspace) -> dict[str, int]:
 @pytest.mark.parametrize(
     ("overrides", "variant", "zone"),
     [
-        pytest.param({}, Variant(), "Asia/Kolkata", id="timestamp, uuid, text"),
+        pytest.param({}, Variant(), "Asia/Kolkata", id="timestamp, uuid, text", marks=pytest.mark.slow),
         pytest.param({}, Variant("timestamptz", keys="bigint"), "America/New_York", id="timestamptz, bigint"),
         pytest.param(
-            CRM, Variant(status="enum", keys="text", agent_keys="uuid"), "UTC", id="enum, text keys"
+            CRM,
+            Variant(status="enum", keys="text", agent_keys="uuid"),
+            "UTC",
+            id="enum, text keys",
+            marks=pytest.mark.slow,
         ),
         pytest.param({}, Variant("timestamptz", "enum", partitioned=True), "Asia/Kolkata", id="partitioned"),
     ],
@@ -113,7 +117,14 @@ def test_a_living_agent_is_alive_in_every_time_zone_of_the_role(
     assert centre.rows(alive) == [(True,)]
 
 
-@pytest.mark.parametrize("naive", ["started_at", "connected_at", "ended_at"])
+@pytest.mark.parametrize(
+    "naive",
+    [
+        "started_at",
+        pytest.param("connected_at", marks=pytest.mark.slow),
+        pytest.param("ended_at", marks=pytest.mark.slow),
+    ],
+)
 def test_calls_of_mixed_time_types_do_not_depend_on_the_time_zone_of_the_role(
     database: str, tmp_path: Path, naive: str
 ) -> None:

@@ -13,6 +13,7 @@ from rollcall.doctor.diagnosis import Finding
 from rollcall.doctor.examination import examine
 from rollcall.settings.configuration import load_settings
 from rollcall.workspace import Workspace
+from tests.support.call_centre import share_compilations
 
 STAFF = """
     create type presence as enum ('available', 'on_call', 'break', 'gone');
@@ -37,7 +38,7 @@ def staff(database: str, tmp_path: Path) -> Workspace:
         connection.execute(STAFF)
     environment = {
         "ROLLCALL_DATABASE_URL": database,
-        "ROLLCALL_STATE_DIR": str(tmp_path),
+        "ROLLCALL_STATE_DIR": str(share_compilations(tmp_path)),
         "ROLLCALL_VARS": json.dumps(VARIABLES),
     }
     return Workspace(load_settings(environment=environment))

@@ -180,12 +180,19 @@ def make_plan_of(workspace: Any) -> int:
 @pytest.mark.parametrize(
     ("overrides", "variant"),
     [
-        pytest.param({"app_schema": "crm"}, Variant(), id="another schema"),
+        pytest.param({"app_schema": "crm"}, Variant(), id="another schema", marks=pytest.mark.slow),
         pytest.param(CAMEL_CASE, Variant(), id="quoted camelCase names"),
-        pytest.param(CAMEL_CASE, Variant(migrated=True), id="quoted camelCase names, migrated"),
-        pytest.param({}, Variant(timestamps="timestamptz"), id="timestamptz"),
+        pytest.param(
+            CAMEL_CASE,
+            Variant(migrated=True),
+            id="quoted camelCase names, migrated",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param({}, Variant(timestamps="timestamptz"), id="timestamptz", marks=pytest.mark.slow),
         pytest.param({}, Variant(status="enum"), id="enum status"),
-        pytest.param({}, Variant(keys="bigint", agent_keys="bigint"), id="bigint keys"),
+        pytest.param(
+            {}, Variant(keys="bigint", agent_keys="bigint"), id="bigint keys", marks=pytest.mark.slow
+        ),
         pytest.param({}, Variant(keys="text", agent_keys="uuid"), id="text keys"),
         pytest.param({"app_time_zone": "America/New_York"}, Variant(), id="local time"),
     ],

@@ -36,6 +36,12 @@ from tests.support.waiting import PATIENCE, until
 NO_BREAKER = {"abandoned_after_hours": 0.0001, "breaker_min_sessions": 1e6, "settle_minutes": 0.001}
 
 
+@pytest.fixture(scope="module")
+def seconds_between_runs() -> int:
+    """No run is needed, and each takes a process with Great Expectations in it."""
+    return 1_000_000
+
+
 @pytest.fixture
 def api(serving: subprocess.Popen[str], state: Path) -> Api:
     def answering() -> Api | None:

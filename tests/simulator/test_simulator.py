@@ -25,7 +25,7 @@ from rollcall.servers.postgres import PostgresServer
 from rollcall.settings.configuration import PROJECT_DIRECTORY, Settings, load_settings
 from rollcall.simulator import Options, Report, Simulation, simulate
 from rollcall.simulator.scripts import Decisions, Pace
-from tests.support.call_centre import CAMEL_CASE
+from tests.support.call_centre import CAMEL_CASE, share_compilations
 from tests.support.postgres import NOT_DURABLE, temporary_folder
 
 COMPRESSED = {
@@ -52,7 +52,7 @@ SEVERAL = {"batch_connections": 2, "first_batch_rows": 2, "largest_batch_rows": 
 def settings_of(url: str, state: Path, **variables: Any) -> Settings:
     return load_settings(
         yaml.safe_dump(variables),
-        environment={"ROLLCALL_DATABASE_URL": url, "ROLLCALL_STATE_DIR": str(state)},
+        environment={"ROLLCALL_DATABASE_URL": url, "ROLLCALL_STATE_DIR": str(share_compilations(state))},
     )
 
 
@@ -72,7 +72,13 @@ def assert_holds(report: Report) -> None:
 # --- beside a clean-up every second ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("migrated", [False, True], ids=["before the migration", "with heartbeats"])
+@pytest.mark.parametrize(
+    "migrated",
+    [
+        pytest.param(False, id="before the migration", marks=pytest.mark.slow),
+        pytest.param(True, id="with heartbeats"),
+    ],
+)
 def test_nobody_who_is_there_is_touched_and_no_ghost_is_left(
     database: str, tmp_path: Path, migrated: bool
 ) -> None:
@@ -220,7 +226,8 @@ def test_what_cannot_work_is_refused(
 
 
 def command(database: str, tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "ROLLCALL_DATABASE_URL": database, "ROLLCALL_STATE_DIR": str(tmp_path)}
+    state = str(share_compilations(tmp_path))
+    environment = {**os.environ, "ROLLCALL_DATABASE_URL": database, "ROLLCALL_STATE_DIR": state}
     program = "import rollcall.cli; rollcall.cli.main()"
     return subprocess.run(
         [sys.executable, "-c", program, "simulate", *arguments],

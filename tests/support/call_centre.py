@@ -97,11 +97,13 @@ class CallCentre:
         return plan, migration, cleaning, verification
 
 
-def share_compilations(state: Path) -> None:
-    """Let a state folder use what other tests of this run compiled."""
+def share_compilations(state: Path) -> Path:
+    """Let a state folder use what other tests of this run compiled. Gives the folder."""
     if not (state / "compiled").exists():
+        state.mkdir(parents=True, exist_ok=True)
         COMPILED.mkdir(mode=0o700, exist_ok=True)
         (state / "compiled").symlink_to(COMPILED)
+    return state
 
 
 def call_centre(
@@ -129,5 +131,6 @@ def call_centre(
 
 def workspace_of(url: str, state: Path) -> Workspace:
     """A workspace of another login, with a state folder of its own below `state`."""
-    environment = {"ROLLCALL_DATABASE_URL": url, "ROLLCALL_STATE_DIR": str(state / "other")}
+    other = share_compilations(state / "other")
+    environment = {"ROLLCALL_DATABASE_URL": url, "ROLLCALL_STATE_DIR": str(other)}
     return Workspace(load_settings(environment=environment))

@@ -1,4 +1,4 @@
-"""`rollcall serve` in a process of its own, with a clean-up every two seconds."""
+"""`rollcall serve` in a process of its own, with a clean-up on a schedule of the tests."""
 
 from __future__ import annotations
 
@@ -24,10 +24,7 @@ from tests.support.call_centre import CallCentre, call_centre
 from tests.support.waiting import PATIENCE, until
 
 PASSWORD = "planted-password-7f3a"
-EVERY_TWO_SECONDS = {
-    **yaml.safe_load(DEPLOYMENTS.read_text())["deployments"][0],
-    "schedules": [{"interval": 2, "slug": "every-two-seconds"}],
-}
+CLEAN_UP = yaml.safe_load(DEPLOYMENTS.read_text())["deployments"][0]
 
 
 def environment(state: Path, url: str, **more: str) -> dict[str, str]:
@@ -97,10 +94,17 @@ def scheduled(databases: Callable[[], str], state: Path) -> CallCentre:
 
 
 @pytest.fixture(scope="module")
-def serving(scheduled: CallCentre, state: Path) -> Iterator[subprocess.Popen[str]]:
-    """`rollcall serve` with its own server and the clean-up of prefect.yaml, but every two seconds."""
+def seconds_between_runs() -> int:
+    """How often the clean-up is scheduled; a file whose tests need no run has a fixture of its own."""
+    return 2
+
+
+@pytest.fixture(scope="module")
+def serving(scheduled: CallCentre, state: Path, seconds_between_runs: int) -> Iterator[subprocess.Popen[str]]:
+    """`rollcall serve` with its own server and the clean-up of prefect.yaml, on another schedule."""
     path = state / "prefect.yaml"
-    path.write_text(yaml.safe_dump({"deployments": [EVERY_TWO_SECONDS]}))
+    schedules = [{"interval": seconds_between_runs, "slug": "of-the-tests"}]
+    path.write_text(yaml.safe_dump({"deployments": [{**CLEAN_UP, "schedules": schedules}]}))
     code = f"from pathlib import Path; from rollcall.scheduling import serve; serve(Path({str(path)!r}))"
     process = started(code, env=environment(state, scheduled.url))
     try:
