@@ -25,6 +25,7 @@ from rollcall.cli.output import (
     write_reports,
 )
 from rollcall.cli.steps import open_job
+from rollcall.plan.tools import Tool
 from rollcall.rules.verdict import FailOn
 
 
@@ -74,16 +75,31 @@ def plan(
     sql: Annotated[
         Path | None, typer.Option("--sql", metavar="FILE", help="Write the statements as a script for psql.")
     ] = None,
+    export: Annotated[
+        Tool | None,
+        typer.Option(
+            "--export",
+            metavar="TOOL",
+            help=f"Write a migration for the tool that owns the schema: {', '.join(Tool)}.",
+        ),
+    ] = None,
+    export_folder: Annotated[
+        Path | None,
+        typer.Option("--export-folder", metavar="DIR", help="Where --export writes; else rollcall-TOOL."),
+    ] = None,
     as_json: Json = False,
     variables: Vars = None,
 ) -> None:
     """Show every pending statement and row change. Read-only, except with `--store`."""
     from rollcall import console
     from rollcall.pipeline import steps
+    from rollcall.plan.export import write_export
     from rollcall.plan.script import script
     from rollcall.plan.stored import write_plan
     from rollcall.private_files import replaced_file
 
+    if export_folder is not None and export is None:
+        raise typer.BadParameter("--export-folder needs --export TOOL.")
     job = open_job("plan", variables, as_json)
     pending = steps.read_pending_work(job)
     if out is not None:
@@ -93,10 +109,15 @@ def plan(
     if sql is not None:
         with replaced_file(sql) as file:
             file.write(script(job.workspace, pending.statements, pending.database).encode())
+    exported: list[Path] = []
+    if export is not None:
+        folder = export_folder or Path(f"rollcall-{export}")
+        exported = write_export(job.workspace, pending.statements, pending.made_at, export, folder)
     if as_json:
         print_json(pending.to_json())
     else:
         console.show_plan(pending)
+        console.show_export(exported)
 
 
 def verify(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -30,6 +32,7 @@ __all__ = [
     "show_clean_role",
     "show_cleaning",
     "show_detachment",
+    "show_export",
     "show_migration",
     "show_plan",
     "show_statement",
@@ -59,6 +62,12 @@ def show_plan(plan: Plan) -> None:
         if plan.by_remedy[remedy]:
             write(f"{plan.by_remedy[remedy]:>8} {words}")
     write(f"plan {plan.hash[:16]}, judged at {instant(plan.judged_at)}")
+
+
+def show_export(files: Sequence[Path]) -> None:
+    """Show the files of an export; the first one is the guide."""
+    if files:
+        write(f"{len(files)} files written; the steps are in {escape(str(files[0]))}", soft_wrap=True)
 
 
 def show_statement(object_name: str) -> None:

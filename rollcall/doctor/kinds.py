@@ -198,6 +198,16 @@ KINDS: dict[str, Kind] = {
         "COLUMN fails because of it.",
         "Nothing for Rollcall; its own views go with `rollcall detach`.",
     ),
+    "migration_tool": info(
+        "The tool's models do not have the columns and indexes that migrate adds, and another database "
+        "that the tool makes lacks them.",
+        "Export them into the tool's own migrations; docs/migration-tools.md has the steps.",
+    ),
+    "sync_mode": warning(
+        "Where the tool is used this way, it drops every column and index of the application's tables that "
+        "its models do not have.",
+        "Put the export's model snippet into the models first, and use the tool's migrations only.",
+    ),
     # --- replication -------------------------------------------------------------------------------
     "missing_replica_identity": blocking(
         "PostgreSQL refuses every UPDATE of the table, clean's and the application's.",
