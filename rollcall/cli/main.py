@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rollcall.cli import change, demo, judge, look, serve
+from rollcall.cli import change, demo, judge, look, propose, serve
 from rollcall.cli.output import json_owed, print_json, unexpected
 from rollcall.errors import RollcallError
 from rollcall.process import collect_rarely, ending_on_signals, private_files, tolerant_streams
@@ -18,6 +18,7 @@ INTERRUPTED = 130
 SIGNALLED = 128  # plus the signal's number, as a shell reports it
 COMMANDS = (  # in the order of `rollcall --help`
     demo.demo,
+    propose.init,
     judge.assess,
     judge.plan,
     change.migrate,

@@ -19,6 +19,7 @@ from rollcall.console.state import (
     show_flags,
     show_grants,
     show_history,
+    show_proposal,
     show_report,
 )
 from rollcall.console.terminal import confirm, progress, show_error, step, use_stderr, use_stdout, write
@@ -41,6 +42,7 @@ __all__ = [
     "show_migration",
     "show_plan",
     "show_progress_of_simulation",
+    "show_proposal",
     "show_report",
     "show_simulation",
     "show_statement",

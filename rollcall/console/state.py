@@ -36,6 +36,7 @@ __all__ = [
     "show_flags",
     "show_grants",
     "show_history",
+    "show_proposal",
     "show_report",
 ]
 
@@ -49,6 +50,17 @@ def show_demo(agents: int, sessions: int, calls: int, url: str) -> None:
 def show_report(path: Path) -> None:
     """Show the location of the report."""
     write(f"report: {escape(str(path))}", soft_wrap=True)
+
+
+def show_proposal(file: str, preset: str | None, guessed: int, to_decide: int) -> None:
+    """Show what `init` wrote, and what a person must look at."""
+    if preset is not None:
+        write(f"{escape(file)} written: the database fits the preset {escape(preset)}.", soft_wrap=True)
+        return
+    write(
+        f"{escape(file)} written: {guessed} values are guessed, and {to_decide} are for a person to decide.",
+        soft_wrap=True,
+    )
 
 
 def show_history(runs: Sequence[dict[str, Any]]) -> None:
