@@ -1,12 +1,18 @@
 """Every error that a user of Rollcall can cause or must act on, as a named type.
 
-The command line prints ``str(error)`` as one line and leaves with ``error.exit_code``.
+The command line prints ``error.text`` and leaves with ``error.exit_code``. ``str(error)`` has small
+letters, as Python's own errors have, because other texts quote it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import ClassVar
+
+# A path, a column, or a suite before its colon is no word; nor are programs and the verbs of a statement.
+_FIRST_WORD = re.compile(r"(?:^|(?<=[.?!] ))[a-z][a-z-]*(?=[ ,;])", re.MULTILINE)
+_NO_WORDS = frozenset({"dbt", "initdb", "libpq", "psql", "alter", "create", "drop", "grant"})
 
 
 class RollcallError(Exception):
@@ -25,7 +31,13 @@ class RollcallError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return " ".join(_sentence(part) for part in (self.message, self.hint) if part)
+        return " ".join(_ended(part) for part in (self.message, self.hint) if part)
+
+    @property
+    def text(self) -> str:
+        """Both parts as sentences, for a person: each begins with a capital letter."""
+        parts = (_ended(part) for part in (self.message, self.hint) if part)
+        return " ".join(_FIRST_WORD.sub(_capital, part) for part in parts)
 
 
 class ConfigurationError(RollcallError):
@@ -44,7 +56,7 @@ class ConfigurationProblems(ConfigurationError):
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
         count = len(self.problems)
-        lines = [_sentence(problem) for problem in self.problems]
+        lines = [_ended(problem) for problem in self.problems]
         super().__init__(
             lines[0] if count == 1 else "\n".join([f"{count} problems in the configuration:", *lines])
         )
@@ -90,6 +102,10 @@ class ServerError(RollcallError):
     """The PostgreSQL server that Rollcall runs itself could not be started, found or stopped."""
 
 
-def _sentence(text: str) -> str:
+def _ended(text: str) -> str:
     text = text.strip()
     return text if text.endswith((".", "!", "?", ":")) else f"{text}."
+
+
+def _capital(word: re.Match[str]) -> str:
+    return word[0] if word[0] in _NO_WORDS else word[0][0].upper() + word[0][1:]

@@ -28,7 +28,7 @@ where pg_catalog.row_security_active(t.oid)
 union all
 
 select
-    current_user || ' may not read ' || t.table_name as reason,
+    'role ' || current_user || ' may not read ' || t.table_name as reason,
     'grant select on ' || t.table_name || ' to ' || current_user as hint
 from tables as t
 where not pg_catalog.has_table_privilege(t.oid, 'select')
@@ -36,7 +36,7 @@ where not pg_catalog.has_table_privilege(t.oid, 'select')
 union all
 
 select
-    current_user || ' may not update ' || w.column_name || ' of the sessions' as reason,
+    'role ' || current_user || ' may not update ' || w.column_name || ' of the sessions' as reason,
     format(
         'grant update (%I) on %s to %I', w.column_name, s.oid::regclass, current_user
     ) as hint

@@ -79,7 +79,7 @@ def _run() -> tuple[int, str | None]:
     except SystemExit as end:
         return int(end.code or 0), None
     except RollcallError as error:
-        return error.exit_code, str(error)
+        return error.exit_code, error.text
     except (KeyboardInterrupt, typer.Abort):
         code = SIGNALLED + received[0] if received else INTERRUPTED
         return code, "interrupted; what was done is recorded, and the next run goes on from there"

@@ -113,7 +113,7 @@ def failure_line(error: BaseException) -> str | None:
     if isinstance(error, typer.Exit):
         return None
     if isinstance(error, RollcallError):
-        return str(error)
+        return error.text
     if isinstance(error, Exception) and not isinstance(error, typer.Abort):
         return unexpected(error)[1]
     return "interrupted before the database was judged"

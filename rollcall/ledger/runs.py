@@ -302,7 +302,7 @@ def _grant_to_clean_role(workspace: Workspace, connection: Connection) -> None:
         missing = fetch(connection, workspace.project.sql("grants_of_clean_role"), [role])
     except psycopg.errors.UndefinedObject:
         raise ConfigurationError(
-            f"the role {role} does not exist", "create it, or correct ROLLCALL_CLEAN_ROLE"
+            f"the role {role} does not exist", "correct ROLLCALL_CLEAN_ROLE, or create the role"
         ) from None
     with connection.transaction():
         take_role(connection, workspace.settings.migrate_role)

@@ -197,7 +197,10 @@ def _contradictions(variables: Mapping[str, Any]) -> Iterator[str]:
     ):
         both = sorted(set(values) & set(variables[other]))
         if both:
-            yield line(f"{', '.join(both)} is in {label} and in {other}", "Keep the status in one list only")
+            yield line(
+                f"the status {', '.join(both)} is in {label} and in {other}",
+                "Keep the status in one list only",
+            )
     if len(set(working)) < len(working):
         yield line(
             f"two working statuses are the same ({', '.join(working)})",

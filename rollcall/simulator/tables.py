@@ -54,8 +54,8 @@ def refuse_what_is_not_for_tests(database: Database, confirmed: str | None) -> N
     if marked["is_marked"] or confirmed == database.name:
         return
     raise Refused(
-        f"{database.name} was made neither by the demo nor by the simulator, which writes agents, sessions "
-        "and calls that never happened",
+        f"database {database.name} was made neither by the demo nor by the simulator, which writes agents, "
+        "sessions and calls that never happened",
         f"if it is a copy for tests, say so with --test-database {database.name}",
     )
 

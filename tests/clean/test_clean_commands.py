@@ -168,7 +168,7 @@ def test_clean_unattended_through_an_outage_exits_with_4_and_says_why(
     tripped = rollcall(floor.url, "clean", "--unattended")
     assert tripped.code == 4
     assert tripped.document == {"error": said_in(tripped.errors), "exit_code": 4}
-    assert "the breaker tripped" in tripped.errors
+    assert "The breaker tripped" in tripped.errors
     assert floor.digest() == before
     assert rollcall(floor.url, "clean").code == 0
 

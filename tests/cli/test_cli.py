@@ -55,13 +55,13 @@ def test_as_a_module_it_is_the_same_command(arguments: list[str]) -> None:
     "command", ["assess", "plan", "migrate", "clean", "verify", "run", "history", "serve"]
 )
 def test_without_a_database_every_command_says_how_to_name_one(command: str) -> None:
-    assert_one_line(rollcall(command), 2, "no database is configured", "ROLLCALL_DATABASE_URL")
+    assert_one_line(rollcall(command), 2, "No database is configured", "ROLLCALL_DATABASE_URL")
 
 
 def test_a_server_that_is_down() -> None:
     url = f"postgresql://someone:{SECRET.replace('&', '%26')}@127.0.0.1:9/centre"
     done = rollcall("assess", url=url)
-    assert_one_line(done, 1, "cannot connect", "refused", "check that the server is up")
+    assert_one_line(done, 1, "Cannot connect", "refused", "Check that the server is up")
 
 
 def test_an_unreadable_url_does_not_show_its_password() -> None:
@@ -96,13 +96,13 @@ def test_a_table_that_does_not_exist(database: str, tmp_path: Path) -> None:
         connection.execute(TABLES)
         connection.execute("alter table call_sessions rename to calls")
     done = rollcall("assess", url=database, state=tmp_path)
-    assert_one_line(done, 2, "table public.", "does not exist", "set the vars app_schema and")
+    assert_one_line(done, 2, "Table public.", "does not exist", "Set the vars app_schema and")
 
 
 def test_a_mapped_column_that_does_not_exist(database: str, tmp_path: Path) -> None:
     call_centre(database, tmp_path)
     done = rollcall("assess", "--vars", "{sessions_call_id_column: callRef}", url=database, state=tmp_path)
-    assert_one_line(done, 2, "column callRef does not exist", "sessions_call_id_column")
+    assert_one_line(done, 2, "Column callRef does not exist", "sessions_call_id_column")
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_mapped_column_that_does_not_exist(database: str, tmp_path: Path) -> N
     [
         ("{app_schema: [}", "not valid YAML"),
         ("just a text", "must be a mapping"),
-        ("{app_schemas: crm}", "did you mean app_schema?"),
+        ("{app_schemas: crm}", "Did you mean app_schema?"),
         ("{settle_minutes: soon}", "settle_minutes must be a number above zero"),
         ("{abandoned_after_hours: 0}", "abandoned_after_hours must be a number above zero"),
         ("{live_call_statuses: ringing}", "must be a list of texts"),
@@ -212,7 +212,7 @@ def test_the_steps_one_by_one(database: str, tmp_path: Path) -> None:
     assert [run["command"] for run in runs] == ["migrate", "clean"]
     assert runs[1]["changed"] == centre.planted.pending_changes
     unknown = rollcall("verify", "--run", "never", url=database, state=tmp_path)
-    assert_one_line(unknown, 2, "no run never", "rollcall history")
+    assert_one_line(unknown, 2, "No run never", "rollcall history")
 
 
 def test_not_ready_is_for_a_person(database: str, tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_two_runs_at_once(database: str, tmp_path: Path) -> None:
         other.execute("set application_name = 'the other run'")
         other.execute("select pg_advisory_lock(%s, %s)", (0x726F6C6C, 0x63616C6C))
         done = rollcall("clean", url=database, state=tmp_path)
-    assert_one_line(done, 3, "another run is at work", "the other run")
+    assert_one_line(done, 3, "Another run is at work", "the other run")
 
 
 def test_an_ascii_terminal_gets_ascii(database: str, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_the_exit_code_is_that_of_the_work(floor: Floor, command: str, redirecti
 def test_an_error_is_still_said_when_standard_output_is_closed(floor: Floor) -> None:
     done = shell(floor, f"{COMMAND} assess --vars '{{no_such: 1}}' >&-")
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-    assert "unknown var no_such" in done.stderr
+    assert "Unknown var no_such" in done.stderr
 
 
 # --- files ----------------------------------------------------------------------------------------

@@ -67,12 +67,12 @@ def test_the_files_exist_when_the_server_is_down(tmp_path: Path, command: str) -
     done = rollcall(command, *files, url=DOWN, state=tmp_path)
     assert done.returncode == 1
     assert counted(junit) == (0, 1, 0)
-    assert "cannot connect" in junit.read_text()
+    assert "Cannot connect" in junit.read_text()
     assert "not judged" in markdown.read_text()
     assert "older result" not in markdown.read_text()
     document = json.loads(done.stdout)
     assert document["exit_code"] == 1
-    assert "cannot connect" in document["error"]
+    assert "Cannot connect" in document["error"]
     assert len(done.stderr.strip().splitlines()) == 1
     assert SECRET not in done.stdout + done.stderr + junit.read_text() + markdown.read_text()
 
@@ -83,8 +83,8 @@ def test_the_files_exist_when_the_configuration_cannot_work(tmp_path: Path) -> N
     assert done.returncode == 2
     assert counted(junit) == (0, 1, 0)
     assert json.loads(done.stdout) == {
-        "error": "var settle_minutes must be a number above zero, not such a number."
-        " correct it; a value is data and written as it is.",
+        "error": "Var settle_minutes must be a number above zero, not such a number."
+        " Correct it; a value is data and written as it is.",
         "exit_code": 2,
     }
 
@@ -104,4 +104,4 @@ def test_a_file_that_cannot_be_written_hides_no_other_error(tmp_path: Path) -> N
     (tmp_path / "file").write_text("")
     done = rollcall("assess", "--junit", str(tmp_path / "file" / "j.xml"), url=DOWN, state=tmp_path)
     assert done.returncode == 1
-    assert "cannot connect" in done.stderr
+    assert "Cannot connect" in done.stderr

@@ -37,7 +37,7 @@ def test_a_var_does_not_show_a_variable_of_the_environment(database: str, tmp_pa
     done = rollcall("assess", "--vars", variables, url=database, state=tmp_path, CI_TOKEN=TOKEN)
     assert done.returncode == 2, done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
-    assert f"var {name} has a mark of Jinja in it" in done.stderr
+    assert f"Var {name} has a mark of Jinja in it" in done.stderr
     assert TOKEN not in done.stdout + done.stderr
 
 
