@@ -13,7 +13,10 @@ from pathlib import Path
 from benchmarks.measure import Line
 from benchmarks.options import Options
 
-NAMES = ("start", "run", "assess", "migrate", "clean", "beside", "memory", "steady", "hot", "report")
+NAMES = (
+    *("start", "run", "assess", "peers", "migrate", "clean", "beside", "memory", "steady", "hot", "calls"),
+    "report",
+)
 COLUMNS = ("", "Rollcall", "the other", "ratio", "goal", "")
 
 
@@ -59,6 +62,7 @@ def run(name: str, options: Options) -> list[Line]:
     print(f"{name}: {summary(name)}", flush=True)
     started = time.perf_counter()
     with running_server() as databases:
+        print(databases.description(), flush=True)
         lines = []
         for line in measure(databases, options):
             print(f"    {line.what}", file=sys.stderr, flush=True)
@@ -99,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         "--sessions",
         type=_count,
         default=usual.sessions,
-        help="of assess and steady, up to 10000000",
+        help="of assess, peers, steady and calls, up to 10000000",
     )
     parser.add_argument("--changes", type=_count, default=usual.changes, help="of clean, beside and memory")
     parser.add_argument("--agents", type=_count, default=usual.agents, help="of hot")

@@ -45,7 +45,7 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
     for (name, begin), (_, end) in zip(steps, [*steps[1:], ("", ended)], strict=True):
         yield shown_only(f"  {name.lower()}", end - begin, f"{end - begin:.1f} s")
     total = ended - started
-    yield shown_only("rollcall demo", total, f"{total:.1f} s", at_most(90, " s"))
+    yield shown_only("rollcall demo", total, f"{total:.1f} s", at_most(25, " s"))
 
 
 def _heading(text: str) -> str | None:

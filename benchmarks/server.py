@@ -27,16 +27,8 @@ __all__ = ["ROLLCALL", "Databases", "connect", "running_server", "settle"]
 ROLLCALL = (sys.executable, "-c", "from rollcall.cli import main; main()")  # of this checkout
 
 PREFIX = "rollcall-bench-"
-LOG_MEGABYTES = 3_000
-
-# Usual settings for a server of this size; planner and durability keep PostgreSQL's defaults.
-SETTINGS = {
-    "shared_buffers": "1GB",
-    "maintenance_work_mem": "256MB",
-    "max_wal_size": "8GB",
-    "min_wal_size": "4GB",
-    "checkpoint_timeout": "30min",
-}
+LOG_MEGABYTES = 2_000
+SHOWN = ("shared_buffers", "work_mem", "max_wal_size", "fsync", "synchronous_commit", "jit")
 
 
 @dataclass(frozen=True)
@@ -61,6 +53,20 @@ class Databases:
             connection.execute(
                 sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
             )
+
+    def description(self) -> str:
+        """The version and the settings of the server in one line; all settings are PostgreSQL's defaults."""
+        with connect(self.server.conninfo()) as connection:
+            version, has_jit = connection.execute(
+                "select current_setting('server_version'), pg_jit_available()"
+            ).fetchone()
+            values = connection.execute(
+                "select name || ' ' || current_setting(name) from unnest(%s::text[]) as name", [list(SHOWN)]
+            ).fetchall()
+        shown = [value for (value,) in values]
+        if not has_jit:
+            shown.append("built without JIT")
+        return f"PostgreSQL {version}, default settings: {', '.join(shown)}"
 
     def environment(self, url: str) -> dict[str, str]:
         """The environment variables that name the database."""
@@ -87,7 +93,7 @@ def running_server() -> Iterator[Databases]:
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     try:
         folder.chmod(0o755)
-        server = PostgresServer(folder / "data", settings=SETTINGS)
+        server = PostgresServer(folder / "data")
         server.start()
         _write_log(server)
         try:
@@ -101,7 +107,8 @@ def running_server() -> Iterator[Databases]:
 def _write_log(server: PostgresServer) -> None:
     """Create WAL files for recycling, as on a server that has run for a day.
 
-    A fresh server creates and fills a new file every 16 MB, and every commit waits for it, 10 to 60 ms.
+    A fresh server creates and fills a new file every 16 MB, and every commit waits for it, 10 to 60 ms. The
+    server keeps as many of the files as its default settings allow, less than `max_wal_size` (1 GB).
     """
     with connect(server.conninfo()) as connection:
         for _ in range(LOG_MEGABYTES):

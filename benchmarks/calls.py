@@ -1,0 +1,100 @@
+"""The life of a call (inserted, connected, completed) with the declared indexes, and their size.
+
+The other variant is the same table without them; both have the application's own indexes. A loop in the
+server executes one transaction for each of the three statements, with durable commits and without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from benchmarks import call_centres
+from benchmarks.measure import Line, at_least, in_pairs, per_second, ratio_line, seconds_of, shown_only
+from benchmarks.options import Options
+from benchmarks.server import Databases, connect, settle
+from rollcall.demo import DefectCounts, Scale
+
+CALLS = {True: 1_000, False: 10_000}  # of one run, with durable commits and without
+RUNS_PER_PAIR = 3  # many short runs average out the load of the machine
+STATEMENTS = 3  # of one call
+AGENTS_PER_SESSION = 1 / 1_000
+LIVES = """
+create procedure benchmark_calls(calls integer) language plpgsql as $$
+declare
+    agents integer[] := array(select id from agents order by id);
+    key uuid;
+    moment timestamp;
+begin
+    for n in 1 .. calls loop
+        key := gen_random_uuid();
+        moment := clock_timestamp() at time zone 'utc';
+        insert into call_sessions (id, agent_id, status, direction, started_at)
+        values (key, agents[1 + n * 7919 % cardinality(agents)], 'initiated', 'outbound', moment);
+        commit;
+        update call_sessions
+        set status = 'connected', connected_at = moment + interval '5 seconds'
+        where id = key;
+        commit;
+        update call_sessions
+        set status = 'completed', ended_at = moment + interval '2 minutes', duration_seconds = 120
+        where id = key;
+        commit;
+    end loop;
+end $$
+"""
+OUR_INDEXES = ("rollcall_calls_of_agent", "rollcall_unfinished_calls")
+SIZES = """
+select
+    c.relname,
+    pg_relation_size(c.oid) / 1048576.0 as megabytes
+from pg_class as c
+where c.relname = 'call_sessions' or c.relname like 'rollcall%' and c.relkind = 'i'
+order by c.relkind desc, c.relname asc
+"""
+
+
+def measure(databases: Databases, options: Options) -> Iterator[Line]:
+    agents = max(Scale.agents, round(options.sessions * AGENTS_PER_SESSION))
+    scale = Scale(agents=agents, sessions=options.sessions, calls=2 * options.sessions)
+    base = databases.create("calls_ours")
+    call_centres.load(base, scale, DefectCounts.sound(scale))
+    settle(base)
+    databases.migrated(databases.workspace(base))
+    with connect(base) as connection:
+        connection.execute(LIVES)
+        sizes = connection.execute(SIZES).fetchall()
+    without = databases.create("calls_without", template="calls_ours")
+    with connect(without) as connection:
+        for index in OUR_INDEXES:
+            connection.execute(f"drop index {index}")
+    for durable, commits in ((True, "durable commits"), (False, "commits that do not wait for the disk")):
+        pairs = options.pairs * RUNS_PER_PAIR
+        ours, other = in_pairs(pairs, partial(_rate, base, durable), partial(_rate, without, durable))
+        what = f"statements of calls with the declared indexes, {commits}, against without"
+        yield ratio_line(what, ours, other, at_least(0.9), per_second)
+    for name, url in (("with", base), ("without", without)):
+        share = _heap_only(url)
+        yield shown_only(
+            f"heap-only (HOT) updates of calls, {name} the declared indexes", share, f"{share:.1%}"
+        )
+    for name, megabytes in sizes:
+        yield shown_only(f"size of {name}", float(megabytes), f"{megabytes:,.0f} MB")
+
+
+def _rate(url: str, durable: bool) -> float:
+    """Statements per second."""
+    calls = CALLS[durable]
+    with connect(url) as connection:
+        connection.execute(f"set synchronous_commit = {'on' if durable else 'off'}")
+        taken = seconds_of(lambda: connection.execute("call benchmark_calls(%s)", [calls]))
+    return calls * STATEMENTS / taken
+
+
+def _heap_only(url: str) -> float:
+    """The share of the updates so far that changed no index."""
+    with connect(url) as connection:
+        row = connection.execute(
+            "select n_tup_hot_upd::float / n_tup_upd from pg_stat_user_tables where relname = 'call_sessions'"
+        ).fetchone()
+    return float(row[0])
