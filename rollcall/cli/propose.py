@@ -93,7 +93,7 @@ def _assess(out: Path) -> tuple[Assessment | None, str]:
         workspace = Workspace(load_settings(environment=environment))
         return steps.assess(Job(workspace, "assess", Approval.COMMAND)), ""
     except (ConfigurationError, EvaluationError) as error:
-        return None, str(error)
+        return None, error.text
 
 
 def _first(question: str, answers: Sequence[str]) -> str:

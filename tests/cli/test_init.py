@@ -156,9 +156,9 @@ def test_a_file_is_replaced_only_on_request(database: str, here: Path) -> None:
         (
             "create table invoices (id int, status text)",
             ("--yes",),
-            "no table looks like one of agents' sessions",
+            "No table looks like one of agents' sessions",
         ),
-        ("select 1", (), "there is no terminal to ask in"),
+        ("select 1", (), "There is no terminal to ask in"),
     ],
 )
 def test_nothing_is_written_when_there_is_nothing_to_propose(
