@@ -72,10 +72,10 @@ def test_five_wrong_names_are_five_lines_of_one_try_and_dbt_is_not_started(
     first, *lines = done.stderr.strip().splitlines()
     assert first == "rollcall: 4 problems in the configuration:"
     assert [line.split(";")[0].strip() for line in lines] == [
-        f"table public.callSessions does not exist in database {application.rsplit('/', 1)[1].split('?')[0]}",
-        "column isActive does not exist in public.agents",
-        "column currentCallSession does not exist in public.agent_sessions",
-        "column logged_in_at does not exist in public.agent_sessions",
+        f"Table public.callSessions does not exist in database {application.rsplit('/', 1)[1].split('?')[0]}",
+        "Column isActive does not exist in public.agents",
+        "Column currentCallSession does not exist in public.agent_sessions",
+        "Column logged_in_at does not exist in public.agent_sessions",
     ]
     for line, var, near in zip(
         lines,
