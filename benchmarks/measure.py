@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import resource
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Goal", "Line", "at_least", "at_most", "in_pairs", "ratio_line", "seconds_of", "shown_only"]
+__all__ = [
+    "Goal",
+    "Line",
+    "Taken",
+    "at_least",
+    "at_most",
+    "in_pairs",
+    "ratio_line",
+    "seconds_of",
+    "shown_only",
+    "taken_by",
+]
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,22 @@ def seconds_of(action: Callable[[], object]) -> float:
     started = time.perf_counter()
     action()
     return time.perf_counter() - started
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The seconds of commands: wall time, and the time of their processes on the processor."""
+
+    wall: float
+    cpu: float
+
+
+def taken_by(commands: Callable[[], object]) -> Taken:
+    """Measure an action that starts processes and waits for them."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    wall = seconds_of(commands)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return Taken(wall, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
 
 
 def in_pairs(

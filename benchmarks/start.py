@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from benchmarks import call_centres
-from benchmarks.measure import Line, at_most, in_pairs, ratio_line, seconds, seconds_of, shown_only
+from benchmarks.measure import Line, at_most, in_pairs, ratio_line, seconds, seconds_of, shown_only, taken_by
 from benchmarks.options import Options
 from benchmarks.server import ROLLCALL, Databases
 from rollcall.assess.assessment import assess
@@ -37,6 +37,9 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
     yield ratio_line("rollcall assess, against the bare import of dbt and GX", ours, other, None, seconds)
     middle = statistics.median(ours)
     yield shown_only("rollcall assess", middle, seconds(middle), at_most(2.5, " s"))
+
+    cpu = statistics.median(taken_by(lambda: rollcall("assess")).cpu for _ in range(options.pairs))
+    yield shown_only("of it, on the processor of the client", cpu, seconds(cpu))
 
     helps = statistics.median(rollcall("--help") for _ in range(options.pairs))
     yield shown_only("rollcall --help", helps, seconds(helps), at_most(0.1, " s"))

@@ -8,16 +8,15 @@ rules.
 from __future__ import annotations
 
 import os
-import resource
 import statistics
 import subprocess
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import call_centres
 from benchmarks.assess import AGENTS_PER_SESSION, checklist_query
-from benchmarks.measure import Goal, Line, at_most, ratio_line, seconds, seconds_of
+from benchmarks.measure import Goal, Line, Taken, at_most, ratio_line, seconds, taken_by
 from benchmarks.options import Options
 from benchmarks.peers.rules import RULES
 from benchmarks.peers.tools import Found, Tool, all_tools, queries_tool
@@ -32,14 +31,6 @@ EVERY_KEY = "{failing_keys_per_rule: 1000000000, sample_keys_per_rule: 100000000
 VERDICTS = (0, 10, 11, 12)
 
 
-@dataclass(frozen=True)
-class Taken:
-    """The seconds of one command: wall time, and time of its processes on the processor."""
-
-    wall: float
-    cpu: float
-
-
 def measure(databases: Databases, options: Options) -> Iterator[Line]:
     url = _call_centre(databases, options)
     _check_same_rows(databases, url)
@@ -51,9 +42,9 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
     ours: list[Taken] = []
     taken: dict[str, list[Taken]] = {tool.name: [] for tool in peers}
     for _ in range(options.pairs):
-        ours.append(_taken(lambda: _assess(databases, url)))
+        ours.append(taken_by(lambda: _assess(databases, url)))
         for tool in peers:
-            taken[tool.name].append(_taken(tool.judge))
+            taken[tool.name].append(taken_by(tool.judge))
     for name, runs in taken.items():
         yield _line(
             f"rollcall assess, {options.sessions:,} sessions, against {name}", ours, runs, GOALS.get(name)
@@ -79,13 +70,6 @@ def _line(what: str, ours: list[Taken], theirs: list[Taken], goal: Goal | None) 
 
 def _cpu(runs: list[Taken]) -> str:
     return f"(client {statistics.median(run.cpu for run in runs):.1f} s)"
-
-
-def _taken(command: Callable[[], None]) -> Taken:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    wall = seconds_of(command)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return Taken(wall, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
 
 
 def _assess(databases: Databases, url: str) -> None:

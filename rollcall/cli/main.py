@@ -10,7 +10,7 @@ import typer
 from rollcall.cli import change, demo, judge, look, propose, serve
 from rollcall.cli.output import json_owed, print_json, unexpected
 from rollcall.errors import RollcallError
-from rollcall.process import collect_rarely, ending_on_signals, private_files, tolerant_streams
+from rollcall.process import ending_on_signals, private_files, start_quickly, tolerant_streams
 
 __all__ = ["app", "main"]
 
@@ -49,7 +49,7 @@ for _command in COMMANDS:
 
 def main() -> None:
     """Run the command line; an error ends in one line and its exit code."""
-    collect_rarely()
+    start_quickly()
     with private_files(), tolerant_streams() as out:
         json_owed.clear()
         exit_code, message = _run()

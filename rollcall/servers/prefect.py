@@ -26,7 +26,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from rollcall.errors import ConfigurationError, RollcallError
-from rollcall.process import collect_rarely, make_private_directory
+from rollcall.process import make_private_directory, start_quickly
 from rollcall.retries import poll
 
 __all__ = [
@@ -289,7 +289,7 @@ def _answers(port: int) -> bool:
 def _serve(descriptor: int, *, temporary: bool, directory: Path) -> None:
     """Run the server in the child process until the pipe from the parent closes."""
     os.umask(0o077)
-    collect_rarely()
+    start_quickly()
     parent = threading.Thread(target=sys.stdin.buffer.read, daemon=True)
     parent.start()
     import uvicorn
