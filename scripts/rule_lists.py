@@ -53,5 +53,8 @@ def rule_lists() -> str:
 
 def _decided(path: Path) -> set[str]:
     rules = {macro.stem for macro in (ROOT / "macros" / "rules").glob("*.sql")}
-    columns = re.findall(r"\{\{ (\w+)\([^}]*\) \}\} as (\w+)", path.read_text(encoding="utf-8"))
+    condition = r"(?: if \w+\(\) else 'false')?"  # what an application has may leave a rule without a meaning
+    columns = re.findall(
+        rf"\{{\{{ (\w+)\([^}}]*?\){condition} \}}\}} as (\w+)", path.read_text(encoding="utf-8")
+    )
     return {rule for rule, column in columns if rule == column} & rules

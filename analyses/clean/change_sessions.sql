@@ -9,10 +9,10 @@
 {%- set session_id = app_column(columns, 'sessions_id_column') -%}
 {%- set session_id_type = app_column_type(columns, 'sessions_id_column') -%}
 {%- set agent_id_type = app_column_type(columns, 'sessions_agent_id_column') -%}
-{%- set status = app_column(columns, 'sessions_status_column') -%}
-{%- set status_type = app_column_type(columns, 'sessions_status_column') -%}
-{%- set call_id = app_column(columns, 'sessions_call_id_column') -%}
-{%- set logout_at = app_column(columns, 'sessions_logout_at_column') -%}
+{%- set status = app_column(columns, 'sessions_status_column') if is_written('sessions_status_column') -%}
+{%- set call_id = app_column(columns, 'sessions_call_id_column') if is_written('sessions_call_id_column') -%}
+{%- set logout_at = app_column(columns, 'sessions_logout_at_column') if is_written('sessions_logout_at_column') -%}
+{%- set others = other_written_columns() -%}
 {%- set logout_type = app_column_type(columns, 'sessions_logout_at_column') %}
 with planned as (
     select
@@ -47,7 +47,7 @@ judged as (
         last_seen_at,
         judged_at,
         status,
-        current_call_id
+        current_call_id{{ ", after -> 'other' as other_after" if others }}
     from {{ ref('cleanup_plan') }}
     where agent_id = any({{ keys('$4', agent_id_type) }})
 ),
@@ -62,10 +62,10 @@ verdicts as (
         -- the plan is judged at its own instant, but presence has to be proven now: without it a break is as safe
         case
             when judged.status_after <> planned.before ->> 'status'
-                and judged.status_after = {{ literal(var('available_status')) }}
+                and judged.status_after = {{ literal(available_statuses()[0]) }}
                 and judged.last_seen_at < judged.judged_at + greatest(now() - $5::timestamptz, interval '0')
                 - {{ var('presence_minutes') }} * interval '1 minute'
-                then {{ literal(var('break_status')) }}
+                then {{ literal(break_statuses()[0]) }}
             else judged.status_after
         end as status_after,
         judged.logout_at_after,
@@ -88,6 +88,14 @@ verdicts as (
                         ),
                         'came back: the session is no longer one to be repaired'
                     )
+            {% if 'sessions' in var('unindexed_keys') %}
+                when (
+                    select count(*)
+                    from {{ sessions }} as x
+                    where x.{{ session_id }} = planned.session_id
+                ) <> 1
+                    then 'its key names several rows'
+            {% endif %}
             -- as the plan has them; a session that is judged at all is open
             when (judged.status is distinct from planned.before ->> 'status')
                 or (judged.current_call_id::text is distinct from planned.before ->> 'current_call_id')
@@ -96,6 +104,9 @@ verdicts as (
             when judged.remedy <> planned.remedy
                 or (judged.status_after is distinct from planned.after ->> 'status')
                 or (judged.logout_at_after is distinct from (planned.after ->> 'logout_at')::{{ logout_type }})
+            {% if others %}
+                or judged.other_after is distinct from planned.after -> 'other'
+                {% endif %}
                 then 'needs another repair now than the planned one'
             when $6::boolean and exists (
                     select 1
@@ -135,9 +146,18 @@ repairs as (
 changed as (
     update {{ sessions }} as s
     set
-        {{ status }} = r.status_after::{{ status_type }},
-        {{ logout_at }} = coalesce(r.logout_at_after, s.{{ logout_at }}),
-        {{ call_id }} = null
+        {% if status %}
+            {{ status }} = {{ written_status(columns, 'r', 's') }}{{ ',' if logout_at or call_id or others }}
+        {% endif %}
+        {% if logout_at %}
+            {{ logout_at }} = coalesce(r.logout_at_after, s.{{ logout_at }}){{ ',' if call_id or others }}
+        {% endif %}
+    {% if call_id %}
+        {{ call_id }} = {{ no_call() }}{{ ',' if others }}
+    {% endif %}
+    {% for name in others %}
+        {{ quoted(name) }} = {{ declared_write(columns, name, 'r', 's') }}{{ ',' if not loop.last }}
+        {% endfor %}
     from repairs as r
     where r.session_id = s.{{ session_id }}
     returning
@@ -148,9 +168,7 @@ changed as (
         r.evidence,
         r.before_image,
         to_jsonb(s) as after_image,
-        s.{{ status }}::text = r.status_after
-        and s.{{ logout_at }} is not distinct from r.logout_at_after
-        and s.{{ call_id }} is null as as_planned
+        {{ is_as_planned(columns, 'r', 's') }} as as_planned
 ),
 
 -- once all are changed: row by row in turns with the update it takes a sixth longer

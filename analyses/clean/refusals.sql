@@ -13,9 +13,13 @@ tables as (
         to_regclass(t.table_name) as oid
     from (
         values
-        ({{ literal(source('application', 'agents').include(database=false)) }}),
-        ({{ literal(source('application', 'agent_sessions').include(database=false)) }}),
-        ({{ literal(source('application', 'call_sessions').include(database=false)) }})
+        {% if is_named_table('agents') %}
+            ({{ literal(source('application', 'agents').include(database=false)) }}),
+        {% endif %}
+        {% if is_named_table('call_sessions') %}
+            ({{ literal(source('application', 'call_sessions').include(database=false)) }}),
+        {% endif %}
+        ({{ literal(source('application', 'agent_sessions').include(database=false)) }})
     ) as t (table_name)
 )
 
@@ -25,6 +29,15 @@ select
 from tables as t
 where pg_catalog.row_security_active(t.oid)
 
+{% for name in tables_read_beside() %}
+    union all
+
+    select
+        'row-level security hides rows of ' || {{ literal(name) }} || ' from ' || current_user as reason,
+        'grant it BYPASSRLS, or a policy that shows every row' as hint
+    where pg_catalog.row_security_active(to_regclass({{ literal(name) }}))
+
+{% endfor %}
 union all
 
 select
@@ -43,9 +56,9 @@ select
 from sessions as s
 cross join (
     values
-    ({{ literal(var('sessions_status_column')) }}),
-    ({{ literal(var('sessions_logout_at_column')) }}),
-    ({{ literal(var('sessions_call_id_column')) }})
+    {% for name in written_columns() %}
+        ({{ literal(name) }}){{ ',' if not loop.last }}
+    {% endfor %}
 ) as w (column_name)
 where not pg_catalog.has_column_privilege(s.oid, w.column_name, 'update')
 
@@ -60,7 +73,7 @@ where not exists (
         from pg_catalog.pg_index as i
         where i.indrelid = s.oid
             and i.indisprimary
-    )
+    ){{ " and false" if 'sessions' in var('unindexed_keys') }}
 
 union all
 
@@ -93,7 +106,7 @@ select
 from sessions as s
 join {{ catalogue_columns('agent_sessions') }} as a
     on a.attrelid = s.oid
-        and a.attname = {{ literal(var('sessions_status_column')) }}
+        and a.attname = {{ literal(stored_name('sessions_status_column')) }}
 join pg_catalog.pg_type as status_type on status_type.oid = a.base_type_id
 cross join unnest($1::text[]) as w (status)
 where status_type.typtype = 'e'
@@ -125,3 +138,11 @@ select
     end as hint
 from {{ ref('update_obstacles') }} as o
 where o.finding <> 'status_not_in_enum'
+{% if var('read_only') %}
+
+    union all
+
+    select
+        'the sessions of this application are not written (the var read_only)' as reason,
+        'leave the repair to the application; assess, the views and the reports work' as hint
+{% endif %}

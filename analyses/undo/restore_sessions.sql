@@ -6,17 +6,15 @@
 {%- set columns = app_columns('agent_sessions') -%}
 {%- set sessions = source('application', 'agent_sessions') -%}
 {%- set session_id = app_column(columns, 'sessions_id_column') -%}
-{%- set status = app_column(columns, 'sessions_status_column') -%}
-{%- set call_id = app_column(columns, 'sessions_call_id_column') -%}
-{%- set logout_at = app_column(columns, 'sessions_logout_at_column') %}
+{%- set written = written_columns() %}
 with {{ undo_verdicts('$2', '$3') }},
 
 restored as (
     update {{ sessions }} as s
     set
-        {{ status }} = v.status_before,
-        {{ logout_at }} = v.logout_at_before,
-        {{ call_id }} = v.call_id_before
+    {% for name in written %}
+            {{ quoted(name) }} = v.before_{{ loop.index }}{{ ',' if not loop.last }}
+    {% endfor %}
     from verdicts as v
     where v.session_id = s.{{ session_id }}
         and v.reason is null
@@ -26,9 +24,7 @@ restored as (
         v.image as before_image,
         v.image_before,
         to_jsonb(s) as after_image,
-        s.{{ app_value(columns, 'sessions_status_column') }} is not distinct from v.status_before
-        and s.{{ logout_at }} is not distinct from v.logout_at_before
-        and s.{{ call_id }} is not distinct from v.call_id_before as as_planned
+        {{ is_as_before(columns, 's', 'v') }} as as_planned
 ),
 
 recorded as (

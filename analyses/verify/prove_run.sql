@@ -4,9 +4,7 @@
 {%- set columns = app_columns('agent_sessions') -%}
 {%- set session_id = app_column(columns, 'sessions_id_column') -%}
 {%- set session_id_type = app_column_type(columns, 'sessions_id_column') -%}
-{%- set planned_columns = literals([
-    var('sessions_status_column'), var('sessions_logout_at_column'), var('sessions_call_id_column')
-]) %}
+{%- set planned_columns = literals(written_columns()) %}
 with sessions_tables as (
     select c.oid
     from pg_catalog.pg_class as c

@@ -25,13 +25,17 @@
         end as remedy,
         case
             when {{ s }}.abandoned_session then {{ literal(var('closed_status')) }}
-            when {{ s }}.invalid_on_call and {{ is_present }} then {{ literal(var('available_status')) }}
-            when {{ s }}.invalid_on_call then {{ literal(var('break_status')) }}
+            when {{ s }}.invalid_on_call and {{ is_present }} then {{ literal(available_statuses()[0]) }}
+            when {{ s }}.invalid_on_call then {{ literal(break_statuses()[0]) }}
             else {{ s }}.status
         end as status,
+        {% if is_written('sessions_logout_at_column') %}
         case
             when {{ s }}.abandoned_session then {{ logout_when_closed(s ~ '.last_seen_at', judged_at) }}
         end as logout_at,
+        {% else %}
+        null::timestamptz as logout_at,
+        {% endif %}
         case when not {{ needs_repair(s) }} then {{ s }}.current_call_id end as current_call_id
 {%- endmacro %}
 

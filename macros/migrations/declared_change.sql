@@ -18,3 +18,20 @@
     null::text[] as former_expressions,
     null::text[] as found_expressions
 {%- endmacro %}
+
+
+{# No declared object: a file of models/migrations that has nothing to declare for this application. #}
+{% macro nothing_declared() -%}
+select
+    null::text as kind,
+    null::text as object_name,
+    null::text as state,
+    null::text as statement,
+    null::text as reason,
+    null::text as lock,
+    null::text as warning,
+    0 as step,
+    true as in_transaction,
+    {{ no_comparison() }}
+where false
+{%- endmacro %}

@@ -7,6 +7,9 @@
     table: a table of the dbt source; type: with or without a precision; default: a constant as SQL text, or none.
 #}
 {% macro declared_column(table, column, type, default, reason, nullable=true) %}
+{%- if var('read_only') -%}
+{{ nothing_declared() }}
+{%- else -%}
 {%- set statement -%}
     alter table {{ source('application', table).include(database=false) }} add column {{ quoted(column) }} {{ type }}
     {%- if default is not none %} default {{ default }}{% endif %}
@@ -40,11 +43,15 @@ select
     {{ no_comparison() }}
 from (select 1) as one
 left join {{ catalogue_columns(table) }} as a on a.attname = {{ literal(column) }}
+{%- endif %}
 {% endmacro %}
 
 
 {# The comment that explains a declared column; one that is there already stays, whatever it says. #}
 {% macro declared_comment(table, column, comment) %}
+{%- if var('read_only') -%}
+{{ nothing_declared() }}
+{%- else -%}
 {%- set statement -%}
     comment on column {{ source('application', table).include(database=false) }}.{{ quoted(column) }} is {{ literal(comment) }}
 {%- endset -%}
@@ -64,6 +71,7 @@ select
     {{ no_comparison() }}
 from (select 1) as one
 left join {{ catalogue_columns(table) }} as a on a.attname = {{ literal(column) }}
+{%- endif %}
 {% endmacro %}
 
 

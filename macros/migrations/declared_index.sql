@@ -1,3 +1,5 @@
+-- the linter takes the templates for SQL of the query:
+-- noqa: disable=LT02
 {#
     An index on the application's table, declared: a plain B-tree, never unique. On a partitioned table it is made
     without the partitions, then concurrently on each partition, then attached; so there it is several rows.
@@ -5,9 +7,12 @@
     keys here, the expressions by the server itself (rollcall/schema/declared.py), which tells us what it found through the
     setting rollcall.index_states: whether two expressions are the same no query on the catalogue can tell.
     table: a table of the dbt source; keys: a list of SQL texts; predicate: SQL text, or none; former_keys: keys that an
-    earlier version declared, whose index is kept, or none.
+    earlier version declared, whose index is kept, or none; is_wanted: without it nothing is declared.
 #}
-{% macro declared_index(table, name, keys, predicate, reason, former_keys=none) %}
+{% macro declared_index(table, name, keys, predicate, reason, former_keys=none, is_wanted=true) %}
+{%- if not is_wanted or var('read_only') -%}
+{{ nothing_declared() }}
+{%- else -%}
 {%- set definition -%}
     ({{ keys | join(', ') }})
     {%- if predicate is not none %} where {{ predicate }}{% endif %}
@@ -100,6 +105,7 @@ select
     {{ no_comparison() }}
 from described as d
 where d.level > 0
+{%- endif %}
 {% endmacro %}
 
 

@@ -67,7 +67,7 @@
                 ) as allowed (type_oid)
                 where s.nspname = {{ literal(var('app_schema')) }}
                     and c.relname in (
-                        {{ literals([var('agents_table'), var('sessions_table'), var('calls_table')]) }}
+                        {{ literals(app_table_names()) }}
                     )
                     and a.attname not in ({{ literals([
                         var('sessions_last_heartbeat_column'),
@@ -86,7 +86,7 @@
                 join pg_catalog.pg_attribute as a on a.attrelid = c.oid
                 where s.nspname = {{ literal(var('app_schema')) }}
                     and c.relname in (
-                        {{ literals([var('agents_table'), var('sessions_table'), var('calls_table')]) }}
+                        {{ literals(app_table_names()) }}
                     )
             )
         )

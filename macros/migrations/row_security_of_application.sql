@@ -7,6 +7,6 @@
     join pg_catalog.pg_class as c on c.oid = coalesce(tree.relid::oid, root.oid)
     where n.nspname = {{ literal(var('app_schema')) }}
         and root.relname in (
-            {{ literals([var('agents_table'), var('sessions_table'), var('calls_table')]) }}
+            {{ literals(app_table_names()) }}
         )
 {%- endmacro %}

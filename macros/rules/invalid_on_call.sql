@@ -7,7 +7,7 @@
         not {{ s }}.is_held
         and not {{ s }}.agent_has_live_call
         and not {{ s }}.has_live_call
-        and {{ s }}.status = {{ literal(var('on_call_status')) }}
+        and {{ s }}.status in ({{ literals(on_call_statuses()) }})
         and {{ session_is_quiet(s, clock) }}
         and not {{ reference_is_evidence(s, clock) }},
         false

@@ -3,7 +3,7 @@
     coalesce(
         {{ s }}.call_is_live
         and {{ s }}.call_status = {{ literal(var('connected_call_status')) }}
-        and {{ s }}.status = {{ literal(var('available_status')) }},
+        and {{ s }}.status in ({{ literals(available_statuses()) }}),
         false
     )
 {%- endmacro %}

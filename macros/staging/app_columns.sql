@@ -2,16 +2,18 @@
     The columns of one of the application's tables as the catalogue has them: name -> type, and for an enum its labels,
     for others none; of a domain the type and labels of its base type. A table that is not there is a mistake in the
     configuration.
+    Of a `{sql}` relation they are the columns of its result; where no calls are known there are none.
     table: agents, agent_sessions or call_sessions, the names of the dbt source.
 #}
 {% macro app_columns(table) %}
-    {% if not execute %}{{ return({}) }}{% endif %}
+    {% if not execute or var(app_table_var(table)) is none %}{{ return({}) }}{% endif %}
     {% set columns = {} %}
     {% for row in application_columns() if row['table_name'] == app_table_name(table) %}
         {% do columns.update({row['column_name']: {
             'type': row['column_type'],
             'labels': fromjson(row['enum_labels']) if row['enum_labels'] else none,
             'is_domain': row['is_domain'],
+            'is_of_view': row['is_of_view'],
         }}) %}
     {% endfor %}
     {% if not columns %}
@@ -32,7 +34,7 @@
     {% set given = var('application_columns', none) %}
     {% if given is not none %}{{ return(given) }}{% endif %}
     {% call statement('application_columns', fetch_result=True) %}
-        {{ columns_of_tables([var('agents_table'), var('sessions_table'), var('calls_table')]) }}
+        {{ columns_of_tables(app_table_names()) }}
     {% endcall %}
     {% set rows = [] %}
     {% for row in load_result('application_columns')['data'] %}
@@ -42,7 +44,8 @@
             'column_type': row[2],
             'enum_labels': row[3],
             'is_domain': row[4],
-            'has_foreign_equality': row[5],
+            'is_of_view': row[5],
+            'has_foreign_equality': row[6],
         }) %}
     {% endfor %}
     {{ return(rows) }}
@@ -55,6 +58,8 @@
 {% endmacro %}
 
 
+{# Its name; of a `{sql}` relation the name under which application_columns has the columns of its result. #}
 {% macro app_table_name(table) %}
-    {{ return(var(app_table_var(table))) }}
+    {% set given = var(app_table_var(table)) %}
+    {{ return('the relation of ' ~ app_table_var(table) if given is mapping else given) }}
 {% endmacro %}

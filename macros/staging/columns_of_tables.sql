@@ -2,6 +2,7 @@
     One row per column of these tables of the application, as the catalogue has it: its table, name and type, and the
     labels of an enum as a JSON array. Of a domain it is the base type, which decides how values are read and compared; `is_domain` says that there is one.
     `has_foreign_equality`: its values are equal by an operator outside pg_catalog, as those of citext.
+    A view may hold agents or calls; sessions are in a table.
     tables: names as the application has them.
 #}
 {% macro columns_of_tables(tables) -%}
@@ -15,6 +16,7 @@
             where e.enumtypid = base.type_id
         )::text as enum_labels,
         base.type_id <> a.atttypid as is_domain,
+        c.relkind = 'v' as is_of_view,
         exists (
             select 1
             from pg_catalog.pg_opclass as o
@@ -36,7 +38,7 @@
     cross join {{ base_type('a.atttypid', 'a.atttypmod') }} as base
     where n.nspname = {{ literal(var('app_schema')) }}
         and c.relname in ({{ literals(tables) }})
-        and c.relkind in ('r', 'p')
+        and (c.relkind in ('r', 'p') or (c.relkind = 'v' and c.relname <> {{ literal(var('sessions_table')) }}))
         and a.attnum > 0
         and not a.attisdropped
 {%- endmacro %}

@@ -1,7 +1,23 @@
-{# The statuses in which an agent works: the three that Rollcall knows by name, and the application's others. #}
-{% macro working_statuses() %}
-    {{ return([var('available_status'), var('on_call_status'), var('break_status')] + var('other_working_statuses')) }}
-{% endmacro %}
+-- the linter takes the templates for SQL of the query:
+-- noqa: disable=LT02
+
+
+{#
+    Whether a status is one of these, over the raw column where there is one: an index predicate has to say the same.
+    columns: those of its table; column_var: the var of the status.
+#}
+{% macro status_is_in(columns, column_var, statuses) -%}
+    {%- set mapping = mapping_of(column_var) -%}
+    {%- if mapping['sql'] is none and mapping['values'] is not none -%}
+        {%- set raw = [] -%}
+        {%- for value, name in mapping['values'].items() if name in statuses -%}
+            {%- do raw.append(value) -%}
+        {%- endfor -%}
+        {{ app_raw_value(columns, column_var) }} in ({{ literals(raw) }})
+    {%- else -%}
+        {{ status_in(app_value(columns, column_var), statuses, labels_of(columns, column_var)) }}
+    {%- endif -%}
+{%- endmacro %}
 
 
 {#

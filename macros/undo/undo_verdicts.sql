@@ -1,3 +1,5 @@
+-- the linter takes the templates for SQL of the query:
+-- noqa: disable=LT02
 {#
     CTEs that judge what a run wrote, as it is now: `images` (what the run recorded) and `verdicts`, one row per session
     that is still there: `reason` says why it is left alone, null that it still holds what we wrote.
@@ -51,11 +53,9 @@ compared as (
         to_jsonb(s) as image,
         to_jsonb(jsonb_populate_record(s, i.before_image)) as image_before,
         to_jsonb(jsonb_populate_record(s, i.after_image)) as image_after,
-        (jsonb_populate_record(s, i.before_image)).{{ app_value(columns, 'sessions_status_column') }} as status_before,
-        (jsonb_populate_record(s, i.before_image)).{{ app_value(columns, 'sessions_logout_at_column') }}
-            as logout_at_before,
-        (jsonb_populate_record(s, i.before_image)).{{ app_value(columns, 'sessions_call_id_column') }}
-            as call_id_before
+        {% for name in written_columns() %}
+        (jsonb_populate_record(s, i.before_image)).{{ stored_value(columns, name) }} as before_{{ loop.index }}{{ ',' if not loop.last }}
+        {% endfor %}
     from images as i
     join {{ source('application', 'agent_sessions') }} as s on s.{{ session_id }} = i.session_id
 ),
@@ -66,10 +66,13 @@ verdicts as (
         c.agent_id,
         c.image,
         c.image_before,
-        c.status_before,
-        c.logout_at_before,
-        c.call_id_before,
+        {% for name in written_columns() %}
+        c.before_{{ loop.index }},
+        {% endfor %}
         case
+            {% if 'sessions' in var('unindexed_keys') %}
+                when count(*) over (partition by c.session_id) > 1 then 'its key names several rows'
+            {% endif %}
             when not c.is_as_recorded then 'its recorded images do not fit their digest: they were altered'
             when c.image = c.image_after then null
             when c.image = c.image_before then 'already as it was before the run'

@@ -4,7 +4,7 @@ with sessions as (
         {{ counted_rules('s', 'assessed_sessions') }},
         count(*) as open_sessions,
         count(*) filter (where s.is_working) as working_sessions,
-        count(*) filter (where {{ needs_repair('s') }}) as pending_changes
+        count(*) filter (where {{ needs_repair('s') }}{{ ' and false' if var('read_only') }}) as pending_changes
     from {{ ref('assessed_sessions') }} as s
 ),
 

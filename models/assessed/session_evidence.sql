@@ -96,12 +96,14 @@ of_the_agent as (
     select
         s.*,
         -- of any session of the agent: while it is true nothing of the agent's is changed
-        bool_or(s.call_may_be_live or s.has_agents_live_call) over (partition by s.agent_id) as agent_has_live_call,
+        bool_or(
+            s.call_may_be_live or s.has_agents_live_call{{ or_is_believed('s') }}
+        ) over (partition by s.agent_id) as agent_has_live_call,
         -- to which a session of the agent refers, and which belong to another agent or to none
         array_agg(s.current_call_id) filter (
             where s.call_may_be_live and s.call_agent_id is distinct from s.agent_id
         ) over (partition by s.agent_id) as others_live_calls,
-        max(s.agents_calls_moved_at) over (partition by s.agent_id) as latest_call_moved_at
+        max(s.agents_calls_moved_at) over (partition by s.agent_id) as latest_call_moved_at{{ and_ambiguous_key('s') }}
     from with_referenced_call as s
 )
 
@@ -128,13 +130,13 @@ select
     call_ended_at,
     call_has_known_status,
     call_is_live,
-    agents_call_has_extreme_end,
+    agents_call_has_extreme_end,{{ ' has_ambiguous_key,' if not keys_are_indexed() }}
     last_seen_at,
     last_seen_without_reference_at,
     latest_possible_evidence_at as latest_possible_at,
     agent_has_live_call,
     case when call_is_live then current_call_id else agents_live_call_id end as live_call_id,
-    call_is_live or agents_live_call_id is not null as has_live_call,
+    call_is_live or agents_live_call_id is not null{{ or_is_believed('of_the_agent') }} as has_live_call,
     -- each uses a slot of the agent, also one that belongs to another agent
     agents_live_calls + case
         when recency = 1 and others_live_calls is not null

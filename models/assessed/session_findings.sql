@@ -14,7 +14,7 @@ with judged as (
         or {{ extreme_time('s') }}
         or {{ no_sign_of_life('s') }}
         or {{ unknown_agent('s') }}
-        or not s.call_has_known_status
+        or not s.call_has_known_status{{ ' or s.has_ambiguous_key' if not keys_are_indexed() }}
         or {{ silent_feed('feed') }} as is_held
     from {{ ref('session_evidence') }} as s
     cross join {{ ref('clock') }} as clock
@@ -27,8 +27,8 @@ select
     clock.present_since,
     s.last_seen_at >= clock.present_since as is_present,
     {{ abandoned_session('s', 'clock') }} as abandoned_session,
-    {{ orphaned_call_reference('s', 'clock') }} as orphaned_call_reference,
-    {{ invalid_on_call('s', 'clock') }} as invalid_on_call,
+    {{ orphaned_call_reference('s', 'clock') if reference_can_be_cleared() else 'false' }} as orphaned_call_reference,
+    {{ invalid_on_call('s', 'clock') if status_can_be_mended() else 'false' }} as invalid_on_call,
     {{ session_of_inactive_agent('s') }} as session_of_inactive_agent,
     {{ duplicate_open_session('s') }} as duplicate_open_session,
     {{ open_but_offline('s') }} as open_but_offline,

@@ -1,6 +1,7 @@
 {%- set columns = app_columns('agent_sessions') -%}
-{%- set labels = columns.get(var('sessions_status_column'), {}).get('labels') -%}
-{%- set written = [var('closed_status'), var('available_status'), var('break_status')] %}
+{%- set status = mapping_of('sessions_status_column') -%}
+{%- set labels = columns.get(status['column'], {}).get('labels') -%}
+{%- set written = [var('closed_status'), available_statuses()[0], break_statuses()[0]] %}
 -- One row per obstacle to every repair, whichever session it is, from the catalogue alone: PostgreSQL would refuse what
 -- a repair writes, or a key may name several rows. Each is a rule of `data_trustworthy` and a finding of `doctor`.
 with keys as (
@@ -9,9 +10,9 @@ with keys as (
         column_name
     from (
         values
-        ('agents', {{ literal(var('agents_id_column')) }}),
-        ('sessions', {{ literal(var('sessions_id_column')) }}),
-        ('calls', {{ literal(var('calls_id_column')) }})
+        ('agents', {{ literal(key_name('agents_id_column')) }}),
+        ('sessions', {{ literal(key_name('sessions_id_column')) }}),
+        ('calls', {{ literal(key_name('calls_id_column')) }})
     ) as configured (part, column_name)
 ),
 
@@ -81,11 +82,11 @@ select
     'status_not_in_enum' as finding,
     t.table_name,
     s.status as name,
-    format('the enum of %s.%I has no label %s', t.table_name, {{ literal(var('sessions_status_column')) }}, s.status)
+    format('the enum of %s.%I has no label %s', t.table_name, {{ literal(status['column'] or '') }}, s.status)
         as found,
     null as statement
 from {{ ref('watched_tables') }} as t
-cross join unnest(array[{{ literals(written) }}]) as s (status)
+cross join unnest(array[{{ literals(raw_values(status['values'], written)) }}]) as s (status)
 where t.is_root
     and t.part = 'sessions'
     and {{ 'true' if labels else 'false' }}
@@ -103,6 +104,7 @@ join pg_catalog.pg_attribute as a
     on a.attrelid = t.table_oid
         and a.attname = k.column_name
 where t.is_root
+    and t.kind <> 'v'{{ ' and t.part not in (' ~ literals(var('unindexed_keys')) ~ ')' if var('unindexed_keys') }}
     and t.has_primary_key -- a table without one is named for that
     and not exists (
         select 1
@@ -115,6 +117,21 @@ where t.is_root
             -- the unique index of a partitioned table has to have the partition key as well
             and (i.indnkeyatts = 1 or t.kind = 'p')
     )
+{% for part in var('unindexed_keys') %}
+    union all
+    select
+        {{ literal(part ~ '_key_not_unique') }} as finding,
+        {{ literal(var(part ~ '_table')) }} as table_name,
+        {{ literal(key_name(part ~ '_id_column')) }} as name,
+        format('%s rows have the key %s', count(*), counted.key) as found,
+        null as statement
+    from (
+        select {{ quoted(key_name(part ~ '_id_column')) }}::text as key
+        from {{ source('application', source_of(part)) }}
+    ) as counted
+    group by counted.key
+    having count(*) > 1 or counted.key is null
+{% endfor %}
 union all
 select distinct
     'child_table' as finding,

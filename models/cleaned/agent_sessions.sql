@@ -42,10 +42,14 @@ closed_sessions as (
             {{ ordinary_time('s.last_activity_at') }},
             {{ ordinary_time('s.last_heartbeat_at') }}
         ) as last_seen_at,
-        case
-            when s.closed_but_working then {{ literal(var('closed_status')) }}
-            else s.status
-        end as status,
+        {% if status_is_written() %}
+            case
+                when s.closed_but_working then {{ literal(var('closed_status')) }}
+                else s.status
+            end as status,
+        {% else %}
+            {{ literal(var('closed_status')) }} as status,
+        {% endif %}
         s.reversed_session_times,
         {{ violated_rules('s', rules_of('history_sessions')) }} as defects
     from judged_closed_sessions as s

@@ -16,7 +16,7 @@ candidates as (
         coalesce(s.max_concurrent_calls, 1) - s.agents_live_calls as free_call_slots,
         s.has_fresh_heartbeat and coalesce(s.device_connected, false) as is_heard
     from {{ ref('assessed_sessions') }} as s
-    where s.status = {{ literal(var('available_status')) }}
+    where s.status in ({{ literals(available_statuses()) }})
         and s.agent_is_active
         and not s.agent_is_ai
         and s.agent_role in ({{ literals(var('agent_roles')) }})

@@ -2,13 +2,13 @@
 -- future, or it would be fresh in a zone that the server knows and is not in ours. $1: seconds that count as fresh.
 -- $2: seconds ago from which on it is suspicious.
 {%- set columns = app_columns('agent_sessions') -%}
-{%- set activity = app_column(columns, 'sessions_last_activity_column') -%}
+{%- set activity = app_value(columns, 'sessions_last_activity_column') -%}
 {%- set type = app_column_type(columns, 'sessions_last_activity_column') -%}
 {%- set is_naive = 'with time zone' not in type %}
 with newest as (
     select max({{ activity }}) as written
-    from {{ source('application', 'agent_sessions') }}
-    where {{ app_column(columns, 'sessions_logout_at_column') }} is null
+    from {{ app_relation('agent_sessions') }} as session  -- noqa: AL05
+    where {{ session_is_open(columns) }}
         and {{ is_ordinary_time(instant(activity, type)) }}
 ),
 

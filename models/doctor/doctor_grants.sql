@@ -13,7 +13,7 @@ with names as (
 tables as (
     select
         max(t.table_name) filter (where t.part = 'sessions') as sessions,
-        string_agg(distinct t.table_name, ', ' order by t.table_name) as all_tables
+        string_agg(distinct t.table_name, ', ' order by t.table_name){{ and_tables_read_beside() }} as all_tables
     from {{ ref('watched_tables') }} as t
     where t.is_root
 ),
@@ -25,6 +25,7 @@ owners as (
     from {{ ref('watched_tables') }} as t
     join pg_catalog.pg_roles as o on o.oid = t.owner_oid
     where t.part in ('sessions', 'calls')
+        and t.kind <> 'v'
         and o.rolname <> $2::text
 ),
 
@@ -148,8 +149,7 @@ statements as (
         33 as position,
         'clean' as section,
         'grant update (' || {{ literal(
-            quoted(var('sessions_status_column')) ~ ', ' ~ quoted(var('sessions_logout_at_column'))
-            ~ ', ' ~ quoted(var('sessions_call_id_column'))
+            quoted_names(written_columns())
         ) }} || ') on ' || tables.sessions || ' to ' || names.cleaner as statement
     from names
     cross join tables

@@ -53,6 +53,7 @@ migrating as (
     join pg_catalog.pg_roles as o on o.oid = t.owner_oid
     where a.step = 'migrate'
         and t.part in ('sessions', 'calls')
+        and t.kind <> 'v'
         and not pg_catalog.pg_has_role(a.role_oid, t.owner_oid, 'usage')
     union all
     select
@@ -107,11 +108,7 @@ cleaning as (
     cross join {{ ref('watched_tables') }} as t
     join pg_catalog.pg_attribute as c
         on c.attrelid = t.table_oid
-            and c.attname in ({{ literals([
-            var('sessions_status_column'),
-            var('sessions_logout_at_column'),
-            var('sessions_call_id_column'),
-        ]) }})
+            and c.attname in ({{ literals(written_columns()) }})
     where a.step = 'clean'
         and t.part = 'sessions'
         and t.is_root

@@ -45,11 +45,7 @@ judged as (
                     from pg_catalog.pg_attribute as a
                     where a.attrelid = f.root_oid
                         and a.attnum = any(f.update_columns)
-                        and a.attname in ({{ literals([
-                            var('sessions_status_column'),
-                            var('sessions_logout_at_column'),
-                            var('sessions_call_id_column'),
-                        ]) }})
+                        and a.attname in ({{ literals(written_columns()) }})
                 )
             )
         ) as fires_on_cleaning

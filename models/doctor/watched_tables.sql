@@ -10,13 +10,13 @@ with recursive members as (
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
     join (
         values
-        ('agents', {{ literal(var('agents_table')) }}),
-        ('sessions', {{ literal(var('sessions_table')) }}),
-        ('calls', {{ literal(var('calls_table')) }})
+        {% if is_named_table('agents') %}('agents', {{ literal(var('agents_table')) }}),{% endif %}
+        {% if is_named_table('call_sessions') %}('calls', {{ literal(var('calls_table')) }}),{% endif %}
+        ('sessions', {{ literal(var('sessions_table')) }})
     ) as configured (part, table_name)
         on configured.table_name = c.relname
     where n.nspname = {{ literal(var('app_schema')) }}
-        and c.relkind in ('r', 'p')
+        and c.relkind in ('r', 'p', 'v')
     union
     select
         m.root_oid,
@@ -42,12 +42,13 @@ select
     m.table_oid <> m.root_oid and not m.is_partition as is_child,
     format('%I.%I', n.nspname, c.relname) as table_name,
     greatest(c.reltuples, 0)::bigint as estimated_rows,
-    exists(
+    exists (
         select 1
         from pg_catalog.pg_index as i
         where i.indrelid = c.oid
             and i.indisprimary
-    ) as has_primary_key
+    )
+    or c.relkind = 'v'{{ or_is_unindexed('c.relname') }} as has_primary_key
 from members as m
 join pg_catalog.pg_class as c on c.oid = m.table_oid
 join pg_catalog.pg_namespace as n on n.oid = c.relnamespace

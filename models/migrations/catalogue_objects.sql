@@ -9,7 +9,7 @@ with recursive tables as (
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
     where n.nspname = {{ literal(var('app_schema')) }}
         and c.relname in (
-            {{ literals([var('agents_table'), var('sessions_table'), var('calls_table')]) }}
+            {{ literals(app_table_names()) }}
         )
 
     union

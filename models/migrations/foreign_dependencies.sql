@@ -17,7 +17,7 @@ tables as (
     where (n.nspname in ('rollcall', 'rollcall_ops') and c.relkind in ('r', 'p', 'v', 'm', 'f'))
         or (
             n.nspname = {{ literal(var('app_schema')) }}
-            and c.relname in ({{ literals([var('sessions_table'), var('calls_table')]) }})
+            and c.relname in ({{ literals([var('sessions_table'), var('calls_table')] | select('string') | list) }})
         )
 
     union
@@ -33,7 +33,7 @@ tables as (
     join pg_catalog.pg_class as c on c.oid = tree.relid
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
     where s.nspname = {{ literal(var('app_schema')) }}
-        and root.relname in ({{ literals([var('sessions_table'), var('calls_table')]) }})
+        and root.relname in ({{ literals([var('sessions_table'), var('calls_table')] | select('string') | list) }})
         and root.relkind = 'p'
 ),
 

@@ -55,7 +55,7 @@ cleaners as (
                     where n.nspname = {{ literal(var('app_schema')) }}
                         and c.relname = {{ literal(var('sessions_table')) }}
                         and pg_catalog.has_column_privilege(
-                            r.oid, c.oid, {{ literal(var('sessions_status_column')) }}, 'update'
+                            r.oid, c.oid, {{ literal(written_columns()[0]) }}, 'update'
                         )
                 )
         end

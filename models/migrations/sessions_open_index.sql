@@ -2,12 +2,15 @@
 -- writes, so heartbeats stay heap-only (HOT).
 {{ declared_index(
     table='agent_sessions',
+    is_wanted=is_mapped('sessions_logout_at_column') and is_indexed('agent_sessions', [
+        'sessions_agent_id_column', 'sessions_login_at_column', 'sessions_logout_at_column'
+    ]),
     name='rollcall_open_sessions',
     keys=[
-        quoted(var('sessions_agent_id_column')),
-        quoted(var('sessions_login_at_column')),
-        quoted(var('sessions_id_column')),
-    ],
-    predicate=quoted(var('sessions_logout_at_column')) ~ ' is null',
+        key_column('sessions_agent_id_column'),
+        key_column('sessions_login_at_column'),
+        key_column('sessions_id_column'),
+    ] | select | list,
+    predicate=key_column('sessions_logout_at_column') ~ ' is null',
     reason='Open sessions are found without reading the history'
 ) }}

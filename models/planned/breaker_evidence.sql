@@ -27,7 +27,7 @@ closed_shortly as (
         and r.undone_by is null
         and r.started_at > now() - {{ var('abandoned_after_hours') }} * interval '1 hour'
         and c.remedy = 'close'
-        and c.before_image ->> {{ literal(var('sessions_status_column')) }} in ({{ literals(working_statuses()) }})
+        and {{ was_working('c') }}
 ),
 
 bounds as (
@@ -192,12 +192,12 @@ floor as (
 calls as materialized (
     select
         k.agent_id,
-        k.connected_at
+        {{ call_proves_life_at('k') }} as connected_at
     from {{ ref('stg_call_sessions') }} as k
     where k.agent_id in (select floor.agent_id from floor)
         and k.moved_at >= (select min(s.cluster_from - s.compared) from suspicions as s)
-        and k.connected_at >= (select min(s.cluster_from - s.compared) from suspicions as s)
-        and k.connected_at <= (select max(s.cluster_to + s.compared) from suspicions as s)
+        and {{ call_proves_life_at('k') }} >= (select min(s.cluster_from - s.compared) from suspicions as s)
+        and {{ call_proves_life_at('k') }} <= (select max(s.cluster_to + s.compared) from suspicions as s)
 ),
 
 logins as (
@@ -215,7 +215,10 @@ calls_of_agents as (
         k.agent_id,
         count(*) filter (where k.connected_at < s.cluster_from) as calls_before,
         count(*) filter (where k.connected_at > s.cluster_to) as calls_after,
-        bool_or(k.connected_at < s.cluster_from or l.first_login_at <= s.cluster_to) as was_there
+        bool_or(
+            k.connected_at < s.cluster_from
+            or l.first_login_at <= s.cluster_to{{ ' or true' if not is_mapped('sessions_login_at_column') }}
+        ) as was_there
     from suspicions as s
     join calls as k
         on k.connected_at between s.cluster_from - s.compared and s.cluster_to + s.compared
@@ -250,8 +253,10 @@ pointing as (
         c.calls_after
     from suspicions as s
     join compared as c on c.cluster_from = s.cluster_from
-    where c.calls_after >= {{ var('silent_feed_min_calls') }}
+    where (
+        c.calls_after >= {{ var('silent_feed_min_calls') }}
         and c.calls_after >= {{ var('breaker_calls_share') }} * c.calls_before
+    ){{ ' or true' if var('calls_table') is none }} -- no calls are known: what fell silent together is not believed
     order by s.sessions_in_cluster desc, s.cluster_from desc
     limit 1
 )

@@ -1,7 +1,6 @@
 -- One row per session still to be repaired: the rules that chose it, the strongest of their remedies, the values
 -- before and after, and the evidence. Times of the application's columns are in the application's own form.
 {%- set columns = app_columns('agent_sessions') -%}
-{%- set status_type = app_column_type(columns, 'sessions_status_column') -%}
 {%- set logout_type = app_column_type(columns, 'sessions_logout_at_column') %}
 
 with repaired as (
@@ -9,12 +8,12 @@ with repaired as (
         s.*,
         {{ violated_rules('s', repaired_rules()) }} as rules,
         repair.remedy,
-        repair.status as status_after,
+        {{ 'repair.status' if status_is_written() else 's.status' }} as status_after,
         repair.current_call_id as current_call_id_after,
         {{ from_instant('repair.logout_at', logout_type) }} as logout_at_after
     from {{ ref('session_findings') }} as s
     cross join lateral ({{ repair('s', is_present='s.is_present', judged_at='s.judged_at') }}) as repair  -- noqa: ST05
-    where {{ needs_repair('s') }}
+    where {{ needs_repair('s') }}{{ ' and false' if var('read_only') }}
 )
 
 select
@@ -37,7 +36,7 @@ select
     jsonb_build_object(
         'status', status_after,
         'current_call_id', current_call_id_after::text,
-        'logout_at', logout_at_after
+        'logout_at', logout_at_after{{ and_declared_writes() }}
     ) as after,
     jsonb_build_object(
         'last_seen_at', last_seen_at at time zone 'UTC',

@@ -11,7 +11,7 @@ with recursive tables as (
     from pg_catalog.pg_class as c
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
     where n.nspname = {{ literal(var('app_schema')) }}
-        and c.relname in ({{ literals([var('agents_table'), var('sessions_table'), var('calls_table')]) }})
+        and c.relname in ({{ literals(app_table_names()) }})
 ),
 
 -- the types of the columns, and those that their domains are made of

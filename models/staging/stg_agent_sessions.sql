@@ -40,8 +40,8 @@ renamed as (
             {{ app_value(columns, 'sessions_id_column') }} as session_id,
             {{ app_value(columns, 'sessions_agent_id_column') }} as agent_id,
             {{ app_value(columns, 'sessions_status_column') }}::text as status,
-            {{ app_value(columns, 'sessions_call_id_column') }} as current_call_id,
-            {{ app_column(columns, 'sessions_logout_at_column') }} is null as is_open,
+            {{ call_reference(columns) }} as current_call_id,
+            {{ session_is_open(columns) }} as is_open,
             {{ instant(login_at, login_type) }} as login_at,
             {{ instant(logout_at, logout_type) }} as logout_at,
             {{ instant(activity, activity_type) }} as last_activity_at,
@@ -56,7 +56,7 @@ renamed as (
             ) as latest_possible_at,
             {{ value_if_present(columns, 'sessions_device_connected_column') }} as device_connected,
             {{ value_if_present(columns, 'sessions_max_concurrent_calls_column') }} as max_concurrent_calls
-        from {{ source('application', 'agent_sessions') }}
+        from {{ app_relation('agent_sessions') }} as session  -- noqa: AL05
     ) as present
 )
 

@@ -45,7 +45,7 @@ select
     {{ ended_at }} is not null as has_ended,
     {{ is_extreme_time(instant(ended_at, ended_type)) }} as has_extreme_end,
     coalesce(
-        {{ status_in(status, var('live_call_statuses'), columns.get(var('calls_status_column'), {})) }},
+        {{ has_live_status(columns, status, ended_at, ended_type) }},
         false
     ) as has_live_status,
     -- a live status says nothing of a call without any time to date it
@@ -62,4 +62,4 @@ select
         false
     ) as has_known_status,
     ({{ call_is_unfinished(columns) }}) as is_unfinished
-from {{ source('application', 'call_sessions') }}
+from {{ app_relation('call_sessions') }} as call  -- noqa: AL05

@@ -21,6 +21,7 @@ from rollcall.ledger.readings import begin_reading
 from rollcall.ledger.trend import past_results, read_presence, with_trends
 from rollcall.ledger.tripped_breaker import tripped_breaker
 from rollcall.rules.custom_rules import insert_custom_query
+from rollcall.rules.reach import mark_not_judged
 from rollcall.rules.results import Assessment, HistoryReading, PendingWork, RuleResult, Severity
 from rollcall.rules.verdict import checks_of, verdict_of
 from rollcall.rules.waiver import warnings_of
@@ -106,7 +107,9 @@ def assess(
             judgements += [
                 _judge_custom(workspace, snapshot, suite, waived) for suite in waived.custom.values()
             ]
-        judged = tuple(rule for judgement in judgements for rule in judgement)
+        judged = mark_not_judged(
+            (rule for judgement in judgements for rule in judgement), workspace.settings.variables
+        )
         rules = with_trends(snapshot, project, judged, clock["current_at"])
         if samples:
             rules = with_samples(snapshot, project, rules, _units(judgements), samples)

@@ -17,14 +17,10 @@ from typing import Any
 from rollcall.database.connections import Database, Row
 from rollcall.errors import ConfigurationProblems
 from rollcall.settings.configuration import Settings
+from rollcall.settings.mapping import DECLARED, WRITTEN_BESIDES, column_of, relation_name
 
 __all__ = ["check_application", "problems_of_columns", "problems_of_tables"]
 
-DECLARED = (
-    "sessions_last_heartbeat_column",
-    "sessions_device_connected_column",
-    "sessions_max_concurrent_calls_column",
-)
 TABLES = ("agents", "sessions", "calls")
 TIMES = (
     "sessions_login_at_column",
@@ -93,13 +89,19 @@ def check_application(columns: Sequence[Row], database: Database, settings: Sett
     """
     problems = list(problems_of_columns(columns, settings.variables))
     present = {row["table_name"] for row in columns}
-    if missing := [part for part in TABLES if settings.variables[f"{part}_table"] not in present]:
+    if missing := _missing_tables(settings.variables, present):
         query = settings.project_directory / "analyses" / "configuration" / "relations.sql"
         with database.snapshot() as snapshot:
             relations = snapshot.rows(query.read_text(encoding="utf-8"))
         problems = [*problems_of_tables(missing, relations, settings.variables, database.name), *problems]
     if problems:
         raise ConfigurationProblems(problems)
+
+
+def _missing_tables(variables: Mapping[str, Any], present: set[str]) -> list[str]:
+    """The parts whose table is named and not there."""
+    named = {part: variables[f"{part}_table"] for part in TABLES}
+    return [part for part, name in named.items() if isinstance(name, str) and name not in present]
 
 
 def problems_of_tables(
@@ -130,32 +132,51 @@ def problems_of_columns(columns: Sequence[Row], variables: Mapping[str, Any]) ->
     """Describe the problems of the columns of existing tables."""
     found: dict[str, _Column] = {}
     for part in TABLES:
-        table = variables[f"{part}_table"]
+        table = relation_name(part, variables)
         types = {row["column_name"]: row for row in columns if row["table_name"] == table}
         if not types:
             continue
-        place = f"{variables['app_schema']}.{table}"
-        for var in _column_vars(part, variables):
-            name = variables[var]
+        is_named = isinstance(variables[f"{part}_table"], str)
+        place = f"{variables['app_schema']}.{table}" if is_named else table
+        for var, name in _written_columns(part, variables):
             if name in types:
-                found[var] = _column(var, f"{place}.{name}", types[name])
+                if (column := _column_as_read(var, f"{place}.{name}", types[name], variables)) is not None:
+                    found[var] = column
             elif var not in DECLARED:
                 yield (
                     f"column {name} does not exist in {place}; set the var {var}"
                     f"{_did_you_mean(_near(name, types))} (the table has: {', '.join(sorted(types))})"
                 )
+        found |= dict(_expressions(part, place, variables))
     yield from _unfit_types(found)
     yield from _unfit_statuses(found, variables)
     yield from _foreign_equality(found)
     yield from _incomparable(found)
 
 
+def _written_columns(part: str, variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each var that names columns of the part's table, with a name."""
+    for var in _column_vars(part, variables):
+        if (name := column_of(variables[var])) is not None:
+            yield var, name
+    if part == "sessions":
+        yield from ((var, name) for var in WRITTEN_BESIDES for name in variables[var])
+
+
 def _column_vars(part: str, variables: Mapping[str, Any]) -> list[str]:
-    return [
-        var
-        for var, value in variables.items()
-        if var.startswith(f"{part}_") and var.endswith("_column") and isinstance(value, str)
-    ]
+    return [var for var in variables if var.startswith(f"{part}_") and var.endswith("_column")]
+
+
+def _column_as_read(var: str, place: str, row: Row, variables: Mapping[str, Any]) -> _Column | None:
+    """The column, where it is compared as it is stored."""
+    return None if isinstance(variables[var], Mapping) else _column(var, place, row)
+
+
+def _expressions(part: str, place: str, variables: Mapping[str, Any]) -> Iterator[tuple[str, _Column]]:
+    for var in _column_vars(part, variables):
+        value = variables[var]
+        if isinstance(value, Mapping) and "sql" in value:
+            yield var, _Column(var, f"{place} (the expression of {var})", value["type"], (), None)
 
 
 def _column(var: str, place: str, row: Row) -> _Column:
@@ -190,7 +211,7 @@ def _unfit_statuses(found: Mapping[str, _Column], variables: Mapping[str, Any]) 
     """Accept a text, an enum, or an integer if all configured statuses are numbers."""
     for var, lists in STATUSES.items():
         column = found.get(var)
-        if column is None:
+        if column is None or isinstance(variables[var], Mapping):
             continue
         configured = [status for name in lists for status in _as_list(variables[name])]
         numbered = all(re.fullmatch(r"-?\d+", status) for status in configured)

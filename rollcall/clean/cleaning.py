@@ -18,9 +18,10 @@ from rollcall.database.connections import Connection, Row, fetch, take_role, tex
 from rollcall.errors import Refused
 from rollcall.ledger.runs import Run
 from rollcall.plan.pending_work import Plan
+from rollcall.settings.configuration import Settings
 from rollcall.workspace import Workspace
 
-__all__ = ["CleaningResult", "clean", "refuse_what_cannot_work"]
+__all__ = ["CleaningResult", "clean", "refuse_read_only", "refuse_what_cannot_work"]
 
 CAME_BACK = "came back:"  # the beginning of a reason in analyses/clean/change_sessions.sql
 HELD_BACK = "held back:"
@@ -97,6 +98,19 @@ def clean(
     else:
         run.note(changed=0, skipped=0)
     return result
+
+
+def refuse_read_only(settings: Settings) -> None:
+    """Refuse to clean an application whose sessions are never written.
+
+    Raises:
+        Refused: the var `read_only` is true.
+    """
+    if settings.variables["read_only"]:
+        raise Refused(
+            "the sessions of this application are not written: the var read_only is true",
+            "Leave the repair to the application; assess, the views and the reports work",
+        )
 
 
 def refuse_what_cannot_work(workspace: Workspace, statuses: Collection[str]) -> None:

@@ -51,9 +51,11 @@ def clean(
 ) -> None:
     """Execute the clean-up plan, at once."""
     from rollcall import console
+    from rollcall.clean.cleaning import refuse_read_only
     from rollcall.pipeline import steps
 
     with open_job("clean", variables, as_json, source=plan, unattended=unattended) as job:
+        refuse_read_only(job.workspace.settings)
         result = steps.clean(job, steps.approve(job, steps.plan(job)))
     if as_json:
         print_json(result.to_json())

@@ -21,6 +21,7 @@ from rollcall.report.words import (
     BREAKER_TITLE,
     breaker_sentences,
     history_sentence,
+    not_judged_sentence,
     rule_page,
     sample_columns,
     sample_title,
@@ -117,7 +118,9 @@ def _show_rules(assessment: Assessment, before: Assessment | None) -> None:
             write("[dim]each rule is explained in docs/rules/[/]")
         for rule in shown:
             _show_samples(rule)
-    clean = [rule.name for rule in assessment.rules if rule not in shown]
+    if assessment.not_judged:
+        write(f"[dim]not judged here: {escape(not_judged_sentence(assessment))}")
+    clean = [rule.name for rule in assessment.rules if rule not in shown and not rule.not_judged]
     if clean:
         write(f"\n[dim]no violation of: {', '.join(clean)}[/]\n")
 

@@ -82,6 +82,7 @@ class _Image(_Line):
     status: Text | None
     current_call_id: Text | None
     logout_at: Text | None
+    other: dict[Text, Scalar | dict[Text, Text]] | None = None
 
 
 class _Change(_Line):

@@ -123,6 +123,9 @@ def _case(rule: RuleResult, unit: str, fail_on: FailOn) -> ElementTree.Element:
         name=printable(rule.name),
         time="0",
     )
+    if rule.not_judged is not None:
+        ElementTree.SubElement(case, "skipped", message=printable(f"not judged: {rule.not_judged}"))
+        return case
     if rule.passed and not rule.waived:
         return case
     count = words.count_of(rule.violations, unit)
@@ -155,7 +158,9 @@ def _details(rule: RuleResult) -> str:
 
 
 def _is_shown_as_skipped(rule: RuleResult, fail_on: FailOn) -> bool:
-    """Whether a violated rule does not decide and is no info, or all violations are waived."""
+    """Whether a rule was not judged, is violated without deciding and is no info, or is waived."""
+    if rule.not_judged is not None:
+        return True
     if rule.passed:
         return bool(rule.waived)
     return rule.severity is not Severity.INFO and not fails(rule, fail_on)

@@ -40,6 +40,8 @@ def markdown_summary(outcome: RunOutcome) -> str:
     if latest is not None:
         parts += [f"> **Mind:** {_escape(warning)}" for warning in _warnings(latest)]
         parts += [_prose(words.history_sentence(latest.history))] if latest.history else []
+        if latest.not_judged:
+            parts.append(f"Not judged here: {_escape(words.not_judged_sentence(latest))}.")
         parts.append(_checks(latest, outcome.compared[0] if outcome.compared else None))
         parts += _rules("What is wrong", words.deciding(latest), outcome.breaker)
         parts += _rules("Good to know", words.noted(latest), outcome.breaker)

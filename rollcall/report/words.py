@@ -37,6 +37,7 @@ __all__ = [
     "deciding",
     "history_sentence",
     "moved",
+    "not_judged_sentence",
     "noted",
     "remedy_of",
     "remedy_title",
@@ -169,6 +170,11 @@ def history_sentence(reading: HistoryReading) -> str:
         return f"All closed sessions and all calls were read: {reading.why_full}."
     known = f", and {number(reading.known)} known to fail" if reading.known else ""
     return f"Of closed sessions and calls those since {moment(reading.since)} were read{known}{last}."
+
+
+def not_judged_sentence(assessment: Assessment) -> str:
+    """The rules that have no meaning for this application, with the reasons."""
+    return "; ".join(f"{', '.join(names)} ({reason})" for reason, names in assessment.not_judged.items())
 
 
 def deciding(assessment: Assessment) -> list[RuleResult]:

@@ -119,6 +119,7 @@ class RuleResult:
         waived_keys: the first keys with a waiver.
         trend: none without a readable earlier record.
         samples: values of the rows of the first keys, with ``--samples`` only; not stored.
+        not_judged: why the rule has no meaning for this application; none where it was judged.
     """
 
     name: str
@@ -136,6 +137,7 @@ class RuleResult:
     keys: tuple[str, ...] = field(default=(), repr=False)
     trend: Trend | None = None
     samples: tuple[Sample, ...] = field(default=(), repr=False)
+    not_judged: str | None = None
 
     @property
     def failing(self) -> int:
@@ -150,7 +152,8 @@ class RuleResult:
             "severity": self.severity.value,
             "violations": self.violations,
             "tolerance": self.tolerance,
-            "passed": self.passed,
+            "passed": self.passed and self.not_judged is None,
+            "not_judged": self.not_judged,
             "reason": self.reason,
             "remedy": self.remedy,
             "sample_keys": list(self.sample_keys),
@@ -313,6 +316,17 @@ class Assessment:
             "facts": self.facts,
             "history": self.history.to_json() if self.history else None,
             "waivers": [waiver.to_json() for waiver in self.waivers],
+            "not_judged": [
+                {"reason": reason, "rules": list(names)} for reason, names in self.not_judged.items()
+            ],
+        }
+
+    @property
+    def not_judged(self) -> dict[str, tuple[str, ...]]:
+        """The rules that have no meaning for this application, by the reason."""
+        reasons = dict.fromkeys(rule.not_judged for rule in self.rules if rule.not_judged)
+        return {
+            reason: tuple(rule.name for rule in self.rules if rule.not_judged == reason) for reason in reasons
         }
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from rollcall.errors import ConfigurationError, ConfigurationProblems
+from rollcall.settings.mapping import normalised, problems_between
 from rollcall.settings.preset import find_preset
 from rollcall.settings.problems import line
 from rollcall.settings.user_file import UserFile, find_user_file, refuse_strangers
@@ -121,13 +122,13 @@ def load_settings(
         VARS: read_yaml(environment.get(VARS, ""), VARS),
         "--vars": read_yaml(variables or "", "--vars"),
     }
-    overrides = {name: value for given in sources.values() for name, value in given.items()}
+    overrides = {name: normalised(name, value) for given in sources.values() for name, value in given.items()}
     known = {name: value for name, value in overrides.items() if name in defaults}
     problems = [_unknown(name, defaults) for name in overrides if name not in defaults]
     problems += problems_of_values(known, defaults)
     merged = {**defaults, **overrides}
     if not problems:
-        problems = [*_contradictions(merged), *_values_out_of_range(merged)]
+        problems = [*_contradictions(merged), *_values_out_of_range(merged), *problems_between(merged)]
     if problems:
         raise ConfigurationProblems(problems)
     return Settings(
@@ -185,14 +186,13 @@ def _unknown(name: object, defaults: Mapping[str, Any]) -> str:
 def _contradictions(variables: Mapping[str, Any]) -> Iterator[str]:
     """Find vars whose values contradict each other."""
     working = [
-        variables["available_status"],
-        variables["on_call_status"],
-        variables["break_status"],
+        *(variables["available_statuses"] or [variables["available_status"]]),
+        *(variables["on_call_statuses"] or [variables["on_call_status"]]),
+        *(variables["break_statuses"] or [variables["break_status"]]),
         *variables["other_working_statuses"],
     ]
     for label, values, other in (
         ("the working statuses", working, "not_working_statuses"),
-        ("live_call_statuses", variables["live_call_statuses"], "over_call_statuses"),
         ("inbound_directions", variables["inbound_directions"], "outbound_directions"),
     ):
         both = sorted(set(values) & set(variables[other]))

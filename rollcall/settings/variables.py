@@ -16,6 +16,7 @@ import yaml
 from pydantic import (
     AfterValidator,
     Field,
+    StrictBool,
     StrictFloat,
     StrictInt,
     StrictStr,
@@ -26,6 +27,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from rollcall.errors import ConfigurationError
+from rollcall.settings.mapping import problem_of_mapping, problem_of_write, takes_mapping
 from rollcall.settings.problems import OWN_PROBLEM, details_of, line, problem
 
 __all__ = ["first_line", "problems_of_values", "read_yaml", "read_yaml_file"]
@@ -121,7 +123,7 @@ def problems_of_values(given: Mapping[str, Any], defaults: Mapping[str, Any]) ->
     Args:
         given: vars with a default; the type of the default is the type of the var.
     """
-    fields: Any = {name: (_type_of(name, defaults[name]), ...) for name in given}
+    fields: Any = {name: (_type_of(name, defaults[name], value), ...) for name, value in given.items()}
     try:
         create_model("Vars", **fields).model_validate(given)
     except ValidationError as error:
@@ -145,8 +147,39 @@ AnyText = Annotated[StrictStr, StringConstraints(max_length=LONGEST_TEXT), After
 Text = Annotated[AnyText, StringConstraints(pattern=r"\S")]
 
 
-def _type_of(name: str, default: object) -> Any:
+def _check_texts(value: Any) -> Any:
+    """Check every text in a nested value."""
+    if isinstance(value, str):
+        return _check_text(value)
+    if isinstance(value, Mapping):
+        for inner in (*value, *value.values()):
+            _check_texts(inner)
+    return value
+
+
+def _check_mapping(name: str, value: Any) -> Any:
+    if found := problem_of_mapping(name, value):
+        raise problem(found)
+    return _check_texts(value)
+
+
+def _check_writes(value: dict[str, Any]) -> dict[str, Any]:
+    for column, written in value.items():
+        if found := problem_of_write(column, written):
+            raise problem(found)
+    return value
+
+
+def _type_of(name: str, default: object, value: object) -> Any:
     """The type of a var's default, within the range of PostgreSQL and libpq."""
+    if takes_mapping(name) and (value is None or isinstance(value, dict)):
+        return Annotated[Any, AfterValidator(lambda given: _check_mapping(name, given))]
+    if isinstance(default, bool):
+        return StrictBool
+    if isinstance(default, dict):
+        return Annotated[dict[Text, Any], AfterValidator(_check_writes)]
+    if default is None:
+        return AnyText | StrictInt | None
     if isinstance(default, list):
         return list[AnyText]
     if isinstance(default, str):
@@ -168,8 +201,13 @@ def _described(name: str, value: object, default: object, details: ErrorDetails)
         return f"is longer than {LONGEST_TEXT} characters"
     if details["type"] == "less_than_equal":
         return f"must be a number of at most {_largest(name)}"
-    wanted = "a list of texts" if isinstance(default, list) else "a number above zero"
-    return f"must be {'a text' if isinstance(default, str) else wanted}, not {_kind_of(value)}"
+    return f"must be {_wanted(default)}, not {_kind_of(value)}"
+
+
+def _wanted(default: object) -> str:
+    """The kind of value that a var takes, from its default."""
+    kinds = {str: "a text", list: "a list of texts", bool: "true or false", dict: "a mapping of columns"}
+    return kinds.get(type(default), "a text, a number or null" if default is None else "a number above zero")
 
 
 KINDS: Mapping[type, str] = {

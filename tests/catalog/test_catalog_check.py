@@ -92,8 +92,8 @@ def test_five_wrong_names_are_five_lines_of_one_try_and_dbt_is_not_started(
     ("variables", "expected"),
     [
         (
-            {"agents_table": "active_agents"},
-            ("public.active_agents is a view, but a table is needed", "agents_table"),
+            {"sessions_table": "active_agents"},
+            ("public.active_agents is a view, but a table is needed", "sessions_table"),
         ),
         (
             {"calls_table": "frozen_calls"},

@@ -374,7 +374,10 @@ def _value(expression: str) -> Any:
     """What a piece of Jinja comes to, with the vars as they are in the project."""
     environment = jinja2.Environment()
     return environment.compile_expression(expression)(
-        var=PROJECT_VARS.__getitem__, working_statuses=lambda: [PROJECT_VARS[name] for name in WORKING]
+        var=PROJECT_VARS.__getitem__,
+        available_statuses=lambda: [PROJECT_VARS["available_status"]],
+        on_call_statuses=lambda: [PROJECT_VARS["on_call_status"]],
+        working_statuses=lambda: [PROJECT_VARS[name] for name in WORKING],
     )
 
 

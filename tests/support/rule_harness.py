@@ -79,6 +79,7 @@ class Harness:
             "var": lambda name: self._vars[name],
             "ref": lambda name: f"given_{name}",
             "return": _return,
+            "execute": False,  # no catalog is at hand
         }
         for source in sources:
             self._globals |= {name: self._caller(name) for name in _names(source)}
