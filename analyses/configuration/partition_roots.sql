@@ -5,6 +5,6 @@ select distinct
     c.relname::text as relation_name,
     quote_ident(n.nspname) || '.' || quote_ident(c.relname) as table_name
 from unnest($1::text[]) as named (table_name)
-cross join lateral (select to_regclass(named.table_name) as oid) as part
+join pg_catalog.pg_class as part on part.oid = to_regclass(named.table_name)
 join pg_catalog.pg_class as c on c.oid = coalesce(pg_catalog.pg_partition_root(part.oid), part.oid)
 join pg_catalog.pg_namespace as n on n.oid = c.relnamespace

@@ -65,10 +65,12 @@
                 cross join lateral unnest(
                     array[t.oid, t.typarray, base.type_id, t.typelem, c.reltype]
                 ) as allowed (type_oid)
-                where s.nspname = {{ literal(var('app_schema')) }}
-                    and c.relname in (
-                        {{ literals(app_table_names()) }}
-                    )
+                where (
+                    (
+                        s.nspname = {{ literal(var('app_schema')) }}
+                        and c.relname in ({{ literals(app_table_names()) }})
+                    ){{ or_is_read_beside('c.oid') }}
+                )
                     and a.attname not in ({{ literals([
                         var('sessions_last_heartbeat_column'),
                         var('sessions_device_connected_column'),
@@ -84,10 +86,12 @@
                 from pg_catalog.pg_class as c
                 join pg_catalog.pg_namespace as s on s.oid = c.relnamespace
                 join pg_catalog.pg_attribute as a on a.attrelid = c.oid
-                where s.nspname = {{ literal(var('app_schema')) }}
-                    and c.relname in (
-                        {{ literals(app_table_names()) }}
-                    )
+                where (
+                    (
+                        s.nspname = {{ literal(var('app_schema')) }}
+                        and c.relname in ({{ literals(app_table_names()) }})
+                    ){{ or_is_read_beside('c.oid') }}
+                )
             )
         )
         and not (

@@ -46,3 +46,9 @@
 {% macro and_tables_read_beside() -%}
     {%- for name in tables_read_beside(through_views=false) %} || {{ literal(', ' ~ name) }}{% endfor -%}
 {%- endmacro %}
+
+
+{# Whether a relation is one that views and the SQL of vars read: the rest of a disjunction, or nothing. oid: SQL. #}
+{% macro or_is_read_beside(oid) -%}
+    {%- for name in tables_read_beside() %} or {{ oid }} = to_regclass({{ literal(name) }}){% endfor -%}
+{%- endmacro %}
