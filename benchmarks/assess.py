@@ -76,7 +76,9 @@ class Judged:
         self.ours = workspace.project.sql(MODEL)
         self.checklist = checklist_query(is_migrated=is_migrated)
         with workspace.database.snapshot() as snapshot:  # also warms the cache
-            _check_same(_counts(snapshot, self.ours), snapshot.row(self.checklist))
+            ours = _counts(snapshot, self.ours)
+            _name_schema(snapshot)
+            _check_same(ours, snapshot.row(self.checklist))
 
     def seconds(self) -> float:
         with self.workspace.database.snapshot() as snapshot:
@@ -84,6 +86,7 @@ class Judged:
 
     def checklist_seconds(self) -> float:
         with self.workspace.database.snapshot() as snapshot:
+            _name_schema(snapshot)
             return seconds_of(lambda: snapshot.row(self.checklist))
 
     def explain(self, folder: Path | None, name: str) -> None:
@@ -93,9 +96,15 @@ class Judged:
         folder.mkdir(parents=True, exist_ok=True)
         for variant, query, given in (("ours", self.ours, [NO_WAIVERS]), ("checklist", self.checklist, [])):
             with self.workspace.database.snapshot() as snapshot:
+                _name_schema(snapshot)
                 rows = snapshot.rows(f"explain (analyze, buffers) {query}", given)
             text = "\n".join(row["QUERY PLAN"] for row in rows)
             (folder / f"assess-{name}-{variant}.txt").write_text(text + "\n", encoding="utf-8")
+
+
+def _name_schema(snapshot: Snapshot) -> None:
+    """Let the checklist name its tables without a schema; Rollcall's own statements have an empty path."""
+    snapshot.connection.execute("set local search_path = public")
 
 
 def _counts(snapshot: Snapshot, query: str) -> Row:
