@@ -52,7 +52,8 @@ def lines(long: Workspace, short: Workspace, options: Options) -> Iterator[Line]
 
 def open_sessions(workspace: Workspace) -> int:
     with workspace.database.snapshot() as snapshot:
-        return int(snapshot.row("select count(*) as n from public.agent_sessions where logout_at is null")["n"])
+        row = snapshot.row("select count(*) as n from public.agent_sessions where logout_at is null")
+    return int(row["n"])
 
 
 def planned(workspace: Workspace) -> float:
