@@ -14,10 +14,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rollcall.catalog.casts import cast_of_reference
+from rollcall.catalog.writes import problems_of_writes
 from rollcall.database.connections import Database, Row
 from rollcall.errors import ConfigurationProblems
 from rollcall.settings.configuration import Settings
-from rollcall.settings.mapping import DECLARED, WRITTEN_BESIDES, column_of, relation_name
+from rollcall.settings.mapping import (
+    ALIASES,
+    DECLARED,
+    NULLABLE,
+    PLAIN,
+    WRITTEN_BESIDES,
+    column_of,
+    relation_name,
+)
 
 __all__ = ["check_application", "problems_of_columns", "problems_of_tables"]
 
@@ -94,6 +104,7 @@ def check_application(columns: Sequence[Row], database: Database, settings: Sett
         with database.snapshot() as snapshot:
             relations = snapshot.rows(query.read_text(encoding="utf-8"))
         problems = [*problems_of_tables(missing, relations, settings.variables, database.name), *problems]
+    problems += problems_of_writes(database, settings)
     if problems:
         raise ConfigurationProblems(problems)
 
@@ -144,7 +155,7 @@ def problems_of_columns(columns: Sequence[Row], variables: Mapping[str, Any]) ->
                     found[var] = column
             elif var not in DECLARED:
                 yield (
-                    f"column {name} does not exist in {place}; set the var {var}"
+                    f"column {name} does not exist in {place}; set the var {var}{_or_null(var)}"
                     f"{_did_you_mean(_near(name, types))} (the table has: {', '.join(sorted(types))})"
                 )
         found |= dict(_expressions(part, place, variables))
@@ -203,7 +214,7 @@ def _unfit_types(found: Mapping[str, _Column]) -> Iterator[str]:
 def _unfit(column: _Column, meaning: str, types: Sequence[str]) -> str:
     return (
         f"column {column.place} cannot be {meaning}: its type is {column.type}; set the var {column.var} to a"
-        f" column of type {' or '.join(types)}"
+        f" column of type {' or '.join(types)}{', or to {sql, type}' if column.var not in PLAIN else ''}"
     )
 
 
@@ -250,7 +261,26 @@ def _incomparable(found: Mapping[str, _Column]) -> Iterator[str]:
             yield (
                 f"column {one.place} ({one.type}) cannot be compared with {other.place} ({other.type});"
                 f" set the vars {reference} and {key} to a reference and the key that it refers to"
+                f"{_offered_cast(reference, one, other)}"
             )
+
+
+def _offered_cast(var: str, reference: _Column, key: _Column) -> str:
+    """The cast of a text that refers to a uuid or a number, for the configuration."""
+    if reference.family != "texts" or key.family not in ("uuids", "numbers"):
+        return ""
+    column = reference.place.rsplit(".", 1)[1]
+    cast = cast_of_reference(ALIASES[var.split("_", 1)[0]], column, key.type)
+    written = f"column: {column}, " if var == "sessions_call_id_column" else ""
+    return f", or cast it: {var}: {{{written}sql: {json.dumps(cast['sql'])}, type: {cast['type']}}}"
+
+
+def _or_null(var: str) -> str:
+    """The other forms that a var takes where the application has no such column."""
+    if var in WRITTEN_BESIDES:
+        return ""
+    forms = " to a column, to {sql, type}"
+    return f"{forms} or to null" if var in NULLABLE else forms
 
 
 def _near(name: str, known: Iterable[str]) -> list[str]:

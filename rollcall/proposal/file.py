@@ -56,7 +56,7 @@ def text_of_proposal(database: str, proposal: Proposal, undecided: Undecided) ->
 
 def _is_in(title: str, name: str) -> bool:
     if title.startswith("columns"):
-        return name.endswith("_column")
+        return name.endswith("_column") or name == "sessions_no_call"
     return title != "statuses, directions and roles" or name != "app_time_zone"
 
 

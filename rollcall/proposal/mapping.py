@@ -6,31 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rollcall.catalog.casts import cast_of_reference, quoted
 from rollcall.proposal.relations import Column, Relation
 from rollcall.proposal.words import weight_of, words
+from rollcall.settings.mapping import ALIASES, DECLARED, NULLABLE
 
 __all__ = ["PARTS", "Choice", "Mark", "Proposal", "candidates", "propose_columns"]
 
 PARTS = ("sessions", "agents", "calls")
-ALIASES = {"agents": "agent", "sessions": "session", "calls": "call"}
-NULLABLE = (
-    "agents_role_column",
-    "agents_is_active_column",
-    "agents_is_ai_agent_column",
-    "sessions_call_id_column",
-    "sessions_login_at_column",
-    "sessions_logout_at_column",
-    "sessions_last_activity_column",
-    "calls_direction_column",
-    "calls_started_at_column",
-    "calls_connected_at_column",
-    "calls_ended_at_column",
-)
-DECLARED = (
-    "sessions_last_heartbeat_column",
-    "sessions_device_connected_column",
-    "sessions_max_concurrent_calls_column",
-)
 ENDINGS_OF_TIMES = ("_at_column", "last_activity_column", "last_heartbeat_column")
 FLAGS = ("agents_is_active_column", "agents_is_ai_agent_column", "sessions_device_connected_column")
 TEXTS = ("agents_role_column", "sessions_status_column", "calls_status_column", "calls_direction_column")
@@ -127,6 +110,7 @@ def propose_columns(proposal: Proposal) -> None:
                 if choice is not None:
                     proposal.choices[var] = choice
     _compare_reference(proposal)
+    _propose_no_call(proposal)
 
 
 def _choice(proposal: Proposal, relation: Relation, part: str, var: str) -> Choice | None:
@@ -153,11 +137,6 @@ def _of_column(column: Column, part: str, var: str) -> Choice:
     return Choice(column.name, Mark.GUESSED, "by name and type")
 
 
-def quoted(name: str) -> str:
-    """A name as an identifier of SQL."""
-    return name if name.isidentifier() and name == name.lower() else '"' + name.replace('"', '""') + '"'
-
-
 def _foreign_key(proposal: Proposal, relation: Relation) -> Column | None:
     agents = proposal.relations["agents"]
     if agents is None or agents.oid == relation.oid:
@@ -178,15 +157,21 @@ def _compare_reference(proposal: Proposal) -> None:
     reference, key = proposal.column("sessions_call_id_column"), proposal.column("calls_id_column")
     if reference is None or key is None or not reference.is_text or key.is_text:
         return
-    text = f"session.{quoted(reference.name)}"
-    pattern, kind = (
-        ("^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", "uuid")
-        if key.type == "uuid"
-        else ("^[0-9]{1,18}$", "bigint")
-    )
-    expression = f"case when {text} ~ '{pattern}' then {text}::{kind} end"
+    cast = cast_of_reference("session", reference.name, key.type)
     proposal.choices["sessions_call_id_column"] = Choice(
-        {"column": reference.name, "sql": expression, "type": kind},
+        {"column": reference.name, **cast},
         Mark.GUESSED,
-        f"the reference is a text and the key {key.type}: compared as {kind}",
+        f"the reference is a text and the key {key.type}: compared as {cast['type']}",
+    )
+
+
+def _propose_no_call(proposal: Proposal) -> None:
+    """Propose what the reference is without a call, where it cannot be null."""
+    reference = proposal.column("sessions_call_id_column")
+    if reference is None or not reference.is_not_null:
+        return
+    proposal.choices["sessions_no_call"] = (
+        Choice("", Mark.GUESSED, f"{reference.name} does not take null")
+        if reference.is_text
+        else Choice(None, Mark.DECIDE, f"{reference.name} does not take null: what it is without a call")
     )
