@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +89,21 @@ def test_the_tables_behind_expressions_relations_and_views_are_known(
     assert beside(agents_role_column=ROLE) == {"crm.members": False}
     assert beside(calls_table=LEGS) == {"crm.legs": False, "crm.parts": False}
     assert beside(agents_table="working_agents") == {"crm.members": True, "public.agents": True}
+
+
+def test_rows_that_are_hidden_behind_an_expression_are_no_evidence(application: str, tmp_path: Path) -> None:
+    role = f"reader_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(application, autocommit=True) as connection:
+        connection.execute("alter table crm.members enable row level security")
+        connection.execute(f"create role {role} login")
+        connection.execute(f"grant usage on schema crm to {role}")
+        connection.execute(f"grant select on all tables in schema crm, public to {role}")
+        try:
+            with pytest.raises(ConfigurationProblems) as refused:
+                columns(application.replace("postgres@", f"{role}@"), tmp_path, agents_role_column=ROLE)
+        finally:
+            connection.execute(f"drop owned by {role}")
+            connection.execute(f"drop role {role}")
+    (line,) = refused.value.problems
+    assert line.startswith("the SQL of the var agents_role_column cannot be read: ")
+    assert 'row-level security policy for table "members"' in line
