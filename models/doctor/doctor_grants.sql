@@ -152,7 +152,7 @@ statements as (
             quoted_names(written_columns())
         ) }} || ') on ' || tables.sessions || ' to ' || names.cleaner as statement
     from names
-    cross join tables
+    cross join tables{{ ' where false' if var('read_only') }}
     union all
     select
         40 + s.position as position,

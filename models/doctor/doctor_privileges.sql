@@ -109,7 +109,7 @@ cleaning as (
     join pg_catalog.pg_attribute as c
         on c.attrelid = t.table_oid
             and c.attname in ({{ literals(written_columns()) }})
-    where a.step = 'clean'
+    where a.step = 'clean'{{ ' and false' if var('read_only') }}
         and t.part = 'sessions'
         and t.is_root
         and not pg_catalog.has_column_privilege(a.role_oid, t.table_oid, c.attnum, 'update')
