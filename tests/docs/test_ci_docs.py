@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -16,8 +15,9 @@ import yaml
 from rollcall.demo import DefectCounts, Scale
 from rollcall.rules.results import Check, RuleResult, Severity, Verdict
 from rollcall.rules.verdict import EXIT_CODES, WARNED, FailOn, exit_code_of
-from tests.support.call_centre import CallCentre, call_centre
+from tests.support.call_centre import CallCentre, call_centre, share_compilations
 from tests.support.paths import ROOT
+from tests.support.shell import run_lines
 
 PAGE = (ROOT / "docs/ci.md").read_text("utf-8")
 GITHUB, GITLAB = (yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
@@ -31,29 +31,15 @@ def steps_of(job: str) -> dict[str, str]:
 @pytest.fixture
 def shell(database: str, tmp_path: Path) -> Any:
     """Run lines as a runner does, `rollcall` on the PATH, in a folder of its own."""
-    binaries = tmp_path / "bin"
-    binaries.mkdir()
-    command = binaries / "rollcall"
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -c "from rollcall.cli import main; main()" "$@"\n')
-    command.chmod(0o755)
 
     def run(lines: str, options: str = "-eo pipefail") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["bash", "--noprofile", "--norc", *options.split(), "-c", lines],
-            cwd=tmp_path,
-            env={
-                **os.environ,
-                "PATH": f"{binaries}:{os.environ['PATH']}",
-                "PYTHONPATH": str(ROOT),
-                "ROLLCALL_DATABASE_URL": database,
-                "ROLLCALL_STATE_DIR": str(tmp_path / "state"),
-                "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        variables = {
+            **os.environ,
+            "ROLLCALL_DATABASE_URL": database,
+            "ROLLCALL_STATE_DIR": str(share_compilations(tmp_path / "state")),
+            "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
+        }
+        return run_lines(lines, options.split(), variables, tmp_path)
 
     return run
 

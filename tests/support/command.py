@@ -26,15 +26,7 @@ def rollcall(
     A process of its own imports Great Expectations and dbt anew, which takes seconds. `rollcall_process`
     starts one, for tests of the process itself: its encoding, its signals, what it imports.
     """
-    streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)]
-    code = 0
-    with _as_process([*arguments], _variables(url, state, environment), streams):
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-    out, err = (stream.buffer.getvalue().decode() for stream in streams)  # type: ignore[attr-defined]
-    return subprocess.CompletedProcess(["rollcall", *arguments], code, out, err)
+    return run_here([*arguments], _variables(url, state, environment), ROOT)
 
 
 def rollcall_process(
@@ -67,23 +59,38 @@ def _variables(url: str | None, state: Path | None, environment: Mapping[str, st
     }
 
 
+def run_here(
+    arguments: list[str], variables: Mapping[str, str], folder: Path
+) -> subprocess.CompletedProcess[str]:
+    """Run the command in this process, with just these variables and in this folder."""
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)]
+    code = 0
+    with _as_process(arguments, variables, folder, streams):
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+    out, err = (stream.buffer.getvalue().decode() for stream in streams)  # type: ignore[attr-defined]
+    return subprocess.CompletedProcess(["rollcall", *arguments], code, out, err)
+
+
 @contextlib.contextmanager
 def _as_process(
-    arguments: list[str], variables: Mapping[str, str], streams: list[io.TextIOWrapper]
+    arguments: list[str], variables: Mapping[str, str], folder: Path, streams: list[io.TextIOWrapper]
 ) -> Iterator[None]:
     """Give `main` the arguments, environment, folder and streams that a process would have."""
     before = dict(os.environ), Path.cwd(), sys.argv, sys.stdin, sys.stdout, sys.stderr
     with Path(os.devnull).open(encoding="utf-8") as nothing:
         try:
             _replace_environment(variables)
-            os.chdir(ROOT)
+            os.chdir(folder)
             sys.argv = ["rollcall", *arguments]
             sys.stdin, (sys.stdout, sys.stderr) = nothing, streams
             console.use_stdout()
             yield
         finally:
-            environment, folder, sys.argv, sys.stdin, sys.stdout, sys.stderr = before
-            os.chdir(folder)
+            environment, previous, sys.argv, sys.stdin, sys.stdout, sys.stderr = before
+            os.chdir(previous)
             _replace_environment(environment)
             console.use_stdout()
 
