@@ -17,6 +17,7 @@ from rollcall.dbt import project
 from rollcall.ledger.runs import open_run
 from rollcall.plan.pending_work import make_plan
 from tests.support.call_centre import CallCentre, call_centre
+from tests.support.command import rollcall
 from tests.support.paths import ROOT
 
 
@@ -27,23 +28,28 @@ def centre(database: str, tmp_path: Path) -> CallCentre:
     return call_centre(database, tmp_path)
 
 
+FOREIGN: list[dict[str, str]] = [
+    {"DBT_TARGET": "prod"},
+    {"DBT_PROFILE": "finance"},
+    {"DBT_INTROSPECT": "false"},
+    {"DBT_DEFER": "true", "DBT_STATE": "/nowhere"},
+    {
+        "DBT_TARGET_PATH": "/proc/nowhere",
+        "DBT_VERSION_CHECK": "nonsense",
+        "DBT_EMPTY": "true",
+        "DBT_WARN_ERROR": "true",
+        "DBT_ENGINE_DEFER": "true",
+        "PGPORT": "5432,5433",
+    },
+]
+
+
 @pytest.mark.parametrize(
     "foreign",
     [
-        {"DBT_TARGET": "prod"},
-        {"DBT_PROFILE": "finance"},
-        {"DBT_INTROSPECT": "false"},
-        {"DBT_DEFER": "true", "DBT_STATE": "/nowhere"},
-        {
-            "DBT_TARGET_PATH": "/proc/nowhere",
-            "DBT_VERSION_CHECK": "nonsense",
-            "DBT_EMPTY": "true",
-            "DBT_WARN_ERROR": "true",
-            "DBT_ENGINE_DEFER": "true",
-            "PGPORT": "5432,5433",
-        },
+        pytest.param({name: value for part in FOREIGN for name, value in part.items()}, id="all of them"),
+        *(pytest.param(part, id=",".join(part), marks=pytest.mark.slow) for part in FOREIGN),
     ],
-    ids=lambda foreign: ",".join(foreign),
 )
 def test_the_environment_of_a_dbt_user_changes_nothing(centre: CallCentre, foreign: dict[str, str]) -> None:
     environment = {
@@ -64,7 +70,7 @@ def test_the_environment_of_a_dbt_user_changes_nothing(centre: CallCentre, forei
     assert "route_by_heartbeat" in done.stdout
 
 
-@pytest.mark.parametrize("step", ["assess", "plan", "clean"])
+@pytest.mark.parametrize("step", ["assess", pytest.param("plan", marks=pytest.mark.slow), "clean"])
 def test_no_transaction_stands_idle_while_dbt_compiles(
     centre: CallCentre, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,19 +98,9 @@ def test_a_short_limit_on_idle_transactions_does_not_end_a_plan(centre: CallCent
     centre.rows(f"create role {role} login superuser")
     try:
         centre.rows(f"alter role {role} set idle_in_transaction_session_timeout = '5s'")
-        environment = {
-            "ROLLCALL_DATABASE_URL": make_conninfo(centre.url, user=role),
-            "ROLLCALL_STATE_DIR": str(tmp_path / "empty"),
-            "DO_NOT_TRACK": "1",
-        }
-        done = subprocess.run(
-            [sys.executable, "-m", "rollcall", "plan", "--json"],
-            env=environment,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        (tmp_path / "empty" / "compiled").mkdir(parents=True)  # not the folder that the tests share
+        url = make_conninfo(centre.url, user=role)
+        done = rollcall("plan", "--json", url=url, state=tmp_path / "empty")
         assert done.returncode == 0, done.stderr
     finally:
         centre.rows(f"drop role {role}")

@@ -87,12 +87,24 @@ def deployed(centre: CallCentre) -> dict[str, tuple[Any, ...]]:
     return {name: tuple(rest) for name, *rest in rows}
 
 
+def unit_tests_of(dbt: Dbt) -> set[str]:
+    return {test["name"] for test in dbt.artifact("manifest")["unit_tests"].values()}
+
+
 # --- as on any dbt project --------------------------------------------------------------------
 
 
 def test_build_passes_before_and_after_the_migration(centre: CallCentre, dbt: Dbt) -> None:
     before = dbt("build")
     assert {"agent_sessions", "no_session_is_lost", "abandoned_session"} <= before.keys()
+    centre.run()
+    after = dbt("build", "--exclude-resource-type", "unit_test")  # they read no table
+    assert after.keys() == before.keys() - unit_tests_of(dbt)
+
+
+@pytest.mark.slow
+def test_every_test_passes_after_the_migration_too(centre: CallCentre, dbt: Dbt) -> None:
+    before = dbt("build")
     centre.run()
     assert dbt("build").keys() == before.keys()
 
@@ -118,6 +130,7 @@ def test_build_passes_while_an_index_is_being_built(centre: CallCentre, dbt: Dbt
             build.join()
 
 
+@pytest.mark.slow
 def test_build_passes_for_another_application(database: str, tmp_path: Path) -> None:
     """Not a single test depends on what this application calls things, or on a threshold."""
     variant = Variant(timestamps="timestamptz", status="enum", keys="bigint", migrated=True)
