@@ -14,8 +14,8 @@ from benchmarks.measure import Line
 from benchmarks.options import Options
 
 NAMES = (
-    *("start", "run", "assess", "peers", "migrate", "clean", "beside", "memory", "steady", "hot", "calls"),
-    "report",
+    *("start", "run", "assess", "peers", "views", "migrate", "clean", "beside", "memory", "steady"),
+    *("hot", "calls", "report"),
 )
 COLUMNS = ("", "Rollcall", "the other", "ratio", "goal", "")
 
@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         "--sessions",
         type=_count,
         default=usual.sessions,
-        help="of assess, peers, steady and calls, up to 10000000",
+        help="of assess, peers, views, steady and calls, up to 10000000",
     )
     parser.add_argument("--changes", type=_count, default=usual.changes, help="of clean, beside and memory")
     parser.add_argument("--agents", type=_count, default=usual.agents, help="of hot")

@@ -2,6 +2,7 @@
 -- One row per agent whom an inbound call may reach now. The flag route_by_heartbeat, read at query time, decides
 -- what it takes: by status alone as the application always did, or a fresh heartbeat, a connected device and free
 -- capacity as well. An abandoned session, and that of a deactivated agent, is in neither.
+-- read once: open_sessions
 with flag as (
     select coalesce(bool_or(is_on), false) as is_on
     from {{ ref('flags') }}
@@ -15,7 +16,7 @@ candidates as (
         s.last_seen_at,
         coalesce(s.max_concurrent_calls, 1) - s.agents_live_calls as free_call_slots,
         s.has_fresh_heartbeat and coalesce(s.device_connected, false) as is_heard
-    from {{ ref('assessed_sessions') }} as s
+    from {{ ref('routing_sessions') }} as s
     where s.status in ({{ literals(available_statuses()) }})
         and s.agent_is_active
         and not s.agent_is_ai

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,16 +11,10 @@ from rollcall.assess.assessment import assess
 from rollcall.demo import DefectCounts, Scale
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.floor import Floor
+from tests.support.plans import nodes
 from tests.support.waiting import until
 
 OPEN = 80
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every node of a plan as `explain` gives it in JSON."""
-    yield plan
-    for part in plan.get("Plans", ()):
-        yield from nodes(part)
 
 
 @pytest.mark.parametrize("query", ["planned_changes", "readiness_counts"])
