@@ -252,7 +252,7 @@ def test_a_server_that_refuses_is_named(api: Api, scheduled: CallCentre, tmp_pat
             tmp_path, scheduled.url, PREFECT_API_URL=address, PREFECT_API_AUTH_STRING=f"x:{PASSWORD}"
         )
         said = refusal(["run", "--yes"], variables)
-        assert said.startswith("rollcall: the Prefect server that PREFECT_API_URL names")
+        assert said.startswith("rollcall: The Prefect server that PREFECT_API_URL names")
         assert address in said
         assert remedy in said
 
