@@ -250,7 +250,9 @@ def test_another_declared_column_index_or_table_is_one_new_file(plain: Original,
                 predicate=none, reason='A test'
             ) }}
         """,
-        "models/operations/remarks.sql": "create table {{ this }} (remark text primary key)",
+        "models/operations/remarks.sql": """
+            create table {{ this.include(database=false) }} (remark text primary key)
+        """,
     }
 
     def add(root: Path) -> None:
