@@ -49,7 +49,9 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
     server = PostgresServer(databases.folder / "system", programs)
     server.start()
     try:
-        workspace = _call_centre(Databases(server, databases.folder), options.sessions)
+        system = Databases(server, databases.folder)
+        yield Line(f"on the system's {system.description().partition(',')[0]}", "", "", 0, "")
+        workspace = _call_centre(system, options.sessions)
         yield from _lines(workspace.settings.conninfo, options)
     finally:
         server.stop()

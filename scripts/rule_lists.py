@@ -17,7 +17,7 @@ __all__ = ["LISTS", "rule_lists"]
 ROOT = Path(__file__).resolve().parent.parent
 LISTS = ROOT / "macros" / "assessed" / "rules_of.sql"
 DECIDED_IN = {
-    "session_findings": "models/assessed/session_findings.sql",
+    "session_findings": "macros/assessed/findings_on_sessions.sql",
     "assessed_sessions": "models/assessed/assessed_sessions.sql",
     "assessed_calls": "models/assessed/assessed_calls.sql",
     "history_sessions": "macros/assessed/closed_session_rules.sql",

@@ -73,7 +73,7 @@ def add_rule(project: Path) -> list[str]:
     sentences = project / "macros/rules/_rules.md"
     block = f"\n{{% docs {RULE} %}}\n{MEANING}\n{{% enddocs %}}\n"
     sentences.write_text(sentences.read_text("utf-8") + block, "utf-8")
-    model = project / "models/assessed/session_findings.sql"
+    model = project / "macros/assessed/findings_on_sessions.sql"
     line = f"    {{{{ {RULE}('s', 'clock') }}}} as {RULE},\n"
     before = "    {{ unknown_activity('s', 'clock') }}"
     assert before in model.read_text("utf-8")
@@ -86,7 +86,7 @@ def add_rule(project: Path) -> list[str]:
     document["expectations"].append(EXPECTATION)
     suite.write_text(json.dumps(document, indent=2), "utf-8")
     return [
-        *(f"macros/rules/{RULE}.sql", "macros/rules/_rules.md", "models/assessed/session_findings.sql"),
+        *(f"macros/rules/{RULE}.sql", "macros/rules/_rules.md", "macros/assessed/findings_on_sessions.sql"),
         *("models/assessed/assessed_sessions.yml", "expectations/readiness.json"),
         f"models/assessed/unit_tests/{RULE}.yml",
     ]
