@@ -27,7 +27,7 @@ class File:
     Attributes:
         template: in the folder of the tool.
         path: of the file, a format with the values of a part.
-        of: ``export``: one file; ``part``: one for each part; ``build``: one for each concurrent build.
+        of: ``export``: one file; ``part``: one for each part.
     """
 
     template: str
