@@ -59,6 +59,7 @@ def show_simulation(report: Report) -> None:
     for findings, words in (
         (report.wronged, "changed under a living agent or a live call"),
         (report.left_open, "abandoned and left open after the window"),
+        (report.misrouted, "routable against the truth"),
     ):
         mark = f"[red]{symbol('✗', '!!')}" if findings else f"[green]{symbol('✓', 'ok')}"
         write(f"{mark}[/] {len(findings) or 'no'} session{'s' * (len(findings) > 1)} {words}")

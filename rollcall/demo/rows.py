@@ -84,9 +84,11 @@ class Words:
         live = values(names, "live_call_statuses")
         over = values(names, "over_call_statuses")
         not_working = values(names, "not_working_statuses")
-        self.available = name(names, "available_status")
-        self.on_call = name(names, "on_call_status")
-        self.on_break = name(names, "break_status")
+        available, on_call, on_break = (
+            values(names, f"{meaning}_statuses") or [name(names, f"{meaning}_status")]
+            for meaning in ("available", "on_call", "break")
+        )
+        self.available, self.on_call, self.on_break = available[0], on_call[0], on_break[0]
         self.offline = _preferred(not_working, "offline")
         self.ended = _preferred(not_working, "ended")
         self.closed = name(names, "closed_status")
@@ -108,7 +110,7 @@ class Words:
         self.unknown_call_status = "parked"
         self.working = {self.available, self.on_call, self.on_break}
         self._session_statuses = (
-            *(self.available, self.on_call, self.on_break),
+            *(*available, *on_call, *on_break),
             *values(names, "other_working_statuses"),
             *not_working,
             self.unknown_session_status,

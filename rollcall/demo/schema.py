@@ -65,7 +65,7 @@ class Schema:
         self._names = names
         self._variant = variant
         self._placeholders = _placeholders(names, variant, statuses)
-        self._sections = _sections((Path(__file__).parent / "schema.sql").read_text("utf-8"))
+        self._sections = sections_of((Path(__file__).parent / "schema.sql").read_text("utf-8"))
 
     def create_tables(self, cursor: psycopg.Cursor) -> None:
         """Create the empty tables without keys, and the tables of the ground truth."""
@@ -142,7 +142,7 @@ class StatusValues:
     default_call: str
 
 
-def _sections(text: str) -> dict[str, list[str]]:
+def sections_of(text: str) -> dict[str, list[str]]:
     """The statements of each `-- section: name (remark)`, in order."""
     sections: dict[str, list[str]] = {}
     for block in text.split("-- section: ")[1:]:

@@ -14,14 +14,15 @@ from typing import Any
 from psycopg import sql
 
 from rollcall.demo.rows import Words
-from rollcall.demo.schema import name, table
+from rollcall.demo.schema import name, table, values
 from rollcall.errors import ConfigurationError
 from rollcall.simulator.gateway import Gateway, Reply
-from rollcall.simulator.statements import STATEMENTS
+from rollcall.simulator.statements import ROW_PER_AGENT, shape_of
 
 __all__ = ["Application", "Write", "Written"]
 
 UNSET = "unset"
+TRUE = sql.SQL("true")
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,14 @@ class Written:
         stamped: the instant that the application wrote into the columns.
         done: when the row was written, after waiting for locks.
         xid: the transaction.
+        is_open: of a session, whether it is open afterwards.
     """
 
     key: str
     stamped: float
     done: float
     xid: int
+    is_open: bool = True
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,12 @@ class Application:
         self._names = names
         self._columns = columns
         self._day = 24 * 3600 / speed
-        self._fields = {var: sql.Identifier(name(names, var)) for var in names if var.endswith("_column")}
+        self._shape = shape_of(names)
+        self._fields = {
+            var: sql.Identifier(name(names, var))
+            for var in names
+            if var.endswith("_column") and names[var] is not None
+        }
         self._tables = {var: table(names, var) for var in ("agents_table", "sessions_table", "calls_table")}
         sessions = columns["sessions_table"]
         self.has_heartbeats = all(
@@ -95,18 +103,29 @@ class Application:
     # --- agents ----------------------------------------------------------------------------------
 
     async def find_or_add_agent(self, number: int, label: str) -> str:
-        """Find or insert an active human agent; returns its key."""
+        """Find or insert an active human agent; returns its key.
+
+        Where agents have a row for ever, it is there before the first login, and offline.
+        """
         email = f"{label}-{number}@simulated.test"
         found = await self._gateway.execute("find agent", self._sql["find_agent"], [email])
-        if found.rows:
-            return str(found.rows[0][0])
-        values: dict[str, Any] = {
+        key = str(found.rows[0][0]) if found.rows else await self._add_agent(email, f"{label}-{number}")
+        if self._shape is ROW_PER_AGENT and await self.todays_session(key) is None:
+            fields = {"sessions_agent_id_column": key, "sessions_status_column": self.words.offline}
+            query, parameters = self._insert("sessions_table", "sessions_id_column", None, fields)
+            await self._gateway.execute("add row of agent", query, parameters)
+        return key
+
+    async def _add_agent(self, email: str, label: str) -> str:
+        fields: dict[str, Any] = {
             "email": email,
             "agents_role_column": self.words.agent_role,
             "agents_is_active_column": "true",
             "agents_is_ai_agent_column": "false",
         }
-        query, parameters = self._insert("agents_table", "agents_id_column", f"{label}-{number}", values)
+        if self._tables["agents_table"] == self._tables["sessions_table"]:
+            fields["sessions_status_column"] = self.words.offline
+        query, parameters = self._insert("agents_table", "agents_id_column", label, fields)
         reply = await self._gateway.execute("add agent", query, parameters)
         if not reply.rows:
             reason = self._gateway.failures[-1].message if self._gateway.failures else "no row"
@@ -116,21 +135,23 @@ class Application:
     # --- sessions --------------------------------------------------------------------------------
 
     async def log_in(self, agent: str) -> Write:
-        """Insert a new session with the status `available`."""
-        values: dict[str, Any] = {
+        """Insert a new session with the status `available`; or update the agent's row for ever."""
+        if self._shape is ROW_PER_AGENT:
+            return await self._write("log in", "log_in", agent, self.words.available)
+        fields: dict[str, Any] = {
             "sessions_agent_id_column": agent,
             "sessions_status_column": self.words.available,
             "sessions_login_at_column": UNSET,
             "sessions_last_activity_column": UNSET,
         }
         if self.has_heartbeats:
-            values |= {"sessions_last_heartbeat_column": UNSET, "sessions_device_connected_column": "true"}
-        query, parameters = self._insert("sessions_table", "sessions_id_column", None, values)
+            fields |= {"sessions_last_heartbeat_column": UNSET, "sessions_device_connected_column": "true"}
+        query, parameters = self._insert("sessions_table", "sessions_id_column", None, fields)
         return _write(await self._gateway.execute("log in", query, parameters))
 
     async def todays_session(self, agent: str) -> str | None:
-        """Find the agent's latest session of today, open or closed."""
-        reply = await self._gateway.execute("find session", self._sql["todays_session"], [agent, self._day])
+        """Find the agent's latest session of today, open or closed; or the agent's row for ever."""
+        reply = await self._gateway.execute("find session", self._sql["todays_session"], [agent])
         return str(reply.rows[0][0]) if reply.rows else None
 
     async def reuse(self, session: str) -> Write:
@@ -159,13 +180,13 @@ class Application:
 
     async def start_call(self, agent: str, *, inbound: bool) -> Write:
         words = self.words
-        values: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "calls_agent_id_column": agent,
             "calls_status_column": words.ringing if inbound else words.initiated,
             "calls_direction_column": words.inbound if inbound else words.outbound,
             "calls_started_at_column": UNSET,
         }
-        query, parameters = self._insert("calls_table", "calls_id_column", None, values)
+        query, parameters = self._insert("calls_table", "calls_id_column", None, fields)
         kind = "ring" if inbound else "dial"
         return _write(await self._gateway.execute(kind, query, parameters))
 
@@ -190,11 +211,22 @@ class Application:
     async def purge(self, agents: Sequence[str], older_than: float) -> tuple[Write, list[str]]:
         """Delete calls of these agents that ended so many seconds ago; returns the agents too."""
         reply = await self._gateway.execute("purge", self._sql["purge"], [list(agents), older_than])
-        return _write(reply), [str(row[4]) for row in reply.rows]
+        return _write(reply), [str(row[5]) for row in reply.rows]
 
     async def sessions_of(self, agents: Sequence[str]) -> list[tuple[Any, ...]]:
         """Key, open, status, call and transaction of each row; for the observer only."""
         return (await self._gateway.execute("(observe)", self._sql["sessions_of"], [list(agents)])).rows
+
+    async def routing_of(self, agents: Sequence[str]) -> Reply:
+        """Key, status and whether `rollcall.routable_agents` has it, of each row; for the observer only."""
+        return await self._gateway.execute("(observe)", self._sql["routing_of"], [list(agents)])
+
+    def is_open(self, image: Mapping[str, Any]) -> bool:
+        """Whether a row of the sessions, as JSON, is an open session."""
+        if self._shape is ROW_PER_AGENT:
+            status = image[name(self._names, "sessions_status_column")]
+            return status not in values(self._names, "not_working_statuses")
+        return image[name(self._names, "sessions_logout_at_column")] is None
 
     # --- writing ---------------------------------------------------------------------------------
 
@@ -202,6 +234,10 @@ class Application:
         return _write(await self._gateway.execute(kind, self._sql[statement], parameters))
 
     def _statements(self) -> dict[str, sql.Composed]:
+        not_working = map(sql.Literal, values(self._names, "not_working_statuses"))
+        is_open = sql.SQL(self._shape.is_open).format(
+            **self._fields, not_working=sql.SQL("array[{}]").format(sql.SQL(", ").join(not_working))
+        )
         places = {
             **self._fields,
             **self._tables,
@@ -210,8 +246,11 @@ class Application:
             "login_now": self._now("sessions_login_at_column"),
             "connected_now": self._now("calls_connected_at_column"),
             "logout_now": self._now("sessions_logout_at_column"),
-            "session_written": _written(self._fields["sessions_id_column"]),
+            "session_is_open": is_open,
+            "session_written": _written(self._fields["sessions_id_column"], is_open),
             "call_written": _written(self._fields["calls_id_column"]),
+            "agent_is_active": self._agent_is_active(),
+            "day": sql.Literal(self._day),
             "heartbeats": self._heartbeat_columns(),
             "disconnected": self._if_heartbeats("{sessions_device_connected_column} = false,"),
             "counters": self._counters(),
@@ -222,7 +261,11 @@ class Application:
                 self._now("calls_ended_at_column")
             ),
         }
-        return {title: sql.SQL(text).format(**places) for title, text in STATEMENTS.items()}
+        return {title: sql.SQL(text).format(**places) for title, text in self._shape.statements.items()}
+
+    def _agent_is_active(self) -> sql.Composable:
+        column = self._fields.get("agents_is_active_column")
+        return sql.SQL("true") if column is None else sql.SQL("a.{}").format(column)
 
     def _if_heartbeats(self, text: str) -> sql.Composed:
         return sql.SQL(text if self.has_heartbeats else "").format(**self._fields)
@@ -263,14 +306,14 @@ class Application:
         )
 
     def _insert(
-        self, table_var: str, key_var: str, key: str | None, values: Mapping[str, Any]
+        self, table_var: str, key_var: str, key: str | None, fields: Mapping[str, Any]
     ) -> tuple[sql.Composed, list[Any]]:
         """An INSERT of these columns (vars, or plain names) and of all other mandatory columns."""
         known = self._columns[table_var]
         given: dict[str, sql.Composable] = {}
         parameters: list[Any] = []
-        for label, value in values.items():
-            column = name(self._names, label) if label.endswith("_column") else label
+        for label, value in fields.items():
+            column = self._names[label] if label.endswith("_column") else label
             if column not in known:
                 continue
             if value == UNSET:
@@ -280,7 +323,7 @@ class Application:
                 given[column] = sql.SQL(f"${len(parameters)}")
         key_column = name(self._names, key_var)
         chosen = _new_key(known[key_column], key)
-        if chosen is not None:
+        if chosen is not None and key_column not in given:
             parameters.append(chosen)
             given[key_column] = sql.SQL(f"${len(parameters)}")
         for column, facts in known.items():
@@ -312,7 +355,7 @@ class Application:
 
     def _now(self, var: str) -> sql.Composable:
         table_var = f"{var.partition('_')[0]}_table"
-        return self._now_of(self._columns[table_var].get(name(self._names, var)))
+        return self._now_of(self._columns[table_var].get(self._names[var]))
 
     def _now_of(self, facts: Column | None) -> sql.Composable:
         if facts is None or "without" not in facts.type:
@@ -332,14 +375,14 @@ def _new_key(facts: Column, wanted: str | None) -> str | None:
     return wanted or f"s{uuid.uuid4().hex}"
 
 
-def _written(key: sql.Identifier) -> sql.Composed:
+def _written(key: sql.Identifier, is_open: sql.Composable = TRUE) -> sql.Composed:
     """The RETURNING clause of every write; the clock is read after any wait for locks."""
     return sql.SQL(
         "{}::text, extract(epoch from now())::float8, "
-        "extract(epoch from clock_timestamp())::float8, pg_current_xact_id()::text::bigint"
-    ).format(key)
+        "extract(epoch from clock_timestamp())::float8, pg_current_xact_id()::text::bigint, {}"
+    ).format(key, is_open)
 
 
 def _write(reply: Reply) -> Write:
-    rows = tuple(Written(row[0], row[1], row[2], row[3]) for row in reply.rows)
+    rows = tuple(Written(*row[:5]) for row in reply.rows)
     return Write(rows, reply.issued, reply.acked, reply.retried)

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rollcall.simulator.observer import Change, Pass, State
+from rollcall.simulator.observer import Change, Pass, Routing, State
 from rollcall.simulator.options import Thresholds
 from rollcall.simulator.truth import CallTruth, SessionTruth, Sign, Truth, as_json
 
@@ -59,6 +59,8 @@ class Judgement:
     Attributes:
         wronged: changes that no rule allows.
         left_open: dead sessions that a complete clean-up, or all of them, left open.
+        misrouted: abandoned sessions that were routable, and present ones that were available and were not.
+        routable: routable sessions in all observations of the view.
         closed_dead, mended: correct changes.
         delays: seconds from the instant a session was due until it was closed.
         exposures: the delays without the time in which a live or ringing call of its agent protected it.
@@ -70,6 +72,8 @@ class Judgement:
     wronged: list[Finding] = field(default_factory=list)
     left_open: list[Finding] = field(default_factory=list)
     unproven: list[Finding] = field(default_factory=list)
+    misrouted: list[Finding] = field(default_factory=list)
+    routable: int = 0
     closed_dead: int = 0
     mended: int = 0
     overtaken: int = 0
@@ -89,6 +93,7 @@ def judge(
     swept: bool,
     clock_error: float,
     available: str,
+    routings: Iterable[Routing] = (),
 ) -> Judgement:
     """Judge all changes and omissions.
 
@@ -97,6 +102,7 @@ def judge(
         swept: whether a clean-up completed after the last event of the traffic.
         clock_error: seconds by which the two clocks may differ.
         available: the status that makes a session routable.
+        routings: the observations of `rollcall.routable_agents`.
     """
     court = _Court(truth, thresholds, clock_error, available, {found.run_id: found for found in passes})
     for change in changes:
@@ -110,6 +116,8 @@ def judge(
         court.judge_inaction(session, closings.get(session.key, []), passes)
         if session.key in still_open:
             court.judge_end(session, ended, swept=swept)
+    for routing in routings:
+        court.judge_routing(routing)
     return court.judgement
 
 
@@ -234,22 +242,26 @@ class _Court:
 
     def _was_left(self, session: SessionTruth, closings: Sequence[Change], found: Pass) -> bool:
         begin, end = found.judged - self._error, found.finished + self._error
-        if session.made > begin - self._thresholds.window or session.was_lived_in(begin, end):
+        if session.made > begin - self._thresholds.window:
             return False
         if not self._was_open(session, closings, begin, end):
             return False
-        if self._due(session, end) + ROUNDING + self._error >= found.judged:
-            return False
         if any(issued <= end and acked >= begin for issued, acked in session.touches):
+            return False
+        return self._is_abandoned(session, begin, end)
+
+    def _is_abandoned(self, session: SessionTruth, begin: float, end: float) -> bool:
+        """Whether the session was certainly due, without agent and call, from begin to end."""
+        if session.was_lived_in(begin, end) or self._due(session, end) + ROUNDING >= begin:
             return False
         longest = self._thresholds.live_call_max + ROUNDING + self._error
         return not any(call.is_possibly_live(begin, end, longest) for call in self._calls_of(session))
 
     def _was_open(self, session: SessionTruth, closings: Sequence[Change], begin: float, end: float) -> bool:
         """Whether the session was certainly open from begin to end."""
-        shuts = [(sign.acked, sign.issued) for sign in session.log_outs]
+        shuts = [(acked, issued) for issued, acked in session.closings]
         shuts += [(change.latest, self._truth.log.before(change.xid)) for change in closings]
-        opened = max((sign.acked for sign in session.openings if sign.acked <= begin), default=session.made)
+        opened = max((done for done, acked in session.openings if acked <= begin), default=session.made)
         return not any(earliest <= end and latest >= opened for latest, earliest in shuts)
 
     def judge_end(self, session: SessionTruth, ended: float, *, swept: bool) -> None:
@@ -267,6 +279,34 @@ class _Court:
         self.judgement.left_open.append(
             self._finding("left open: not cleaned", f"due for {age:.3f} s", session, None)
         )
+
+    # --- routing ---------------------------------------------------------------------------------
+
+    def judge_routing(self, seen: Routing) -> None:
+        """Find an abandoned session that is routable, and a present and available one that is not."""
+        session = self._truth.sessions[seen.session]
+        begin, end = seen.issued - self._error, seen.acked + self._error
+        if seen.is_routable:
+            self.judgement.routable += 1
+            if self._is_abandoned(session, begin, end):
+                detail = f"due since {begin - self._due(session, end):.3f} s"
+                self.judgement.misrouted.append(
+                    self._finding("routable, though abandoned", detail, session, seen)
+                )
+        elif seen.status == self._available and self._is_present(session, begin, end):
+            self.judgement.misrouted.append(
+                self._finding("present and available, and not routable", "", session, seen)
+            )
+
+    def _is_present(self, session: SessionTruth, begin: float, end: float) -> bool:
+        """Whether the view certainly saw an agent with a sign of life inside the window."""
+        life = session.life_at(begin)
+        signs = (sign.stamped for sign in session.signs if sign.acked <= begin)
+        is_fresh = max(signs, default=0.0) - ROUNDING > end - self._thresholds.window
+        is_there = life is not None and life.left > end
+        return is_there and is_fresh and self._is_newest(session, end)
+
+    # --- both ------------------------------------------------------------------------------------
 
     def _due(self, session: SessionTruth, moment: float) -> float:
         """The latest instant at which the session became due, by every possible sign of life."""
@@ -292,14 +332,14 @@ class _Court:
                 reached = end
         return total
 
-    # --- both ------------------------------------------------------------------------------------
-
     def _calls_of(self, session: SessionTruth) -> Iterator[CallTruth]:
         """The calls of the session's agent, and those that the session has referred to."""
         keys = dict.fromkeys([*self._truth.calls_of.get(session.agent, ()), *session.calls])
         return (self._truth.calls[key] for key in keys)
 
-    def _finding(self, what: str, detail: str, session: SessionTruth, cause: Change | Pass | None) -> Finding:
+    def _finding(
+        self, what: str, detail: str, session: SessionTruth, cause: Change | Pass | Routing | None
+    ) -> Finding:
         at = session.login
         lines = [as_json(event) for event in session.history]
         if isinstance(cause, Change):
@@ -320,6 +360,9 @@ class _Court:
             at = cause.finished
             lines.append({"at": cause.judged, "what": f"JUDGED by run {cause.run_id}"})
             lines.append({"at": cause.finished, "what": f"run {cause.run_id} FINISHED"})
+        elif isinstance(cause, Routing):
+            at = cause.acked
+            lines.append({"at": cause.acked, "what": f"OBSERVED {cause.status}"})
         lines.sort(key=lambda line: line["at"])
         near = [line for line in lines if line["at"] <= at + HISTORY_BEFORE][-HISTORY_LINES:]
         return Finding(

@@ -7,6 +7,7 @@ transaction of the application wrote comes from another writer, recorded or not.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +18,10 @@ from rollcall.simulator.application import Application
 from rollcall.simulator.gateway import Clock, Gateway
 from rollcall.simulator.truth import Truth
 
-__all__ = ["Change", "Observer", "Pass", "State"]
+__all__ = ["Change", "Observer", "Pass", "Routing", "State"]
 
 POLL_SECONDS = 0.4
+LOOKS_PER_ROUTING = 5
 OVERLAP_SECONDS = 20.0
 """A change is stamped before its commit, so it may become visible this much later."""
 
@@ -69,8 +71,23 @@ class Pass:
     skipped: int
 
 
+@dataclass(frozen=True)
+class Routing:
+    """A session beside `rollcall.routable_agents`, in one snapshot between `issued` and `acked`."""
+
+    session: str
+    status: str
+    is_routable: bool
+    issued: float
+    acked: float
+
+
 class Observer:
-    """Collect changes and completed clean-ups until the traffic ends."""
+    """Collect changes, completed clean-ups and routable agents until the traffic ends.
+
+    Attributes:
+        routings: what the view said, at each of its observations.
+    """
 
     def __init__(
         self,
@@ -86,9 +103,7 @@ class Observer:
         self._truth = truth
         self._clock = clock
         self._agents = agents
-        self._columns = [
-            str(names[f"sessions_{column}_column"]) for column in ("status", "call_id", "logout_at")
-        ]
+        self._columns = [str(names[f"sessions_{column}_column"]) for column in ("status", "call_id")]
         self._since = clock.now()
         self._read_to = self._since
         self._rows: dict[str, tuple[Any, ...]] = {}
@@ -96,6 +111,7 @@ class Observer:
         self._recorded: dict[tuple[str, str], Change] = {}
         self._unrecorded: dict[tuple[str, int], Change] = {}
         self._passes: dict[str, Pass] = {}
+        self.routings: list[Routing] = []
 
     @property
     def changes(self) -> list[Change]:
@@ -110,8 +126,12 @@ class Observer:
 
     async def run(self, finished: asyncio.Event) -> None:
         """Observe at an interval; the caller makes the last observation."""
-        while not finished.is_set():
+        for look in itertools.count():
+            if finished.is_set():
+                return
             await self.look()
+            if look % LOOKS_PER_ROUTING == 0:
+                await self.look_at_routing()
             try:
                 await asyncio.wait_for(finished.wait(), POLL_SECONDS)
             except TimeoutError:
@@ -123,6 +143,17 @@ class Observer:
         reply = await self._gateway.execute("(observe)", _LEDGER_EXISTS)
         if reply.rows and reply.rows[0][0]:
             await self._read_ledger()
+
+    async def look_at_routing(self) -> None:
+        """Read which sessions may get a call; nothing where the view does not exist."""
+        reply = await self._gateway.execute("(observe)", _VIEW_EXISTS)
+        if reply.rows and reply.rows[0][0]:
+            reply = await self._application.routing_of(self._agents)
+            self.routings += [
+                Routing(str(session), str(status), is_routable, reply.issued, reply.acked)
+                for session, status, is_routable in reply.rows
+                if session in self._truth.sessions
+            ]
 
     async def _look_at_rows(self) -> None:
         rows = {str(row[0]): row for row in await self._application.sessions_of(self._agents)}
@@ -168,13 +199,15 @@ class Observer:
             self._passes[row[0]] = Pass(*row)
 
     def _state(self, image: Mapping[str, Any]) -> State:
-        status, call, logout_at = (image[column] for column in self._columns)
-        return State(logout_at is None, str(status), None if call is None else str(call))
+        status, call = (image[column] for column in self._columns)
+        return State(self._application.is_open(image), str(status), None if call is None else str(call))
 
 
 _LEDGER_EXISTS = sql.SQL(
     "select to_regclass('rollcall_ops.changes') is not null and to_regclass('rollcall_ops.runs') is not null"
 ).format()
+
+_VIEW_EXISTS = sql.SQL("select to_regclass('rollcall.routable_agents') is not null").format()
 
 _CHANGES = sql.SQL("""
     select run_id, session_id, remedy, rules, extract(epoch from changed_at)::float8,

@@ -68,8 +68,13 @@ class Report:
         return self.judgement.left_open
 
     @property
+    def misrouted(self) -> list[Finding]:
+        """Sessions that were routable although abandoned, or not although present and available."""
+        return self.judgement.misrouted
+
+    @property
     def holds(self) -> bool:
-        return not self.wronged and not self.left_open
+        return not self.wronged and not self.left_open and not self.misrouted
 
     @property
     def statements(self) -> int:
@@ -122,6 +127,8 @@ class Report:
             "not_yet_due": judgement.not_yet_due,
             "changed_wrongly": [finding.to_json() for finding in self.wronged],
             "left_open": [finding.to_json() for finding in self.left_open],
+            "routable": judgement.routable,
+            "routed_wrongly": [finding.to_json() for finding in self.misrouted],
             "unproven": [finding.to_json() for finding in judgement.unproven],
         }
 

@@ -193,8 +193,9 @@ class Simulation:
             swept=swept,
             clock_error=clock.error,
             available=application.words.available,
+            routings=observer.routings,
         )
-        for finding in (*judgement.wronged, *judgement.left_open):
+        for finding in (*judgement.wronged, *judgement.left_open, *judgement.misrouted):
             self.truth.found(**finding.to_json())
         cleaner = self._cleaner
         return Report(

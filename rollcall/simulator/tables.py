@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
 from rollcall.database.connections import Database, fetch
 from rollcall.demo.rows import Words
-from rollcall.demo.schema import Schema, Variant, name
+from rollcall.demo.schema import Schema, Variant, name, sections_of, table
 from rollcall.errors import ConfigurationError, Refused
 from rollcall.simulator.application import Column
+from rollcall.simulator.statements import OPTIONAL, ROW_PER_AGENT, shape_of
 
 __all__ = ["create_tables", "read_columns", "refuse_what_is_not_for_tests"]
 
@@ -25,19 +28,51 @@ def create_tables(database: Database, names: Mapping[str, Any]) -> None:
     """Create the application's tables as before Rollcall's migration, all or nothing.
 
     Raises:
-        ConfigurationError: such tables exist already.
+        ConfigurationError: such tables exist already, or the simulator plays no such application.
     """
+    shape = shape_of(names)
     with contextlib.closing(psycopg.connect(database.conninfo)) as connection:
-        schema = Schema(names, Variant(), Words(names).status_values())
         try:
             with connection.transaction(), connection.cursor() as cursor:
-                schema.create_tables(cursor)
-                schema.add_constraints(cursor, all_agents_known=True)
-        except (psycopg.errors.DuplicateTable, psycopg.errors.DuplicateSchema) as error:
+                if shape is ROW_PER_AGENT:
+                    _create_rows_for_ever(cursor, names)
+                else:
+                    schema = Schema(names, Variant(), Words(names).status_values())
+                    schema.create_tables(cursor)
+                    schema.add_constraints(cursor, all_agents_known=True)
+        except (
+            psycopg.errors.DuplicateTable,
+            psycopg.errors.DuplicateSchema,
+            psycopg.errors.DuplicateColumn,
+        ) as error:
             raise ConfigurationError(
                 f"the tables cannot be made: {error.diag.message_primary}",
                 "leave --create out, or take an empty database",
             ) from error
+
+
+def _create_rows_for_ever(cursor: psycopg.Cursor, names: Mapping[str, Any]) -> None:
+    """Create the tables of an application with a row per agent: of its own, or on the agents' table."""
+    words = Words(names)
+    places: dict[str, sql.Composable] = {
+        "agent_role": sql.Literal(words.agent_role),
+        "initiated_status": sql.Literal(words.initiated),
+        "offline_status": sql.Literal(words.offline),
+        **{var: table(names, var) for var in TABLES},
+        **{
+            var: sql.Identifier(column)
+            for var, column in names.items()
+            if var.endswith("_column") and column is not None
+        },
+    }
+    sections = sections_of(Path(__file__).with_name("row_per_agent.sql").read_text("utf-8"))
+    wanted = ["agents", *(var for var in OPTIONAL if names[var] is not None), "calls"]
+    if names["agents_table"] != names["sessions_table"]:
+        wanted.append("rows")
+    cursor.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(names["app_schema"])))
+    for section in (*wanted, "status", "mark"):
+        for statement in sections[section]:
+            cursor.execute(sql.SQL(statement).format(**places))
 
 
 def refuse_what_is_not_for_tests(database: Database, confirmed: str | None) -> None:

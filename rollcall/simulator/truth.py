@@ -91,7 +91,12 @@ class CallTruth:
 
 @dataclass
 class SessionTruth:
-    """One session. `closed`: the last instant at which the application closed it."""
+    """One session.
+
+    Attributes:
+        openings: when the application wrote an open row, and when that was known.
+        closings: when it sent a write that left the row closed, and when that was known.
+    """
 
     key: str
     agent: str
@@ -100,8 +105,8 @@ class SessionTruth:
     signs: list[Sign] = field(default_factory=list)
     lives: list[Life] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
-    log_outs: list[Sign] = field(default_factory=list)
-    openings: list[Sign] = field(default_factory=list)
+    openings: list[tuple[float, float]] = field(default_factory=list)
+    closings: list[tuple[float, float]] = field(default_factory=list)
     touches: list[tuple[float, float]] = field(default_factory=list)
     history: list[Event] = field(default_factory=list)
 
@@ -172,10 +177,13 @@ class Truth:
     # --- presence --------------------------------------------------------------------------------
 
     def opened(self, agent: str, write: Write) -> str | None:
-        """Record a login that made a session; returns its key."""
+        """Record a login that made a session, or opened the agent's row for ever; returns its key."""
         row = write.row
         if row is None:
             return None
+        if row.key in self.sessions:
+            self.wrote(agent, write, LOG_IN_AGAIN, is_sign=True)
+            return row.key
         self.sessions[row.key] = SessionTruth(row.key, agent, login=row.stamped, made=write.issued)
         self.agents.setdefault(agent, []).append(row.key)
         self.wrote(agent, write, LOG_IN, is_sign=True)
@@ -183,7 +191,6 @@ class Truth:
 
     def reopened(self, session: str, write: Write) -> None:
         if write.row is not None:
-            self.sessions[session].openings.append(_sign(write, "log in"))
             self.wrote(self.sessions[session].agent, write, LOG_IN_AGAIN, is_sign=True)
 
     def arrived(self, session: str, moment: float) -> None:
@@ -204,8 +211,6 @@ class Truth:
         self.departures[how] = self.departures.get(how, 0) + 1
 
     def logged_out(self, session: str, write: Write) -> None:
-        if write.row is not None:
-            self.sessions[session].log_outs.append(_sign(write, "log out"))
         self.wrote(self.sessions[session].agent, write, LOG_OUT, is_sign=False)
 
     # --- writes ----------------------------------------------------------------------------------
@@ -226,6 +231,10 @@ class Truth:
                 session.signs.append(Sign(row.stamped, write.issued, write.acked, what))
             if what != "heartbeat":
                 session.touches.append((write.issued, write.acked))
+                if row.is_open:
+                    session.openings.append((row.done, write.acked))
+                else:
+                    session.closings.append((write.issued, write.acked))
             session.history.append(Event(row.done, what, call, row.xid))
             self._note(
                 "wrote", what=what, agent=agent, session=row.key, call=call, xid=row.xid, at=row.stamped

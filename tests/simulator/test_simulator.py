@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from itertools import islice, pairwise
 from pathlib import Path
@@ -16,58 +15,17 @@ from typing import Any
 
 import psycopg
 import pytest
-import yaml
 
 from rollcall.demo.rows import Words
 from rollcall.demo.schema import Schema, Variant
 from rollcall.errors import ConfigurationError, Refused
 from rollcall.servers.postgres import PostgresServer
-from rollcall.settings.configuration import PROJECT_DIRECTORY, Settings, load_settings
-from rollcall.simulator import Options, Report, Simulation, simulate
+from rollcall.settings.configuration import PROJECT_DIRECTORY
+from rollcall.simulator import Options, Simulation, simulate
 from rollcall.simulator.scripts import Decisions, Pace
 from tests.support.call_centre import CAMEL_CASE, share_compilations
 from tests.support.postgres import NOT_DURABLE, temporary_folder
-
-COMPRESSED = {
-    "abandoned_after_hours": 0.00125,  # 4.5 s
-    "live_call_max_hours": 0.0027,
-    "settle_minutes": 0.01,
-    "presence_minutes": 0.04,
-    "heartbeat_explains_seconds": 0.01,
-}
-
-
-ROOMY = {
-    "abandoned_after_hours": 0.0034,  # 12 s, for a machine with more to do
-    "live_call_max_hours": 0.007,
-    "settle_minutes": 0.02,
-    "presence_minutes": 0.12,
-    "heartbeat_explains_seconds": 0.01,
-}
-
-
-SEVERAL = {"batch_connections": 2, "first_batch_rows": 2, "largest_batch_rows": 2}
-
-
-def settings_of(url: str, state: Path, **variables: Any) -> Settings:
-    return load_settings(
-        yaml.safe_dump(variables),
-        environment={"ROLLCALL_DATABASE_URL": url, "ROLLCALL_STATE_DIR": str(share_compilations(state))},
-    )
-
-
-def run(settings: Settings, options: Options, *beside: Callable[[Simulation], Awaitable[None]]) -> Report:
-    simulation = Simulation(settings, options)
-    simulation.prepare()
-    simulation.beside += beside
-    return asyncio.run(simulation.run())
-
-
-def assert_holds(report: Report) -> None:
-    """Nothing was wronged and nothing left; what was found instead is printed whole."""
-    found = [finding.to_json() for finding in (*report.wronged, *report.left_open)]
-    assert not found, json.dumps(found, indent=1)
-
+from tests.support.simulation import COMPRESSED, ROOMY, assert_holds, connections, run, settings_of
 
 # --- beside a clean-up every second ---------------------------------------------------------------
 
@@ -259,11 +217,6 @@ def test_the_command_says_what_it_saw(database: str, tmp_path: Path) -> None:
 
 
 # --- for minutes ------------------------------------------------------------------------------------
-
-
-def connections(seed: int) -> dict[str, int]:
-    """Every other seed is cleaned on two connections."""
-    return SEVERAL if seed % 2 else {}
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import pytest
 
 from rollcall.simulator.application import Write, Written
 from rollcall.simulator.judge import Judgement, judge
-from rollcall.simulator.observer import Change, Pass, State
+from rollcall.simulator.observer import Change, Pass, Routing, State
 from rollcall.simulator.options import Thresholds
 from rollcall.simulator.truth import Truth
 
@@ -28,9 +28,10 @@ class Story:
         self.truth = Truth(lambda: self.now)
         self.changes: list[Change] = []
         self.passes: list[Pass] = []
+        self.routings: list[Routing] = []
 
-    def write(self, key: str) -> Write:
-        row = Written(key, self.now, self.now, round(self.now * 100))
+    def write(self, key: str, *, is_open: bool = True) -> Write:
+        row = Written(key, self.now, self.now, round(self.now * 100), is_open)
         return Write((row,), self.now, self.now + 0.01, retried=False)
 
     def at(self, moment: float) -> Story:
@@ -44,6 +45,15 @@ class Story:
 
     def beat(self, session: str = "s") -> None:
         self.truth.wrote("a", self.write(session), "heartbeat", is_sign=True)
+
+    def close_tab(self, session: str = "s") -> None:
+        """Of an application with a row per agent: the status of the beacon closes the row."""
+        self.truth.left(session, "tab closed")
+        self.truth.wrote("a", self.write(session, is_open=False), "tab closed", is_sign=False)
+
+    def observe(self, *, is_routable: bool, status: str = "available") -> None:
+        """What the view says of the session."""
+        self.routings.append(Routing("s", status, is_routable, self.now, self.now + 0.01))
 
     def call(self, key: str, *, is_outbound: bool) -> None:
         self.truth.call_started("a", self.write(key), is_outbound=is_outbound)
@@ -78,6 +88,7 @@ class Story:
             swept=swept,
             clock_error=0.001,
             available="available",
+            routings=self.routings,
         )
 
 
@@ -89,7 +100,7 @@ def story() -> Story:
 
 
 def words(judgement: Judgement) -> list[str]:
-    return [finding.what for finding in (*judgement.wronged, *judgement.left_open)]
+    return [finding.what for finding in (*judgement.wronged, *judgement.left_open, *judgement.misrouted)]
 
 
 def test_closed_while_somebody_is_there(story: Story) -> None:
@@ -204,3 +215,47 @@ def test_nobody_cleaned(story: Story) -> None:
     story.at(101).truth.left("s", "crash")
     story.at(112)
     assert words(story.verdict(swept=False)) == ["left open: not cleaned"]
+
+
+# --- a row per agent ------------------------------------------------------------------------------
+
+
+def test_a_row_that_the_application_closed_is_not_left_open(story: Story) -> None:
+    story.at(101).close_tab()
+    story.at(112).clean_up()
+    assert words(story.verdict()) == []
+
+
+def test_a_row_that_the_end_of_a_call_opened_again_is_left_open(story: Story) -> None:
+    story.at(101).call("c", is_outbound=False)
+    story.at(101.5).close_tab()
+    story.at(102).end("c")
+    story.truth.wrote("a", story.write("s"), "freed", is_sign=False, call="c")
+    story.at(113).clean_up()
+    assert words(story.verdict()) == ["left open by a whole clean-up"]
+
+
+# --- routing --------------------------------------------------------------------------------------
+
+
+def test_an_abandoned_session_that_is_routable(story: Story) -> None:
+    story.at(101).truth.left("s", "crash")
+    story.at(110.1).observe(is_routable=True)
+    story.at(110.2).change()
+    assert words(story.verdict()) == ["routable, though abandoned"]
+
+
+def test_a_session_that_is_routable_until_it_is_due(story: Story) -> None:
+    story.at(101).truth.left("s", "crash")
+    story.at(109.9).observe(is_routable=True)
+    story.at(110.2).change()
+    judgement = story.verdict()
+    assert (words(judgement), judgement.routable) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "found"), [("available", ["present and available, and not routable"]), ("break", [])]
+)
+def test_a_present_agent_who_is_not_routable(story: Story, status: str, found: list[str]) -> None:
+    story.at(105).observe(is_routable=False, status=status)
+    assert words(story.verdict()) == found
