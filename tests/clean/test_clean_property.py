@@ -11,82 +11,18 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from rollcall.plan.pending_work import make_plan
 from rollcall.settings.configuration import load_settings
 from rollcall.workspace import Workspace
-from tests.support.application_model import (
-    FUTURE_WITHOUT_END,
-    LIVE,
-    OVER,
-    PAST,
-    SESSION_STATUSES,
-    Call,
-    Repair,
-    Session,
-    repairs,
-)
+from tests.support.application_model import FUTURE_WITHOUT_END, PAST, Call, Repair, Session, repairs
 from tests.support.floor import Floor
+from tests.support.floors import HOUR, MINUTE, SECOND, Example, floors, now_in_milliseconds, utc
 
-SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
-BOUNDARIES = [
-    boundary + offset
-    for boundary in (0, SECOND, 5 * MINUTE, 10 * MINUTE, 2 * HOUR, 4 * HOUR)
-    for offset in (-1, 0, 1)
-]
-# milliseconds ago; a little before and well past the minute that counts as the future
-AGO = st.one_of(st.sampled_from(BOUNDARIES), st.integers(0, 6 * HOUR), st.sampled_from([-20_000, -120_000]))
 NULLABLE = (
     "alter table agent_sessions alter login_at drop not null, alter last_activity drop not null",
     "alter table call_sessions alter started_at drop not null",
 )
-
-Example = tuple[list[dict[str, Any]], list[dict[str, Any]]]
-
-
-@st.composite
-def floors(draw: st.DrawFn) -> Example:
-    """Some agents' sessions and calls; a hundred is an agent who does not exist.
-
-    In some of them every nullable column may be null, and in some a time may be extreme.
-    """
-    agents = st.sampled_from([1, 1, 1, 2, 2, 3, 100])
-    null = st.none() if draw(st.booleans()) else st.nothing()
-    ago = AGO | st.sampled_from([PAST, FUTURE_WITHOUT_END]) if draw(st.integers(0, 3)) == 0 else AGO
-    maybe_ago = st.none() | ago
-    calls = [
-        {
-            "agent": draw(st.none() | agents),
-            "status": draw(st.sampled_from([*LIVE, *OVER, *OVER, "strange"]) | null),
-            "direction": draw(st.sampled_from(["inbound", "outbound"]) | null),
-            "started": draw(ago | null),
-            "connected": draw(maybe_ago),
-            "ended": draw(maybe_ago),
-        }
-        for _ in range(draw(st.integers(0, 6)))
-    ]
-    references = st.sampled_from([None, None, "missing", *range(len(calls))])
-    sessions = []
-    for _ in range(draw(st.integers(1, 5))):
-        heartbeat = draw(maybe_ago)
-        is_near = isinstance(heartbeat, int)
-        near = st.sampled_from([0, 1, 999, 1_000, 1_001]) if is_near else st.nothing()
-        activity = draw(ago | null | near.map(lambda after, beat=heartbeat: (beat or 0) - after))
-        sessions.append(
-            {
-                "agent": draw(agents | null),
-                "device": draw(st.booleans() | null),
-                "capacity": draw(st.sampled_from([1, 0, 3]) | null),
-                "status": draw(st.sampled_from([*SESSION_STATUSES, "on_call", "on_call", "lunch"]) | null),
-                "login": draw(ago | null),
-                "activity": activity,
-                "heartbeat": heartbeat,
-                "logout": draw(st.none() | st.none() | st.none() | ago),
-                "call": draw(references),
-            }
-        )
-    return sessions, calls
 
 
 class World:
@@ -174,11 +110,6 @@ def _columns(session: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in session.items() if name not in ("device", "capacity")}
 
 
-def now_in_milliseconds() -> datetime:
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1_000 * 1_000)
-
-
 def agrees(floor: Floor, example: Example) -> None:
     world = World(floor, example, now_in_milliseconds())
     world.load()
@@ -213,14 +144,6 @@ def agrees(floor: Floor, example: Example) -> None:
         else:
             assert image == before[key]
     assert floor.plan(world.now).change_count == 0
-
-
-def utc(text: str | None) -> datetime | None:
-    """A time of the database as JSON, of either type; a naive one is in UTC."""
-    if text is None:
-        return None
-    moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 COMMON = settings(

@@ -22,6 +22,7 @@ EXTREME = (PAST, FUTURE_WITHOUT_END)
 """Stand for times that cannot be calculated with."""
 
 SESSION_STATUSES = ("available", "on_call", "break", "offline", "ended")
+NOT_WORKING = ("offline", "ended")
 LIVE = ("initiated", "connecting", "ringing", "connected", "queued")
 OVER = ("completed", "failed", "no_answer", "missed_call", "hung_up", "busy", "canceled")
 
@@ -87,36 +88,83 @@ class Repair:
     logout: datetime | None
 
 
+@dataclass(frozen=True)
+class Reach:
+    """What an application has, and what of it is written; by default everything.
+
+    Values of what it does not have are None in its sessions and calls.
+
+    Attributes:
+        has_proofs: whether it is known which calls were connected, and which were outbound.
+        has_connections: whether it is known when a call was connected.
+    """
+
+    has_logout: bool = True
+    has_activity: bool = True
+    has_calls: bool = True
+    has_proofs: bool = True
+    has_connections: bool = True
+    writes_status: bool = True
+    writes_logout: bool = True
+    writes_reference: bool = True
+
+    def is_open(self, session: Session) -> bool:
+        return session.logout is None if self.has_logout else session.status not in NOT_WORKING
+
+    def evidence(self, call: Call) -> list[datetime]:
+        """Careful: a call of which the direction or the connection is unknown proves life."""
+        return call.evidence() if self.has_proofs else call.moments()
+
+    def is_believed(self, now: datetime, session: Session) -> bool:
+        """Where no calls are known, on_call is believed for a time."""
+        own = [
+            moment for moment in (session.activity, session.login, session.heartbeat) if moment is not None
+        ]
+        is_fresh = bool(own) and max(own) > now - LIVE_CALL_MAX
+        return not self.has_calls and session.status == "on_call" and is_fresh
+
+
 def repairs(
-    now: datetime, agents: Iterable[int], sessions: Sequence[Session], calls: Sequence[Call]
+    now: datetime,
+    agents: Iterable[int],
+    sessions: Sequence[Session],
+    calls: Sequence[Call],
+    reach: Reach | None = None,
 ) -> dict[str, Repair]:
     """By session key, what the clean-up has to do at this instant."""
+    reach = reach or Reach()
     known = set(agents)
     by_key = {call.key: call for call in calls}
-    opened = [session for session in sessions if session.logout is None]
-    if feed_is_silent(now, opened, calls):
+    opened = [session for session in sessions if reach.is_open(session)]
+    if feed_is_silent(now, opened, calls, reach):
         return {}
     result = {}
     for session in opened:
-        repair = _repair(now, session, opened, calls, by_key, known)
+        repair = _repair(now, session, opened, calls, by_key, known, reach)
         if repair is not None:
             result[session.key] = repair
     return result
 
 
-def feed_is_silent(now: datetime, opened: Sequence[Session], calls: Sequence[Call]) -> bool:
+def feed_is_silent(now: datetime, opened: Sequence[Session], calls: Sequence[Call], reach: Reach) -> bool:
     """No agent's own columns show life, while calls were connected.
 
-    Careful: of agents who have an open session. Those who have logged out contradict nothing.
+    Careful: of agents who have an open session. Those who have logged out contradict nothing. Without an
+    activity the feed are the sessions that sent a heartbeat; without a connection any evidence counts.
     """
     window = now - ABANDONED_AFTER
     times = [moment for s in opened for moment in (s.activity, s.heartbeat)]
     own = [moment for moment in times if moment is not None and moment not in EXTREME]
-    if not opened or any(moment >= window for moment in own):
+    feed = [s for s in opened if reach.has_activity or s.heartbeat is not None]
+    if not feed or any(moment >= window for moment in own):
         return False
     present = {session.agent for session in opened} - {None}
-    connected = [c for c in calls if c.agent in present and c.connected is not None and c.connected >= window]
-    return len(connected) >= SILENT_FEED_CALLS
+    proofs = [
+        ([c.connected] if c.connected is not None else []) if reach.has_connections else reach.evidence(c)
+        for c in calls
+        if c.agent in present
+    ]
+    return sum(max(moments) >= window for moments in proofs if moments) >= SILENT_FEED_CALLS
 
 
 def _repair(  # noqa: C901 - the rules in one piece, as the domain lists them
@@ -126,6 +174,7 @@ def _repair(  # noqa: C901 - the rules in one piece, as the domain lists them
     calls: Sequence[Call],
     by_key: dict[str, Call],
     agents: set[int],
+    reach: Reach,
 ) -> Repair | None:
     siblings = [other for other in opened if other.agent == session.agent]
     newest = max(siblings, key=lambda other: (other.login or PAST, other.login is not None, other.key))
@@ -138,8 +187,8 @@ def _repair(  # noqa: C901 - the rules in one piece, as the domain lists them
         return None
     otherwise = list(own)
     if session is newest:
-        otherwise += [moment for call in agents_calls for moment in call.evidence()]
-    last_seen = max(otherwise + (referred.evidence() if referred is not None else []))
+        otherwise += [moment for call in agents_calls for moment in reach.evidence(call)]
+    last_seen = max(otherwise + (reach.evidence(referred) if referred is not None else []))
 
     if (
         session.status not in SESSION_STATUSES
@@ -150,6 +199,8 @@ def _repair(  # noqa: C901 - the rules in one piece, as the domain lists them
         return None
     of_siblings = [by_key[other.call] for other in siblings if other.call in by_key]
     if any(call.may_be_live(now) for call in agents_calls + of_siblings):
+        return None
+    if any(reach.is_believed(now, other) for other in siblings):
         return None
 
     # careful: the call that the session refers to counts, whosever it is; an extreme time is not recent
@@ -162,14 +213,16 @@ def _repair(  # noqa: C901 - the rules in one piece, as the domain lists them
     rules = []
     if not is_inside:
         rules.append("abandoned_session")
-    if session.call is not None and quiet and not needs_reference:
+    is_cleared = reach.writes_reference and reach.has_calls
+    if session.call is not None and is_cleared and quiet and not needs_reference:
         rules.append("orphaned_call_reference")
-    if session.status == "on_call" and quiet and not needs_reference:
+    if session.status == "on_call" and reach.writes_status and quiet and not needs_reference:
         rules.append("invalid_on_call")
     if not rules:
         return None
     if rules[0] == "abandoned_session":
-        return Repair(tuple(rules), "close", "offline", last_seen)
+        status = "offline" if reach.writes_status else session.status
+        return Repair(tuple(rules), "close", status, last_seen if reach.writes_logout else None)
     if rules[-1] == "invalid_on_call":
         status = "available" if now - last_seen <= PRESENCE else "break"
         return Repair(tuple(rules), "reset_status", status, None)
