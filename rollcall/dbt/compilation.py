@@ -26,7 +26,14 @@ import jinja2
 from rollcall.errors import ConfigurationError, EvaluationError
 from rollcall.settings.configuration import PROJECT_DIRECTORY, Settings
 
-__all__ = ["Compilation", "RollcallRelation", "compile_project", "render_macro"]
+__all__ = [
+    "Compilation",
+    "RollcallRelation",
+    "compile_project",
+    "compiled_variables",
+    "parsed_variables",
+    "render_macro",
+]
 
 MACROS = PROJECT_DIRECTORY / "macros" / "migrations"
 VIEW = "rollcall_view"
@@ -36,6 +43,8 @@ DEPLOYED = "deployed_by_rollcall"  # for macros/generate_schema_name.sql: withou
 BARRIER = "security_barrier"  # part of the digest of a security-barrier view; see the materialization
 COLUMNS = "application_columns"  # the var that macros/staging/app_columns.sql reads
 FOREIGN_VARIABLES = ("PG", "DBT_")
+# Rollcall reads these files itself; no model has the vars.
+FILE_VARIABLES = ("own_rules_folder", "waivers_file")
 ANY_DATABASE = "any"  # dbt parses anew for another name of the database
 
 
@@ -77,7 +86,7 @@ def compile_project(
         database_name: for messages only.
         columns: the result of `read_application_columns`.
         target: dbt's target folder; every database needs its own.
-        parsed: dbt's folder of the parsed project; databases with the same vars share it.
+        parsed: dbt's folder of the parsed project; databases whose vars differ in numbers only share it.
 
     Raises:
         ConfigurationError: a configured table or column does not exist.
@@ -119,7 +128,24 @@ def _invoke(database_name: str, arguments: list[str], manifest: Any = None) -> A
 
 
 def _parse_arguments(settings: Settings, parsed: Path) -> list[str]:
-    return ["parse", *_common_arguments(settings, parsed, settings.overrides)]
+    return ["parse", *_common_arguments(settings, parsed, parsed_variables(settings))]
+
+
+def compiled_variables(settings: Settings) -> dict[str, Any]:
+    """The vars that the user set and that the compiled project depends on."""
+    return {name: value for name, value in settings.overrides.items() if name not in FILE_VARIABLES}
+
+
+def parsed_variables(settings: Settings) -> dict[str, Any]:
+    """Those of them that the parsed project depends on: no number decides what a model refers to.
+
+    dbt refuses to compile a model that refers to another one because of a number, and names the reference.
+    """
+    return {
+        name: value
+        for name, value in compiled_variables(settings).items()
+        if isinstance(value, bool) or not isinstance(value, (int, float))
+    }
 
 
 def _compile_arguments(settings: Settings, columns: Sequence[Mapping[str, Any]], target: Path) -> list[str]:
@@ -128,7 +154,7 @@ def _compile_arguments(settings: Settings, columns: Sequence[Mapping[str, Any]],
         *("--select", "resource_type:model", "resource_type:analysis"),
         *("--indirect-selection", "empty"),  # without the models' tests
         *("--no-populate-cache", "--no-introspect"),
-        *_common_arguments(settings, target, {**settings.overrides, COLUMNS: list(columns)}),
+        *_common_arguments(settings, target, {**compiled_variables(settings), COLUMNS: list(columns)}),
     ]
 
 

@@ -2,7 +2,7 @@
 
 A compilation depends on the project's files, on the vars and on the columns of the application's tables
 (`rollcall.catalog.columns`). It is cached in the state directory under a digest of them; dbt starts only
-when they change, and parses the project only when files or vars change.
+when they change, and parses the project only when files or vars other than numbers change.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -21,14 +22,20 @@ from pathlib import Path
 from rollcall.catalog.check import check_application
 from rollcall.catalog.columns import read_application_columns
 from rollcall.database.connections import Database, Row
-from rollcall.dbt.compilation import Compilation, RollcallRelation, compile_project
+from rollcall.dbt.compilation import (
+    Compilation,
+    RollcallRelation,
+    compile_project,
+    compiled_variables,
+    parsed_variables,
+)
 from rollcall.errors import EvaluationError
 from rollcall.settings.configuration import Settings
 
 __all__ = ["Project", "RollcallRelation"]
 
 SOURCES = ("models", "macros", "analyses", "seeds")
-KEPT = 50  # configurations; each takes a few megabytes
+KEPT = 50  # parsed projects, and compilations of each; one takes a few megabytes
 
 
 class Project:
@@ -82,19 +89,21 @@ class Project:
 
     @cached_property
     def _folder(self) -> Path:
-        """The cache folder for this project with these vars: one file for each set of columns."""
+        """The cache folder of what is parsed alike: one file for each set of columns and numbers."""
         root = self._settings.project_directory
         digest = hashlib.sha256()
         versions = [importlib.metadata.version(name) for name in ("dbt-core", "dbt-postgres")]
-        digest.update(json.dumps([versions, self._settings.overrides], sort_keys=True).encode())
+        parsed_alike = [versions, parsed_variables(self._settings)]
+        digest.update(json.dumps(parsed_alike, sort_keys=True).encode())
         files = [path for folder in SOURCES for path in (root / folder).rglob("*") if path.is_file()]
         for path in sorted([root / "dbt_project.yml", root / "profiles.yml", *files]):
             digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
         return self._settings.state_directory / "compiled" / digest.hexdigest()[:16]
 
     def _file(self, columns: list[Row]) -> Path:
-        """The cache file for the application's columns."""
-        return self._folder / f"{hashlib.sha256(json.dumps(columns).encode()).hexdigest()[:16]}.json"
+        """The cache file for the application's columns and these vars."""
+        compiled_alike = json.dumps([columns, compiled_variables(self._settings)], sort_keys=True)
+        return self._folder / f"{hashlib.sha256(compiled_alike.encode()).hexdigest()[:16]}.json"
 
 
 def _read(file: Path) -> Compilation | None:
@@ -102,7 +111,8 @@ def _read(file: Path) -> Compilation | None:
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
         with contextlib.suppress(OSError):  # a cache that is read-only is used as it is
-            os.utime(file.parent)
+            for used in (file, file.parent):
+                os.utime(used)
         return Compilation(
             sql=document["sql"],
             rollcall_relations=tuple(
@@ -120,7 +130,8 @@ def _keep(compilation: Compilation, file: Path) -> None:
     }
     file.parent.mkdir(parents=True, exist_ok=True)
     _write(file, json.dumps(document))
-    _prune(file.parent.parent)
+    _prune(file.parent.glob("*.json"))
+    _prune(file.parent.parent.iterdir())
 
 
 def _write(path: Path, text: str) -> None:
@@ -130,8 +141,11 @@ def _write(path: Path, text: str) -> None:
     Path(file.name).replace(path)
 
 
-def _prune(folder: Path) -> None:
-    """Keep the folders used last: every configuration and version creates one."""
-    kept = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-    for stale in kept[KEPT:]:
-        shutil.rmtree(stale, ignore_errors=True)
+def _prune(entries: Iterable[Path]) -> None:
+    """Keep what was used last: every configuration and version creates an entry."""
+    with contextlib.suppress(FileNotFoundError):  # another process prunes at the same time
+        for stale in sorted(entries, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT:]:
+            if stale.is_dir():
+                shutil.rmtree(stale, ignore_errors=True)
+            else:
+                stale.unlink()

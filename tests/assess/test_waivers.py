@@ -319,6 +319,7 @@ def test_what_a_spreadsheet_saves_is_read(tmp_path: Path) -> None:
     assert (waiver.key, waiver.reason) == ("k", "known, and accepted")
 
 
+@pytest.mark.slow
 def test_the_seed_is_one_that_dbt_loads(floor: Floor, tmp_path: Path) -> None:
     """As shipped: no line, and the columns that are read."""
     assert read_waivers(ROOT / "seeds/waivers.csv", SUITES) == ()

@@ -163,7 +163,11 @@ def test_a_database_without_the_application_is_a_line_for_each_table(database: s
     ("variables", "variant"),
     [
         ({}, Variant(status="enum", keys="text", agent_keys="uuid")),
-        ({}, Variant("timestamptz", keys="bigint", agent_keys="bigint", migrated=True)),
+        pytest.param(
+            {},
+            Variant("timestamptz", keys="bigint", agent_keys="bigint", migrated=True),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_domains_are_checked_as_their_base_types(

@@ -114,8 +114,8 @@ def test_a_column_that_refuses_a_write_is_named_with_its_var(
     "variables",
     [
         {"sessions_call_id_column": TEXT, "sessions_no_call": ""},
-        {"sessions_call_id_column": TEXT, "read_only": True},
-        {"sessions_status_column": "mood"},
+        pytest.param({"sessions_call_id_column": TEXT, "read_only": True}, marks=pytest.mark.slow),
+        pytest.param({"sessions_status_column": "mood"}, marks=pytest.mark.slow),
     ],
 )
 def test_what_can_be_written_or_is_never_written_is_no_problem(

@@ -121,6 +121,7 @@ def loose_below(*folders: Path) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_files_are_their_owners_alone_whatever_the_umask(floor: Floor, tmp_path: Path) -> None:
     """What `plan` and `assess` write, and the compiled project; the slow test has the rest."""
     floor.session()

@@ -109,6 +109,7 @@ def test_every_test_passes_after_the_migration_too(centre: CallCentre, dbt: Dbt)
     assert dbt("build").keys() == before.keys()
 
 
+@pytest.mark.slow
 def test_build_passes_while_an_index_is_being_built(centre: CallCentre, dbt: Dbt) -> None:
     centre.run()
     (definition,) = centre.rows("select pg_get_indexdef('rollcall_open_sessions'::regclass)")[0]
@@ -138,6 +139,7 @@ def test_build_passes_for_another_application(database: str, tmp_path: Path) -> 
     Dbt(database, tmp_path, OTHER_APPLICATION)("build")
 
 
+@pytest.mark.slow
 def test_docs_are_generated_and_describe_what_people_query(centre: CallCentre, dbt: Dbt) -> None:
     dbt("run")
     dbt("docs", "generate")
@@ -167,6 +169,7 @@ def test_every_model_says_what_a_row_is(dbt: Dbt) -> None:
 # --- what is deployed -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_second_run_sends_no_ddl_and_an_analyst_keeps_views_and_grants(
     centre: CallCentre, dbt: Dbt, analyst: str
 ) -> None:
@@ -191,6 +194,7 @@ def test_a_second_run_sends_no_ddl_and_an_analyst_keeps_views_and_grants(
     assert centre.rows("select count(*) > 0 from analytics.open_now") == [(True,)]
 
 
+@pytest.mark.slow
 def test_a_column_that_people_may_use_is_never_taken_away(centre: CallCentre, dbt: Dbt) -> None:
     dbt("run")
     centre.rows("drop view rollcall.readiness_history")
@@ -214,6 +218,7 @@ def test_rollcall_deploys_what_dbt_would(centre: CallCentre, dbt: Dbt) -> None:
             assert comment.endswith(f"[definition {relation.digest}]")
 
 
+@pytest.mark.slow
 def test_a_developers_target_has_schemas_of_its_own(
     centre: CallCentre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,6 +243,7 @@ def test_a_developers_target_has_schemas_of_its_own(
     assert centre.rows("select count(*) > 0 from dev_alice_rollcall.agent_sessions") == [(True,)]
 
 
+@pytest.mark.slow
 def test_dbt_fails_quickly_behind_an_open_reader_and_leaves_nobody_queueing(
     centre: CallCentre, dbt: Dbt
 ) -> None:
@@ -253,6 +259,7 @@ def test_dbt_fails_quickly_behind_an_open_reader_and_leaves_nobody_queueing(
     assert set(dbt("run", "--select", "agent_sessions", settle_minutes=11).values()) != {"UNCHANGED"}
 
 
+@pytest.mark.slow
 def test_dbt_closes_what_default_privileges_open_and_applies_row_security(
     centre: CallCentre, dbt: Dbt, analyst: str
 ) -> None:
@@ -315,6 +322,7 @@ def test_an_inbound_call_that_nobody_answered_proves_nothing(centre: CallCentre)
     }
 
 
+@pytest.mark.slow
 def test_the_hour_that_autumn_repeats_is_read_carefully(database: str, tmp_path: Path) -> None:
     """The later reading for idleness, the earlier one for what lies in the future."""
     centre = call_centre(database, tmp_path, {"app_time_zone": "Europe/Berlin"}, scale=SCALE)

@@ -117,6 +117,28 @@ def test_other_columns_are_compiled_without_parsing_again(database: str, tmp_pat
     assert again(centre, tmp_path).project.sql("stg_agent_sessions") == before
 
 
+def test_other_numbers_are_compiled_without_parsing_again(database: str, tmp_path: Path) -> None:
+    (tmp_path / "compiled").mkdir()  # not the folder that the tests share
+    centre = call_centre(database, tmp_path)
+    numbers = {"live_call_max_hours": 7}
+    before = centre.workspace.project.sql("cleanup_plan")
+    after = again(centre, tmp_path, json.dumps(numbers)).project.sql("cleanup_plan")
+    assert after != before
+    assert len(list(tmp_path.glob("compiled/*/parsed"))) == 1
+
+    again(centre, tmp_path, "{read_only: true}").project.sql("clock")
+    assert len(list(tmp_path.glob("compiled/*/parsed"))) == 2
+
+
+def test_the_place_of_a_file_compiles_nothing_anew(database: str, tmp_path: Path) -> None:
+    """Rollcall reads the waivers itself; they are in no SQL."""
+    (tmp_path / "compiled").mkdir()  # not the folder that the tests share
+    centre = call_centre(database, tmp_path)
+    for variables in ("", f"{{waivers_file: {tmp_path / 'waivers.csv'}, own_rules_folder: {tmp_path}}}"):
+        again(centre, tmp_path, variables).project.sql("clock")
+    assert len(list(tmp_path.glob("compiled/*/*.json"))) == 1
+
+
 def test_the_configuration_in_use_stays_cached(database: str, tmp_path: Path) -> None:
     (tmp_path / "compiled").mkdir()  # not the folder that the tests share
     centre = call_centre(database, tmp_path)
@@ -127,6 +149,6 @@ def test_the_configuration_in_use_stays_cached(database: str, tmp_path: Path) ->
         (tmp_path / "compiled" / f"other-{number}").mkdir()
 
     again(centre, tmp_path).project.sql("clock")
-    again(centre, tmp_path, "{regret_hours: 7}").project.sql("clock")
+    again(centre, tmp_path, "{app_time_zone: Europe/Berlin}").project.sql("clock")
     assert in_use.exists()
     assert len(list((tmp_path / "compiled").iterdir())) == project.KEPT

@@ -403,6 +403,7 @@ def test_nothing_that_prefect_keeps_holds_the_password(
 # --- the processes ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_no_server_and_nothing_in_the_home_directory(
     scheduled: CallCentre, tmp_path: Path
 ) -> None:

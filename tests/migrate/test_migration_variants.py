@@ -66,6 +66,7 @@ def partitioned(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
         yield made
 
 
+@pytest.mark.slow
 def test_a_locked_partition_fails_within_the_budget_and_the_next_run_finishes(partitioned: Original) -> None:
     with partitioned.live() as live:
         with live.reader("lock table agent_sessions_2 in row exclusive mode") as pid:
@@ -115,6 +116,7 @@ def test_every_partition_has_its_part_a_new_one_and_a_deeper_one_too(partitioned
 # --- names ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_names_with_spaces_percent_signs_and_quotes(
     server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

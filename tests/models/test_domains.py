@@ -49,7 +49,13 @@ def rules(of: Workspace) -> dict[str, int]:
     ("overrides", "variant", "zone"),
     [
         pytest.param({}, Variant(), "Asia/Kolkata", id="timestamp, uuid, text", marks=pytest.mark.slow),
-        pytest.param({}, Variant("timestamptz", keys="bigint"), "America/New_York", id="timestamptz, bigint"),
+        pytest.param(
+            {},
+            Variant("timestamptz", keys="bigint"),
+            "America/New_York",
+            id="timestamptz, bigint",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             CRM,
             Variant(status="enum", keys="text", agent_keys="uuid"),

@@ -193,8 +193,10 @@ def make_plan_of(workspace: Any) -> int:
         pytest.param(
             {}, Variant(keys="bigint", agent_keys="bigint"), id="bigint keys", marks=pytest.mark.slow
         ),
-        pytest.param({}, Variant(keys="text", agent_keys="uuid"), id="text keys"),
-        pytest.param({"app_time_zone": "America/New_York"}, Variant(), id="local time"),
+        pytest.param({}, Variant(keys="text", agent_keys="uuid"), id="text keys", marks=pytest.mark.slow),
+        pytest.param(
+            {"app_time_zone": "America/New_York"}, Variant(), id="local time", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_another_application_needs_configuration_only(

@@ -187,6 +187,7 @@ def test_parameters_are_an_allow_list(api: Api, monkeypatch: pytest.MonkeyPatch)
             flow(variables=json.dumps(NO_BREAKER))
 
 
+@pytest.mark.slow
 def test_doctor_warns_of_a_server_without_a_password(
     floor: Floor, api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -185,6 +185,7 @@ def with_password(url: str, password: str) -> str:
     return url.replace("postgres@", f"postgres:{quote(password, safe='')}@")
 
 
+@pytest.mark.slow
 def test_what_only_reads_talks_to_the_database_alone_and_tells_no_secret(sealed: Sealed) -> None:
     url = with_password(sealed.url, SECRETS["url"])
     parameters = conninfo_to_dict(sealed.url)
@@ -289,6 +290,7 @@ def test_an_error_of_the_server_tells_no_statement_with_values(sealed: Sealed) -
 
 
 @pytest.mark.skipif(STRACE is None, reason="no strace")
+@pytest.mark.slow
 def test_the_kernel_saw_no_connection_but_the_databases(sealed: Sealed) -> None:
     trace = sealed.folder / "trace.txt"
     options = ("-f", "-qq", "--seccomp-bpf", "-e", "trace=connect,sendto", "-o", str(trace))
