@@ -104,7 +104,7 @@ select
     'the type of the status column, ' || status_type.oid::regtype || ', has no value ' || w.status as reason,
     'set the var that names it (closed_status, break_status or available_status) to a value that it has' as hint
 from sessions as s
-join {{ catalogue_columns('agent_sessions') }} as a
+join {{ catalog_columns('agent_sessions') }} as a
     on a.attrelid = s.oid
         and a.attname = {{ literal(stored_name('sessions_status_column')) }}
 join pg_catalog.pg_type as status_type on status_type.oid = a.base_type_id

@@ -29,7 +29,7 @@
             )
     )
     {%- else -%}
-    {#- which indexes serve a relation or an expression no catalogue says: a batch looks its few agents up -#}
+    {#- no catalog says which indexes serve a relation or an expression: a batch looks its few agents up -#}
     nullif(current_setting('rollcall.contradicting_calls', true), '') is not null
     {%- endif -%}
 {%- endmacro %}

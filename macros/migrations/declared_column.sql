@@ -42,7 +42,7 @@ select
     true as in_transaction,
     {{ no_comparison() }}
 from (select 1) as one
-left join {{ catalogue_columns(table) }} as a on a.attname = {{ literal(column) }}
+left join {{ catalog_columns(table) }} as a on a.attname = {{ literal(column) }}
 {%- endif %}
 {% endmacro %}
 
@@ -70,7 +70,7 @@ select
     true as in_transaction,
     {{ no_comparison() }}
 from (select 1) as one
-left join {{ catalogue_columns(table) }} as a on a.attname = {{ literal(column) }}
+left join {{ catalog_columns(table) }} as a on a.attname = {{ literal(column) }}
 {%- endif %}
 {% endmacro %}
 
@@ -81,8 +81,8 @@ left join {{ catalogue_columns(table) }} as a on a.attname = {{ literal(column) 
 {%- endmacro %}
 
 
-{# The columns of one of the application's tables, from the catalogue. #}
-{% macro catalogue_columns(table) -%}
+{# The columns of one of the application's tables, from the catalog. #}
+{% macro catalog_columns(table) -%}
     (
         select
             a.attrelid,
@@ -110,7 +110,7 @@ left join {{ catalogue_columns(table) }} as a on a.attname = {{ literal(column) 
 {%- endmacro %}
 
 
-{# A constant's text without the cast and the quotes that the catalogue writes around it: '1'::bigint is 1. #}
+{# A constant's text without the cast and the quotes that the catalog writes around it: '1'::bigint is 1. #}
 {% macro constant_text(expression) -%}
     btrim(regexp_replace({{ expression }}, '::[^'']*$', ''), '''()')
 {%- endmacro %}

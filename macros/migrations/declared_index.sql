@@ -4,8 +4,8 @@
     An index on the application's table, declared: a plain B-tree, never unique. On a partitioned table it is made
     without the partitions, then concurrently on each partition, then attached; so there it is several rows.
     One that exists is compared by what it is, not by its name: the table, the method, the order and the number of its
-    keys here, the expressions by the server itself (rollcall/schema/declared.py), which tells us what it found through the
-    setting rollcall.index_states: whether two expressions are the same no query on the catalogue can tell.
+    keys here, the expressions by the server itself (rollcall/schema/declared.py), whose answer comes through the
+    setting rollcall.index_states: no query on the catalog can tell whether two expressions are the same.
     table: a table of the dbt source; keys: a list of SQL texts; predicate: SQL text, or none; former_keys: keys that an
     earlier version declared, whose index is kept, or none; is_wanted: without it nothing is declared.
 #}

@@ -1,6 +1,6 @@
 {#
-    The type of what a column var maps to: of a column as the catalogue has it, of a domain the base type; of an expression
-    as declared; where the application has nothing, of the null in its place.
+    The type of what a column var maps to: a column's type from the catalog (a domain's base type), the declared type of
+    an expression, or the type of the null that stands for a column that the application does not have.
     columns: what app_columns gave; column_var: the name of the var.
 #}
 {% macro app_column_type(columns, column_var) %}
@@ -13,7 +13,7 @@
 {% endmacro %}
 
 
-{# The type of a plain column, as the catalogue has it; of a domain the base type. #}
+{# The type of a plain column, as the catalog has it; of a domain the base type. #}
 {% macro app_raw_type(columns, column_var) %}
     {% if not execute %}{{ return('text') }}{% endif %}
     {% set column = mapping_of(column_var)['column'] %}
@@ -44,7 +44,7 @@
 {% endmacro %}
 
 
-{# A type as PostgreSQL's catalogue spells it. #}
+{# A type as PostgreSQL's catalog spells it. #}
 {% macro full_type_name(name) %}
     {{ return({
         'timestamptz': 'timestamp with time zone',

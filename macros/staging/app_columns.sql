@@ -1,5 +1,5 @@
 {#
-    The columns of one of the application's tables as the catalogue has them: name -> type, and for an enum its labels,
+    The columns of one of the application's tables as the catalog has them: name -> type, and for an enum its labels,
     for others none; of a domain the type and labels of its base type. A table that is not there is a mistake in the
     configuration.
     Of a `{sql}` relation they are the columns of its result; where no calls are known there are none.

@@ -1,5 +1,5 @@
 {#
-    One row per column of these tables of the application, as the catalogue has it: its table, name and type, and the
+    One row per column of these tables of the application, as the catalog has it: its table, name and type, and the
     labels of an enum as a JSON array. Of a domain it is the base type, which decides how values are read and compared; `is_domain` says that there is one.
     `has_foreign_equality`: its values are equal by an operator outside pg_catalog, as those of citext.
     A view may hold agents or calls; sessions are in a table.

@@ -2,7 +2,7 @@
     A column of the application as an instant (timestamptz). A naive column is read in app_time_zone; in the
     ambiguous hour of autumn PostgreSQL takes the later reading, which is the careful one for idleness.
     An extreme time need not have an instant in another zone than UTC, so it is read in UTC.
-    expression: SQL over columns of that type; type: the catalogue's name of the type.
+    expression: SQL over columns of that type; type: the catalog's name of the type.
 #}
 {% macro instant(expression, type) -%}
     {%- if 'with time zone' in type -%}

@@ -1,4 +1,4 @@
--- One row: how often each rule of the schema suite is violated, from the catalogue alone; it reads no row of the
+-- One row: how often each rule of the schema suite is violated, from the catalog alone; it reads no row of the
 -- application's tables, so it works where we may not read them.
 with changes as (
     select

@@ -2,7 +2,7 @@
 {%- set status = mapping_of('sessions_status_column') -%}
 {%- set labels = columns.get(status['column'], {}).get('labels') -%}
 {%- set written = [var('closed_status'), available_statuses()[0], break_statuses()[0]] %}
--- One row per obstacle to every repair, whichever session it is, from the catalogue alone: PostgreSQL would refuse what
+-- One row per obstacle to every repair, whichever session it is, from the catalog alone: PostgreSQL would refuse what
 -- a repair writes, or a key may name several rows. Each is a rule of `data_trustworthy` and a finding of `doctor`.
 with keys as (
     select

@@ -1,10 +1,10 @@
-{{ config(tags='catalogue') }}
--- One row per declared change in the order of execution, with its state in the catalogue. Every file of this folder
--- that is not tagged `catalogue` declares changes: to add one is to add a file, and no list has to be kept beside it.
+{{ config(tags='catalog') }}
+-- One row per declared change in the order of execution, with its state in the catalog. Every file of this folder
+-- that is not tagged `catalog` declares changes: to add one is to add a file, and no list has to be kept beside it.
 {%- set changes = [] -%}
 {%- if execute and graph is mapping -%}
     {%- for node in graph.nodes.values() | sort(attribute='name')
-        if node.path.startswith('migrations/') and 'catalogue' not in node.tags -%}
+        if node.path.startswith('migrations/') and 'catalog' not in node.tags -%}
         {%- do changes.append(render(node.raw_code)) -%}
     {%- endfor -%}
 {%- endif %}

@@ -1,4 +1,4 @@
-{{ config(tags='catalogue') }}
+{{ config(tags='catalog') }}
 -- One row per relation in our own schemas, as deployed; a view's comment ends with the digest of its definition.
 select
     n.nspname::text as schema_name,

@@ -1,4 +1,4 @@
-{{ config(tags='catalogue') }}
+{{ config(tags='catalog') }}
 -- One row per view, index, default and column of ours that refers to a function, an operator or a type that neither
 -- PostgreSQL nor the application's own columns bring: what is planted there runs with the rights of each reader or
 -- writer. $1: the roles that act beside the login role, or null.

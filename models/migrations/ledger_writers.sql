@@ -1,4 +1,4 @@
-{{ config(tags='catalogue') }}
+{{ config(tags='catalog') }}
 -- One row per privilege to change a table of our ledger, or to make objects in our schemas, that a role beside ours
 -- holds, with the statement that takes it away. What the clean-up role needs is no finding; where none is configured,
 -- what a role needs that may change the sessions anyhow.

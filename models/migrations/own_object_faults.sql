@@ -1,4 +1,4 @@
-{{ config(tags='catalogue') }}
+{{ config(tags='catalog') }}
 -- One row per thing about our schemas and our relations that Rollcall does not make, and that could run the code of
 -- another role with the rights of a run: read before the first write. $1: the roles that act beside the login role, or
 -- null. $2: names of our relations, `schema.relation`.

@@ -1,4 +1,4 @@
-{{ config(tags='catalogue') }}
+{{ config(tags='catalog') }}
 -- One row: whether a table of the application or a partition of one has row-level security, and whether this server can
 -- apply it for the reader of a view (security_invoker, PostgreSQL 15).
 select

@@ -1,4 +1,4 @@
--- One row per migration and moment (before its first statement, after its last one): what the catalogue said of the
+-- One row per migration and moment (before its first statement, after its last one): what the catalog said of the
 -- application's tables, and how many rows they had. Rows are added and never changed: they are the proof.
 create table {{ this.include(database=false) }} (
     run_id text not null references {{ ref('runs') }},

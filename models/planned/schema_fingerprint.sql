@@ -1,4 +1,4 @@
--- One row: a digest of what the catalogue says of the application's tables, without what Rollcall itself declares
+-- One row: a digest of what the catalog says of the application's tables, without what Rollcall itself declares
 -- (that is in the plan as statements). Read with an empty search path, so that names do not depend on it.
 with recursive tables as (
     select

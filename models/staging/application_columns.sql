@@ -1,4 +1,4 @@
--- One row per column of the application's tables, as the catalogue has it: what the compiled SQL depends on. A
+-- One row per column of the application's tables, as the catalog has it: what the compiled SQL depends on. A
 -- compilation that was kept is used again only while these rows are the same.
 select
     columns.table_name,

@@ -66,7 +66,7 @@ class Catalog:
         """Read the catalog on one snapshot; this needs no privilege on the tables."""
         changes = declared_changes(snapshot, project)
         declared = (change["object_name"] for change in changes if change["state"] != "conflicting")
-        query = project.sql("catalogue_objects")
+        query = project.sql("catalog_objects")
         with snapshot.connection.transaction(force_rollback=True):
             # the text of a definition depends on the search path
             snapshot.rows("select set_config('search_path', '', true)")
@@ -76,7 +76,7 @@ class Catalog:
     def of(
         cls, rows: Iterable[Row], declared: Iterable[str], contents: Mapping[str, Contents] | None = None
     ) -> Catalog:
-        """Make the value from the rows of `catalogue_objects`."""
+        """Make the value from the rows of `catalog_objects`."""
         return cls(
             objects={(row["kind"], row["relation"], row["name"]): row for row in rows},
             declared=frozenset(declared),

@@ -77,7 +77,7 @@ def record_catalog(run: Run, moment: str, since: Catalog | None = None, *, rows:
             catalog = Catalog.of(catalog.objects.values(), catalog.declared, contents)
     fetch(
         run.connection,
-        workspace.project.sql("record_catalogue"),
+        workspace.project.sql("record_catalog"),
         [
             run.id,
             moment,
@@ -99,7 +99,7 @@ def prove_migration(workspace: Workspace, run_id: str | None = None) -> Migratio
     with workspace.database.snapshot() as snapshot:
         if not has_ledger(snapshot, project, "catalogue_snapshots", "statements"):
             return None
-        rows = {row["moment"]: row for row in snapshot.rows(project.sql("recorded_catalogue"), [run_id])}
+        rows = {row["moment"]: row for row in snapshot.rows(project.sql("recorded_catalog"), [run_id])}
         if "before" not in rows:
             return None
         now = Catalog.read(snapshot, project)

@@ -22,7 +22,7 @@ EXPECTATIONS = ROOT / "expectations"
 
 
 # the severity of each rule of live data, stated here independently of the suites
-CATALOGUE = {
+RULES_BY_SEVERITY = {
     Severity.BLOCKING: {
         "unknown_session_status",
         "unknown_call_status",

@@ -1,4 +1,4 @@
-{{ config(tags='catalogue') }}
+{{ config(tags='catalog') }}
 -- One row per object of the application's tables and of their partitions: everything about it that a migration could
 -- change, as text. What is the same before and after a migration was not changed by it.
 with recursive tables as (
