@@ -3,6 +3,8 @@
 -- that is never executed; where no index can serve, they are read as always.
 -- The linter would order what has no order:
 -- noqa: disable=AM09
+{#- dbt has to know each reference before it is known whether the calls are in a view -#}
+{%- if not execute %}{{ ref('read_calls') }}{% endif -%}
 {%- set is_looked_up = not var('read_only') and is_indexed('call_sessions', [
     'calls_agent_id_column', 'calls_started_at_column', 'calls_connected_at_column', 'calls_ended_at_column'
 ]) %}

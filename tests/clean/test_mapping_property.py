@@ -26,7 +26,7 @@ ROW_PER_AGENT = {
     "sessions_login_at_column": "null",
     "sessions_logout_at_column": "null",
     "sessions_last_activity_column": "wall clock",
-    "calls_table": "table",
+    "calls_table": "view",
     "calls_status_column": "text",
     "calls_direction_column": "null",
     "calls_started_at_column": "instant",
