@@ -1,7 +1,8 @@
 """The database time of assess, against a hand-written checklist query (`checklist.sql`).
 
 Both must give the same counts, which is checked. Three call centres have the same open sessions: with a
-history, with ten times that history before the migration, and the same after it.
+history, with ten times that history before the migration, and the same after it. All of the history is
+compared with one plain pass over both tables.
 """
 
 from __future__ import annotations
@@ -17,8 +18,14 @@ from rollcall.database.connections import Row, Snapshot
 from rollcall.demo import DefectCounts, Scale
 from rollcall.workspace import Workspace
 
-MODEL = "readiness_judged"  # counts and the keys of what fails, as `assess` reads them
 NO_WAIVERS = "[]"
+MODEL = "readiness_judged"  # counts and the keys of what fails, as `assess` reads them
+HISTORY = {"history_judged": NO_WAIVERS, "cleaned_session_counts": []}  # what --full-history reads besides
+ONE_PASS = """
+select
+    (select count(*) from public.agent_sessions where logout_at < login_at)
+    + (select count(*) from public.call_sessions where ended_at < started_at) as reversed
+"""
 TIMES = 10  # factor between the longer and the shorter history
 AGENTS_PER_SESSION = 1 / 1_000
 OPEN_SHARE = 1 / 100
@@ -46,6 +53,9 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
     after = Judged(before.workspace, is_migrated=True)
     yield _against_checklist(f"after the migration, {large_size}", after, options)
     after.explain(options.explain, "after")
+    ours, other = in_pairs(options.pairs, after.seconds_of_everything, after.seconds_of_a_pass)
+    what = f"with all of the history, {large_size}, against one pass over sessions and calls"
+    yield ratio_line(what, ours, other, at_most(3), seconds)
 
     small = databases.workspace(databases.server.conninfo("short_history"))
     databases.migrated(small)
@@ -88,6 +98,19 @@ class Judged:
         with self.workspace.database.snapshot() as snapshot:
             _name_schema(snapshot)
             return seconds_of(lambda: snapshot.row(self.checklist))
+
+    def seconds_of_everything(self) -> float:
+        """What `assess --full-history` reads of the application's rows."""
+        with self.workspace.database.snapshot() as snapshot:
+            taken = seconds_of(lambda: snapshot.rows(self.ours, [NO_WAIVERS]))
+            for query, given in HISTORY.items():
+                text = self.workspace.project.sql(query)
+                taken += seconds_of(lambda text=text, given=given: snapshot.rows(text, [given]))
+        return taken
+
+    def seconds_of_a_pass(self) -> float:
+        with self.workspace.database.snapshot() as snapshot:
+            return seconds_of(lambda: snapshot.row(ONE_PASS))
 
     def explain(self, folder: Path | None, name: str) -> None:
         """Save both query plans."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from rollcall.assess.samples import with_samples
+from rollcall.assess.views import judge_views
 from rollcall.assess.waivers import Keys, Waived
 from rollcall.database.connections import Snapshot, reason_of
 from rollcall.dbt.project import Project
@@ -45,7 +46,6 @@ UNREADABLE_BY = ("missing_select_privilege", "hidden_rows", "conflicting_column"
 UNREADABLE = "not all rows can be read as declared, so no rule about them was evaluated"
 UNREADABLE_FLAGS = "this role may not read rollcall_ops.flags: judged as if routing by heartbeat were off"
 WITH_KEYS = ("readiness", "history")  # the suites over the rows of the application
-CHEAP_VIEW_SUITES = {"routable_agents": "routable_agents"}  # one row per present agent
 OUT_OF_SIGHT = (
     psycopg.errors.UndefinedTable,
     psycopg.errors.UndefinedFunction,
@@ -55,7 +55,6 @@ QUALIFY = (
     "the query runs with an empty search_path, so that no object of another role is taken for yours; "
     "write each table, function and type outside pg_catalog with its schema, like public.customers"
 )
-VIEW_SUITES = {"cleaned_sessions": "agent_sessions"} | CHEAP_VIEW_SUITES
 
 
 def assess(
@@ -101,9 +100,10 @@ def assess(
             judgements.append(live)
             if history or full_history:
                 reading = begin_reading(snapshot, project, full=full_history)
-                past = _judge_history(workspace, snapshot, waived)
-                views = VIEW_SUITES if reading.is_full else CHEAP_VIEW_SUITES
-                judgements += [past, *_judge_views(workspace, snapshot, statements, judged_at, views)]
+                judgements += [
+                    _judge_history(workspace, snapshot, waived),
+                    *judge_views(workspace, snapshot, statements, judged_at, of_all_sessions=reading.is_full),
+                ]
             judgements += [
                 _judge_custom(workspace, snapshot, suite, waived) for suite in waived.custom.values()
             ]
@@ -184,16 +184,10 @@ def _judge_live_data(
 
 
 def _judge_history(workspace: Workspace, snapshot: Snapshot, waived: Waived) -> Judgement:
-    """Judge the history suite by its row of counts; read keys only when a rule has violations."""
-    project, suite = workspace.project, workspace.suites["history"]
-    counts = snapshot.row(project.sql("history_counts"))
-    keys: dict[str, Keys] = {}
-    if waived.of(suite):
-        keys = waived.judge(snapshot, project.sql("history_judged"), suite)
-    elif any(counts.values()):
-        rows = snapshot.rows(project.sql("history_failing_keys"))
-        keys = {rule: Keys(failing=tuple(found)) for rule, found in _by_rule(rows).items()}
-    return _judge(workspace, suite, counts, keys)
+    """Judge the history suite, counts and keys from one statement that reads each table once."""
+    suite = workspace.suites["history"]
+    keys = waived.judge(snapshot, workspace.project.sql("history_judged"), suite, may_lack_keys=True)
+    return _judge(workspace, suite, _totals(suite, keys), keys)
 
 
 def _judge_custom(workspace: Workspace, snapshot: Snapshot, suite: Suite, waived: Waived) -> Judgement:
@@ -213,8 +207,12 @@ def _judge_custom(workspace: Workspace, snapshot: Snapshot, suite: Suite, waived
             f"{suite.path.with_suffix('.sql')} gives a rule {unknown[0]}",
             f"add it to {suite.path.name}",
         )
-    counts = {name: keys[name].total if name in keys else 0 for name in names}
-    return _judge(workspace, suite, counts, keys)
+    return _judge(workspace, suite, _totals(suite, keys), keys)
+
+
+def _totals(suite: Suite, keys: Mapping[str, Keys]) -> dict[str, int]:
+    """The exact number of violations of each rule of a suite, from its keys."""
+    return {rule.name: keys[rule.name].total if rule.name in keys else 0 for rule in suite.rules}
 
 
 def _judge(
@@ -241,34 +239,6 @@ def _judge(
         for rule in judgement.rules
     )
     return replace(judgement, rules=rules)
-
-
-def _judge_views(
-    workspace: Workspace,
-    snapshot: Snapshot,
-    statements: Sequence[Statement],
-    judged_at: datetime | None,
-    suites: Mapping[str, str],
-) -> list[Judgement]:
-    """Judge the suites of the cleaned views that are deployed as declared."""
-    from rollcall.rules.judging import judge_table
-
-    pending = {item.object_name for item in statements if item.kind == "view"}
-    results: list[Judgement] = []
-    for suite, view in suites.items():
-        relation = next(own for own in workspace.project.rollcall_relations if own.name == view)
-        if f"{relation.schema}.{relation.name}" not in pending:
-            results.append(
-                judge_table(
-                    workspace.suites[suite],
-                    workspace.database.connect_unset,
-                    relation.schema,
-                    relation.name,
-                    snapshot.exported(),
-                    judged_at,
-                )
-            )
-    return results
 
 
 def _units(judgements: Iterable[Judgement]) -> dict[str, str]:
@@ -318,10 +288,3 @@ def _with_severity(judgement: Judgement, name: str, severity: Severity) -> Judge
     """Replace the severity of one rule in a judgement."""
     rules = (replace(rule, severity=severity) if rule.name == name else rule for rule in judgement.rules)
     return replace(judgement, rules=tuple(rules))
-
-
-def _by_rule(rows: Iterable[Mapping[str, str]]) -> dict[str, list[str]]:
-    keys: dict[str, list[str]] = defaultdict(list)
-    for row in rows:
-        keys[row["rule"]].append(row["key"])
-    return keys

@@ -106,14 +106,25 @@ class Waived:
         names = {rule.name for rule in suite.rules}
         return tuple(waiver for waiver in self._waivers if waiver.rule in names)
 
-    def judge(self, snapshot: Snapshot, query: str, suite: Suite) -> dict[str, Keys]:
-        """Run a query of `judged_violations`; gives the keys by rule, adds results."""
-        return self.judge_with_counts(snapshot, query, suite)[1]
+    def judge(
+        self, snapshot: Snapshot, query: str, suite: Suite, *, may_lack_keys: bool = False
+    ) -> dict[str, Keys]:
+        """Run a query of `judged_violations`; gives the keys by rule, adds results.
+
+        Args:
+            may_lack_keys: count a violation without a key and do not name it, instead of raising an error.
+        """
+        return _keys_by_rule(self._judged(snapshot, query, suite)[1], may_lack_keys=may_lack_keys)
 
     def judge_with_counts(
         self, snapshot: Snapshot, query: str, suite: Suite
     ) -> tuple[dict[str, Any], dict[str, Keys]]:
-        """Run such a query; gives its row of counts, empty without one, and the keys by rule."""
+        """Run such a query; gives its row of counts and the keys by rule."""
+        counts, named = self._judged(snapshot, query, suite)
+        return counts, _keys_by_rule(named, may_lack_keys=True)
+
+    def _judged(self, snapshot: Snapshot, query: str, suite: Suite) -> tuple[dict[str, Any], list[Row]]:
+        """Run such a query, add results; gives its row of counts (empty: none) and the rows of keys."""
         waivers = self.of(suite)
         given = [{**w.to_row(), "is_active": not w.has_expired(self._today)} for w in waivers]
         rows = snapshot.rows(query, [json.dumps(given)])
@@ -122,22 +133,21 @@ class Waived:
             found = matches.get(waiver.line, 0)
             self.results.append(WaiverResult(waiver, state_of(waiver, found, self._today), found))
         counts: dict[str, Any] = next((row["counts"] for row in rows if row["counts"] is not None), {})
-        named = [row for row in rows if row["line"] is None and row["counts"] is None]
-        if counts:  # a configured key may be null, and the counts are exact without it
-            named = [row for row in named if row["key"] is not None]
-        return counts, _keys_by_rule(named)
+        return counts, [row for row in rows if row["line"] is None and row["counts"] is None]
 
 
-def _keys_by_rule(rows: Sequence[Row]) -> dict[str, Keys]:
+def _keys_by_rule(rows: Sequence[Row], *, may_lack_keys: bool) -> dict[str, Keys]:
     lists: dict[tuple[str, bool], list[str]] = {}
     totals: dict[tuple[str, bool], int] = {}
     for row in rows:
-        if row["rule"] is None or row["key"] is None:
+        if row["rule"] is None or (row["key"] is None and not may_lack_keys):
             raise EvaluationError(
                 "a query gives a violation without a rule or without a key", "Give each row both"
             )
         which = (row["rule"], row["is_waived"])
-        lists.setdefault(which, []).append(row["key"])
+        lists.setdefault(which, [])
+        if row["key"] is not None:  # a configured key may be null
+            lists[which].append(row["key"])
         totals[which] = row["total"]
     return {
         rule: Keys(

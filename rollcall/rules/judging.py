@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, overload
 
@@ -13,7 +13,7 @@ from rollcall.database.session_settings import apply_settings
 from rollcall.errors import EvaluationError, RollcallError
 from rollcall.rules.gx import context, gx_suite, in_one_line
 from rollcall.rules.results import RuleResult
-from rollcall.rules.suites import COUNT_TYPE, Rule, Suite, is_no_count
+from rollcall.rules.suites import COUNT_TYPE, Rule, Suite, as_counts, is_no_count
 
 if TYPE_CHECKING:
     import psycopg
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from great_expectations.datasource.fluent.interfaces import Batch
     from great_expectations.datasource.fluent.sql_datasource import SQLDatasource
 
-__all__ = ["Judgement", "judge_counts", "judge_table", "rule_name"]
+__all__ = ["Judgement", "judge_counted_rows", "judge_counts", "judge_table", "rule_name"]
 
 # GX requires a URL with a role and a host; `creator` opens the connections.
 _UNUSED_URL = "postgresql+psycopg://role@creator/database"
@@ -82,6 +82,17 @@ def judge_counts(
     batch = definition.get_batch(batch_parameters={"dataframe": frame})
     validated = batch.validate(gx_suite(suite), result_format=_COUNTS_ONLY)
     return _judgement(suite, validated, sample_keys or {})
+
+
+def judge_counted_rows(suite: Suite, row: Mapping[str, int]) -> Judgement:
+    """Judge a suite of row-level expectations by one row with the count of rows that violate each.
+
+    GX itself sends several queries for such a suite (`judge_table`); a row of counts takes one pass.
+
+    Raises:
+        see `judge_counts`.
+    """
+    return replace(judge_counts(as_counts(suite), row), suite=suite)
 
 
 def _check_counts(suite: Suite, row: Mapping[str, int]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -20,7 +20,7 @@ from rollcall.errors import ConfigurationError, ConfigurationProblems
 from rollcall.rules.results import Check, Severity
 from rollcall.settings.problems import OWN_PROBLEM, details_of, line, problem
 
-__all__ = ["COUNT_TYPE", "Rule", "Suite", "is_no_count", "read_suite", "read_suites"]
+__all__ = ["COUNT_TYPE", "Rule", "Suite", "as_counts", "is_no_count", "read_suite", "read_suites"]
 
 # GX has three severities; the two that fail a check are critical there.
 _GX_SEVERITY = {
@@ -120,6 +120,15 @@ def read_suite(path: Path) -> Suite:
         )
         raise ConfigurationProblems([text])
     return Suite(model.name, path, document, tuple(item.rule for item in model.expectations))
+
+
+def as_counts(suite: Suite) -> Suite:
+    """A suite of rows as one of counts: for each rule, how many rows may violate it."""
+    expectations = [
+        {**expectation, "type": COUNT_TYPE, "kwargs": {"column": rule.name, "max_value": rule.tolerance}}
+        for expectation, rule in zip(suite.document["expectations"], suite.rules, strict=True)
+    ]
+    return replace(suite, document={**suite.document, "expectations": expectations})
 
 
 def is_no_count(value: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from rollcall.settings.configuration import load_settings
 from rollcall.workspace import Workspace
 from tests.support.call_centre import CallCentre, call_centre, share_compilations, workspace_of
 from tests.support.postgres import fresh_database
+from tests.support.waiting import until
 
 SCALE = Scale(agents=60, sessions=600, calls=2_000, days=10)
 OVERLAP = timedelta(hours=48)
@@ -259,6 +260,54 @@ def test_the_rest_of_the_tables_is_not_read(database: str, tmp_path: Path) -> No
     assert calls <= changed["call_sessions"][1] <= calls + known + 2 * 60 < 4_000
     assert full["agent_sessions"][1] > 20_000
     assert full["call_sessions"][1] > 40_000
+
+
+def passes(centre: CallCentre, judged: Callable[[], object]) -> dict[str, float]:
+    """By table how many times its rows something reads, by all scans together."""
+
+    def rows_read() -> dict[str, int]:
+        others = (
+            "select count(*) from pg_stat_activity where datname = current_database()"
+            " and backend_type = 'client backend' and pid <> pg_backend_pid()"
+        )
+        until(lambda: centre.rows(others) == [(0,)])  # what a connection read is counted when it ends
+        return dict(
+            centre.rows(
+                """
+                select t.relname::text, t.seq_tup_read + sum(i.idx_tup_read)::bigint
+                from pg_stat_user_tables as t
+                join pg_stat_user_indexes as i on i.relid = t.relid
+                where t.relname in ('agent_sessions', 'call_sessions')
+                group by t.relid, t.relname, t.seq_tup_read
+                """
+            )
+        )
+
+    before = rows_read()
+    judged()
+    return {
+        table: (count - before[table]) / centre.rows(f"select count(*) from {table}")[0][0]
+        for table, count in rows_read().items()
+    }
+
+
+def test_all_of_the_history_is_read_in_three_passes(database: str, tmp_path: Path) -> None:
+    """The closed sessions and the calls with their keys, and the deployed view of all sessions."""
+    scale = Scale(agents=60, sessions=20_000, calls=20_000, days=30)
+    centre = call_centre(database, tmp_path, scale=scale)
+    centre.run()
+    add_extreme_times(centre)
+    centre.rows("vacuum analyze agent_sessions")
+    centre.rows("vacuum analyze call_sessions")
+    found: list[Assessment] = []
+    full = passes(centre, lambda: found.append(assess(centre.workspace, full_history=True)))
+    suites = {rule.suite for rule in found[0].rules}
+    assert {"history", "cleaned_sessions", "routable_agents"} <= suites
+    assert min(counts(found[0]).values()) > 0
+    assert full["agent_sessions"] + full["call_sessions"] < 3.5
+    read(centre)
+    changed = passes(centre, lambda: assess(centre.workspace, history=True))
+    assert max(changed.values()) < 0.5
 
 
 def reading_since(recorded: Assessment) -> datetime:

@@ -16,6 +16,7 @@ from rollcall.rules.judging import judge_counts, judge_table
 from rollcall.rules.results import Check, Severity
 from rollcall.rules.suites import Suite
 from tests.support.suites import (
+    DAMAGED_SESSIONS,
     EXPECTATIONS,
     GOOD_AGENTS,
     GOOD_SESSIONS,
@@ -116,34 +117,7 @@ def test_good_rows_pass_and_so_does_no_row_at_all(suites: dict[str, Suite], data
             assert violations(judgement) == {}
 
 
-@pytest.mark.parametrize(
-    ("damage", "expected"),
-    [
-        ("set session_id = null where session_id <= 3", {"cleaned_session_id_not_null": 3}),
-        ("set session_id = 1 where session_id <= 4", {"cleaned_session_id_unique": 4}),
-        ("set agent_id = null where session_id <= 5", {"cleaned_session_agent_id_not_null": 5}),
-        ("set status = null where session_id = 6", {"cleaned_session_status_not_null": 1}),
-        ("set login_at = null where session_id = 7", {"cleaned_session_login_at_not_null": 1}),
-        (
-            "set is_open = null where session_id > 98",
-            {"cleaned_session_is_open_not_null": 2},
-        ),
-        (
-            "set duration_seconds = -1 where session_id = 8",
-            {"cleaned_session_duration_not_negative": 1},
-        ),
-        ("set duration_seconds = 0 where session_id = 8", {}),
-        ("set logout_at = login_at where session_id = 9", {}),
-        (
-            "set logout_at = login_at - interval '1 ms' where session_id <= 2",
-            {"cleaned_session_logout_after_login": 2},
-        ),
-        (
-            "set is_open = true where session_id <= 30",
-            {"cleaned_session_closed_after_logout": 30},
-        ),
-    ],
-)
+@pytest.mark.parametrize(("damage", "expected"), DAMAGED_SESSIONS)
 def test_a_broken_cleaned_session_is_counted_exactly(
     suites: dict[str, Suite], database: str, damage: str, expected: dict[str, int]
 ) -> None:

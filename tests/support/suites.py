@@ -68,6 +68,34 @@ GOOD_SESSIONS = """
 """
 
 
+DAMAGED_SESSIONS: list[tuple[str, dict[str, int]]] = [
+    ("set session_id = null where session_id <= 3", {"cleaned_session_id_not_null": 3}),
+    ("set session_id = 1 where session_id <= 4", {"cleaned_session_id_unique": 4}),
+    ("set agent_id = null where session_id <= 5", {"cleaned_session_agent_id_not_null": 5}),
+    ("set status = null where session_id = 6", {"cleaned_session_status_not_null": 1}),
+    ("set login_at = null where session_id = 7", {"cleaned_session_login_at_not_null": 1}),
+    (
+        "set is_open = null where session_id > 98",
+        {"cleaned_session_is_open_not_null": 2},
+    ),
+    (
+        "set duration_seconds = -1 where session_id = 8",
+        {"cleaned_session_duration_not_negative": 1},
+    ),
+    ("set duration_seconds = 0 where session_id = 8", {}),
+    ("set logout_at = login_at where session_id = 9", {}),
+    (
+        "set logout_at = login_at - interval '1 ms' where session_id <= 2",
+        {"cleaned_session_logout_after_login": 2},
+    ),
+    (
+        "set is_open = true where session_id <= 30",
+        {"cleaned_session_closed_after_logout": 30},
+    ),
+]
+"""What to do to GOOD_SESSIONS, and the violations of each rule of `cleaned_sessions` afterwards."""
+
+
 GOOD_AGENTS = """
     create schema if not exists rollcall;
     create table rollcall.routable_agents as
