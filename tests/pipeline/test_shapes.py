@@ -66,6 +66,19 @@ class Shape:
     def routable(self) -> list[str]:
         return sorted(str(row[0]) for row in self.rows("select session_id from rollcall.routable_agents"))
 
+    def heap_only_updates(self) -> tuple[int, int]:
+        """Updates of each session as the application writes them, undone afterwards: heap-only, and all."""
+        table = sql.Identifier("public", self.workspace.settings.variables["sessions_table"])
+        written = [sql.SQL(f'"{column}" = {value}') for column, value in self.expected["hot"].items()]
+        with contextlib.closing(psycopg.connect(self.url)) as connection:
+            connection.execute(sql.SQL("update {} set {}").format(table, sql.SQL(", ").join(written)))
+            row = connection.execute(
+                "select n_tup_hot_upd, n_tup_upd from pg_stat_xact_user_tables where relid = %s::regclass",
+                [table.as_string(None)],
+            ).fetchone()
+        assert row is not None
+        return row
+
     def indexes(self) -> list[str]:
         query = "select indexname from pg_indexes where indexname like 'rollcall%' and schemaname = 'public'"
         return sorted(row[0] for row in self.rows(query))
@@ -115,6 +128,8 @@ def test_the_whole_line_gives_the_right_answers(name: str, database: str, tmp_pa
     assert {change["session_id"]: change["remedy"] for change in plan.changes()} == changes
     with open_run(workspace, "run") as run:
         migrate(workspace, run, plan.statements)
+        hot, updates = shape.heap_only_updates()
+        assert hot == updates > 0
         assert shape.routable() == shape.expected["routable"]
         cleaning = clean(workspace, run, plan)
         proof = verify(workspace, run.id, plan.judged_at, history=True)
