@@ -79,7 +79,7 @@ def test_no_present_agent_is_touched_and_no_ghost_is_left(database: str, folder:
 @pytest.mark.parametrize("seed", range(1, 11))
 def test_ten_seeds_of_three_hundred_agents(database: str, folder: Path, seed: int) -> None:
     options = Options(agents=300, seconds=60, speed=30, seed=seed, create=True, migrate=True, clean_every=3)
-    play(database, folder, options, closed=30, **ROOMY, **connections(seed))
+    play(database, folder, options, closed=10, **ROOMY, **connections(seed))
 
 
 def test_the_preset_alone_has_a_table_for_the_rows(database: str, tmp_path: Path) -> None:
