@@ -21,9 +21,9 @@ from rollcall.settings.configuration import Settings
 from rollcall.settings.mapping import ALIASES, relation_name
 from rollcall.settings.problems import line
 
-__all__ = ["read_application_columns"]
+__all__ = ["CONFIGURATION", "read_application_columns", "rendered"]
 
-MACROS = ("literal", "literals", "base_type", "columns_of_tables")
+MACROS = ("literal", "literals", "base_type", "columns_of_tables", "runs_other_functions")
 CONFIGURATION = Path("analyses", "configuration")
 
 
@@ -40,7 +40,7 @@ def read_application_columns(database: Database, settings: Settings) -> list[Row
         ConfigurationProblems: PostgreSQL cannot read the SQL of a var.
     """
     with database.snapshot() as snapshot:
-        rows = snapshot.rows(_rendered(settings, Path("models", "staging", "application_columns.sql")))
+        rows = snapshot.rows(rendered(settings, Path("models", "staging", "application_columns.sql")))
         problems: list[str] = []
         rows += _columns_of_relations(snapshot, settings, problems)
         beside = list(_tables_read_beside(snapshot, settings, rows, problems))
@@ -54,7 +54,7 @@ def _columns_of_relations(snapshot: Snapshot, settings: Settings, problems: list
         relation = settings.variables[f"{part}_table"]
         if not isinstance(relation, dict):
             continue
-        query = _rendered(settings, CONFIGURATION / "empty_result.sql", relation=relation["sql"])
+        query = rendered(settings, CONFIGURATION / "empty_result.sql", relation=relation["sql"])
         result = _tried(snapshot, query, f"{part}_table", problems)
         if result is None:
             continue
@@ -62,7 +62,7 @@ def _columns_of_relations(snapshot: Snapshot, settings: Settings, problems: list
         names = [(result.fname(index) or b"").decode() for index in fields]
         oids = [result.ftype(index) for index in fields]
         modifiers = [result.fmod(index) for index in fields]
-        described = _rendered(settings, CONFIGURATION / "result_columns.sql")
+        described = rendered(settings, CONFIGURATION / "result_columns.sql")
         name = relation_name(part, settings.variables)
         yield from snapshot.rows(described, [names, oids, modifiers, name])
 
@@ -84,7 +84,7 @@ def _tables_read_beside(
         if table not in are_views or (is_view and not are_views[table]):
             continue
         texts = expression or {"sql": "true", "type": "boolean"}
-        query = _rendered(
+        query = rendered(
             settings,
             CONFIGURATION / "read_by_expression.sql",
             relation=_relation(variables, part),
@@ -95,7 +95,7 @@ def _tables_read_beside(
         if (result := _tried(snapshot, query, name, problems)) is not None:
             tables = _tables_of(json.loads(result.get_value(0, 0) or b"[]"))
             found |= {table: is_view and found.get(table, True) for table in tables}
-    roots = _rendered(settings, CONFIGURATION / "partition_roots.sql")
+    roots = rendered(settings, CONFIGURATION / "partition_roots.sql")
     for table, is_of_view in sorted(found.items()):
         for row in snapshot.rows(roots, [[table]]):
             is_named = row["schema_name"] == variables["app_schema"] and row["relation_name"] in are_views
@@ -155,7 +155,7 @@ def _tried(snapshot: Snapshot, query: str, name: str, problems: list[str]) -> An
         return None
 
 
-def _rendered(settings: Settings, path: Path, **names: str) -> str:
+def rendered(settings: Settings, path: Path, **names: str) -> str:
     """The SQL of a file whose macros need only `var` from dbt."""
     root = settings.project_directory
     files = [root / "macros" / "staging" / f"{name}.sql" for name in MACROS]

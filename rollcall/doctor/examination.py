@@ -59,6 +59,7 @@ def examine(workspace: Workspace, clock: Callable[[], float] = time.time) -> Dia
         examination.ask("doctor_privileges", *roles)
         examination.ask("doctor_tables", *roles)
         examination.ask("update_obstacles")
+        examination.ask("doctor_checks")
         examination.ask("doctor_triggers")
         examination.ask("doctor_views_and_rules")
         examination.ask("doctor_migration_tools")

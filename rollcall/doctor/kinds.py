@@ -156,6 +156,11 @@ KINDS: dict[str, Kind] = {
         "The database refuses the status that clean has to write, for each row.",
         "Set closed_status, available_status and break_status to labels that the enum has.",
     ),
+    "check_not_judged": info(
+        "Whether the constraint takes what a repair writes is not known beforehand. PostgreSQL undoes a "
+        "change that it refuses; clean leaves such a session alone and reports it.",
+        "Compare it with closed_status and with the other values that a repair writes.",
+    ),
     "server_time_zone": warning(
         "Rows that the server fills with its own clock get the local time of the connection, while "
         "the rest is written in app_time_zone: agents look idle, or active in the future.",

@@ -27,6 +27,25 @@ AWKWARD = """
         add changed_at timestamptz not null default now(),
         add mood text check (mood <> 'bad');
 """
+CONSTRAINED = """
+    create domain working as text check (value = 'available' or value = 'break');
+    create domain narrow as working check (value ~ '^a');
+    create function is_fine(text) returns boolean language plpgsql
+        as $$ begin if $1 is not null then raise 'was run'; end if; return true; end $$;
+    alter table agent_sessions
+        add either text check (either = 'available' or either = 'break'),
+        add pattern text check (pattern ~ '^(available|break)$'),
+        add length text check (char_length(length) between 3 and 8),
+        add unlike text check (unlike not like 'off%'),
+        add of_domain working,
+        add of_narrow narrow,
+        add short varchar(6),
+        add number smallint,
+        add note text check (note in ('kept', 'left')),
+        add closed_on date,
+        add of_owner text check (is_fine(of_owner)),
+        add together text check (together <> 'offline' or logout_at is not null);
+"""
 TEXT = {
     "column": "call_text",
     "sql": "case when session.call_text ~ '^[0-9a-f-]{36}$' then session.call_text::uuid end",
@@ -40,6 +59,7 @@ def application(server: PostgresServer) -> Iterator[str]:
         with psycopg.connect(url) as connection:
             connection.execute(TABLES)
             connection.execute(AWKWARD)
+            connection.execute(CONSTRAINED)
         yield url
 
 
@@ -111,8 +131,76 @@ def test_a_column_that_refuses_a_write_is_named_with_its_var(
 
 
 @pytest.mark.parametrize(
+    ("column", "refused"),
+    [
+        ("either", {"offline": "either_check of public.agent_sessions.either"}),
+        ("pattern", {"offline": "pattern_check of public.agent_sessions.pattern"}),
+        ("unlike", {"offline": "unlike_check of public.agent_sessions.unlike"}),
+        ("length", {"available": "length_check of public.agent_sessions.length"}),
+        ("of_domain", {"offline": "working_check of the domain public.working"}),
+        ("of_narrow", {"offline": "working_check of the domain public.narrow", "break": "narrow_check"}),
+    ],
+)
+def test_each_form_of_a_check_is_judged_by_the_server(
+    application: str, tmp_path: Path, column: str, refused: dict[str, str]
+) -> None:
+    found = problems(application, tmp_path, sessions_status_column=column)
+    assert len(found) == len(refused)
+    variables = {"offline": "closed_status", "break": "break_status", "available": "available_status"}
+    for status, constraint in refused.items():
+        (line,) = (line for line in found if f"refuses {status}, which" in line)
+        assert constraint in line
+        assert f"set the var {variables[status]} to a value that it takes" in line
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        (
+            {"sessions_status_column": "short"},
+            [
+                ("agent_sessions.short has no room for offline", "closed_status"),
+                ("agent_sessions.short has no room for available", "available_status"),
+            ],
+        ),
+        (
+            {"sessions_on_close": {"number": 70000}},
+            [("agent_sessions.number (smallint) does not take '70000'", "the var sessions_on_close")],
+        ),
+        (
+            {"sessions_on_close": {"note": "closed"}},
+            [("note_check of public.agent_sessions.note refuses closed", "the var sessions_on_close")],
+        ),
+        (
+            {"sessions_on_close": {"number": {"instant": "now"}, "closed_on": {"epoch": "now"}}},
+            [
+                ("agent_sessions.number (smallint) does not take {instant: now}", "no timestamp"),
+                ("agent_sessions.closed_on (date) does not take {epoch: now}", "no number"),
+            ],
+        ),
+        (
+            {"sessions_no_call": "none"},
+            [("current_call_session_id (uuid) does not take 'none', which sessions_no_call", "the var")],
+        ),
+    ],
+)
+def test_a_value_that_the_column_does_not_take_is_named_with_its_var(
+    application: str, tmp_path: Path, variables: dict[str, Any], expected: list[tuple[str, ...]]
+) -> None:
+    found = problems(application, tmp_path, **variables)
+    assert len(found) == len(expected)
+    for parts in expected:
+        (line,) = (line for line in found if parts[0] in line)
+        assert all(part in line for part in parts)
+
+
+@pytest.mark.parametrize(
     "variables",
     [
+        # its function is not run, and the other column is not known yet: doctor names both
+        {"sessions_status_column": "of_owner"},
+        {"sessions_status_column": "together"},
+        {"sessions_on_close": {"number": 7, "note": "left", "changed_at": {"instant": "now"}}},
         {"sessions_call_id_column": TEXT, "sessions_no_call": ""},
         pytest.param({"sessions_call_id_column": TEXT, "read_only": True}, marks=pytest.mark.slow),
         pytest.param({"sessions_status_column": "mood"}, marks=pytest.mark.slow),

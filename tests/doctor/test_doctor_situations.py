@@ -57,6 +57,38 @@ DROP_BACKUP = ("select 1", "drop table public.backup")
 
 # id: (statements with what undoes each, {finding: what it says})
 SITUATIONS: dict[str, tuple[list[tuple[str, str]], dict[str, str]]] = {
+    "check of two columns": (
+        [
+            (
+                f"alter table {SESSIONS} add constraint ended"
+                " check (status <> 'ended' or logout_at is not null)",
+                f"alter table {SESSIONS} drop constraint ended",
+            )
+        ],
+        {"check_not_judged": "ended on public.agent_sessions: CHECK"},
+    ),
+    "check with a function": (
+        [
+            (
+                "create function public.is_fine(text) returns boolean language sql as 'select true'",
+                "drop function public.is_fine",
+            ),
+            (
+                f"alter table {SESSIONS} add constraint fine check (public.is_fine(status))",
+                f"alter table {SESSIONS} drop constraint fine",
+            ),
+        ],
+        {"check_not_judged": "fine on public.agent_sessions: CHECK"},
+    ),
+    "check of the status alone": (
+        [
+            (
+                f"alter table {SESSIONS} add constraint known check (status <> 'unheard of')",
+                f"alter table {SESSIONS} drop constraint known",
+            )
+        ],
+        {},
+    ),
     "trigger on update": (
         [
             FUNCTION,
