@@ -27,6 +27,7 @@ __all__ = [
 LEDGER_SCHEMA = "rollcall_ops"
 VIEW_SCHEMA = "rollcall"
 OWN_SCHEMAS = frozenset({LEDGER_SCHEMA, VIEW_SCHEMA})
+IMAGES = "changes"  # the ledger's table with images of the application's rows
 
 # Nodes of names, constants and clauses, which have no effect by themselves.
 PLAIN_NODES = """
@@ -116,9 +117,9 @@ def created_objects(statements: Iterable[str]) -> list[str]:
 
 
 def reads_application(statement: str) -> bool:
-    """Whether the created view reads a relation outside Rollcall's own schemas."""
+    """Whether the created view reads rows of the application, or images of them."""
     return any(
-        relation.schemaname and relation.schemaname not in OWN_SCHEMAS
+        (relation.schemaname and relation.schemaname not in OWN_SCHEMAS) or relation.relname == IMAGES
         for _, node in parsed(statement)
         if _kind(node) == "ViewStmt"
         for relation in _nodes(node, "RangeVar")

@@ -156,9 +156,12 @@ def test_a_reader_of_the_views_needs_the_printed_grants_where_policies_exist(des
     assert visible > 0 == hidden
     assert desk.query("viewer", counted.format("rollcall.routable_agents"))[0][1] == 0
     desk.query("viewer", "select * from rollcall.readiness_history")
+    desk.query("viewer", "select * from rollcall.calls")
 
     for refused in (
         "table rollcall_ops.changes",
+        "table rollcall.session_changes",  # images of rows that the policies hide
+        "table rollcall.time_to_repair",
         f"delete from {sessions}",
         "delete from rollcall_ops.flags",
     ):

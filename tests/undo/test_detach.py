@@ -13,7 +13,14 @@ from rollcall.errors import LeaseHeld, Refused
 from rollcall.ledger.runs import open_run
 from tests.support.live_migration import Live, Original
 
-VIEWS = ["agent_sessions", "readiness_history", "routable_agents"]
+VIEWS = [
+    "agent_sessions",
+    "calls",
+    "readiness_history",
+    "routable_agents",
+    "session_changes",
+    "time_to_repair",
+]
 
 
 @pytest.fixture

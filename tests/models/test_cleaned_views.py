@@ -1,0 +1,160 @@
+"""The views for analysts: each number equals what plain Python makes of the application's rows."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rollcall.assess.assessment import assess
+from rollcall.ledger.runs import open_run
+from rollcall.migrate.migration import migrate
+from rollcall.undo import undo
+from tests.support.call_centre import CallCentre, call_centre
+
+INSERT = "insert into call_sessions (id, status, direction, started_at, connected_at, ended_at)"
+CALLS = "select call_id::text as key, to_jsonb(c) from rollcall.calls as c"
+
+
+@pytest.fixture
+def centre(database: str, tmp_path: Path) -> CallCentre:
+    """A damaged call centre whose database is migrated."""
+    centre = call_centre(database, tmp_path)
+    with open_run(centre.workspace, "migrate") as run:
+        migrate(centre.workspace, run, centre.plan().statements)
+    return centre
+
+
+def instant(text: str | None) -> datetime | None:
+    """A time of the application, which writes UTC without a zone."""
+    return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def whole_seconds(earlier: datetime | None, later: datetime | None) -> int | None:
+    if earlier is None or later is None or later < earlier:
+        return None
+    microseconds = (later - earlier) // timedelta(microseconds=1)
+    return (microseconds + 500_000) // 1_000_000
+
+
+def expected_call(row: dict[str, Any], variables: dict[str, Any], now: datetime) -> dict[str, Any]:
+    started, connected, ended = (instant(row[name]) for name in ("started_at", "connected_at", "ended_at"))
+    dated = started or min(filter(None, (connected, ended)), default=None)
+    live_since = now - timedelta(hours=variables["live_call_max_hours"])
+    has_live_status = row["status"] in variables["live_call_statuses"]
+    is_known = row["status"] in variables["live_call_statuses"] + variables["over_call_statuses"]
+    defects = {
+        "unknown_call_status": not is_known,
+        "zombie_call": has_live_status and ended is None and dated is not None and dated <= live_since,
+        "ended_call_still_live": has_live_status and ended is not None,
+        "reversed_call_times": ended is not None and started is not None and ended < started,
+    }
+    return {
+        "agent_id": row["agent_id"],
+        "status": row["status"],
+        "is_live": has_live_status and ended is None and dated is not None and dated > live_since,
+        "was_answered": connected is not None,
+        "wait_seconds": whole_seconds(started, connected or ended),
+        "talk_seconds": whole_seconds(connected, ended),
+        "defects": [name for name, is_violated in defects.items() if is_violated],
+    }
+
+
+def assert_every_call_is_right(centre: CallCentre) -> int:
+    """Every call of the application is in the view once, with what Python calculates of it."""
+    now = centre.rows("select now()")[0][0]
+    rows = centre.images("calls_table", "calls_id_column")
+    shown = centre.rows(CALLS)
+    assert len(shown) == len(rows)
+    found = dict(shown)
+    for key, row in rows.items():
+        expected = expected_call(row, centre.variables, now)
+        assert {name: found[key][name] for name in expected} == expected, row
+        for name in ("started_at", "connected_at", "ended_at"):
+            given = found[key][name]
+            assert (given and datetime.fromisoformat(given)) == instant(row[name])
+    return sum(call["talk_seconds"] or 0 for call in found.values())
+
+
+def test_every_call_is_there_once_before_and_after_a_clean_up_and_its_undo(centre: CallCentre) -> None:
+    centre.rows(
+        f"{INSERT} values"
+        " (gen_random_uuid(), 'completed', 'inbound', '2026-03-01 10:00', '2026-03-01 10:05', '2026-03-01'),"
+        " (gen_random_uuid(), 'connected', 'inbound', '2026-03-01 10:00', null, '2026-03-01 10:01'),"
+        " (gen_random_uuid(), 'martian', 'inbound', '2026-03-01 10:00', null, null)"
+    )
+    talked = assert_every_call_is_right(centre)
+    assert talked > 0
+    _, _, cleaning, _ = centre.run()
+    assert cleaning.changed > 0
+    assert assert_every_call_is_right(centre) == talked
+    undo(centre.workspace, cleaning.run_id)
+    assert assert_every_call_is_right(centre) == talked
+
+
+def test_a_time_that_cannot_be_calculated_with_is_null_and_a_defect(centre: CallCentre) -> None:
+    centre.rows(
+        f"{INSERT} values"
+        f" ('{uuid.UUID(int=170)}', 'completed', 'inbound', '-infinity', '2026-03-01', 'infinity')"
+    )
+    columns = "started_at, ended_at, wait_seconds, talk_seconds, is_live, defects"
+    query = f"select {columns} from rollcall.calls where call_id::text like '%%00aa'"
+    assert centre.rows(query) == [(None, None, None, None, False, ["extreme_call_times"])]
+
+
+def test_each_change_is_shown_with_what_was_before_and_who_undid_it(centre: CallCentre) -> None:
+    before = centre.images()
+    _, _, cleaning, _ = centre.run()
+    after = centre.images()
+    query = (
+        "select session_id, status_before, status_after, call_id_before, call_id_after,"
+        " logout_at_before, logout_at_after, undone_by from rollcall.session_changes where run_id = %s"
+    )
+    changes = centre.rows(query, cleaning.run_id)
+    assert len(changes) == cleaning.changed
+    assert {change[0] for change in changes} == {key for key in before if before[key] != after[key]}
+    for key, *values, undone_by in changes:
+        old, new = before[key], after[key]
+        assert values == [
+            old["status"],
+            new["status"],
+            old["current_call_session_id"],
+            new["current_call_session_id"],
+            instant(old["logout_at"]),
+            instant(new["logout_at"]),
+        ]
+        assert undone_by is None
+
+    back = undo(centre.workspace, cleaning.run_id)
+    assert {change[-1] for change in centre.rows(query, cleaning.run_id)} == {back.run_id}
+    reverted = centre.rows(query, back.run_id)
+    assert {row[0]: row[1:3] for row in reverted} == {
+        key: (after[key]["status"], before[key]["status"]) for key, *_ in changes
+    }
+
+
+def test_the_time_to_repair_begins_with_the_first_judgement_that_saw_it(centre: CallCentre) -> None:
+    with open_run(centre.workspace, "verify") as run:
+        run.note_rules("after", assess(centre.workspace))
+    ((seen_at,),) = centre.rows("select max(recorded_at) from rollcall_ops.rule_results")
+    (newest,) = centre.rows(
+        "insert into agent_sessions (id, agent_id, status, login_at, last_activity)"
+        " select gen_random_uuid(), agent_id, 'available', login_at, last_activity from agent_sessions"
+        " where logout_at is null and last_activity < now() at time zone 'UTC' - interval '3 hours' limit 1"
+        " returning id::text"
+    )[0]
+    _, _, cleaning, _ = centre.run()
+
+    repairs = centre.rows("select session_id, rule, run_id, first_seen_at from rollcall.time_to_repair")
+    rules = dict(centre.rows("select session_id, rules from rollcall_ops.changes"))
+    assert {(key, rule) for key, rule, *_ in repairs} == {(key, rule) for key in rules for rule in rules[key]}
+    assert {run_id for _, _, run_id, _ in repairs} == {cleaning.run_id}
+    for key, _, _, first_seen_at in repairs:
+        assert (first_seen_at > seen_at) == (key == newest)
+
+    back = undo(centre.workspace, cleaning.run_id)
+    undone = centre.rows("select distinct run_id, undone_by from rollcall.time_to_repair")
+    assert undone == [(cleaning.run_id, back.run_id)]
