@@ -38,7 +38,7 @@ begin
     end loop;
 end $$
 """
-DROP_OURS = "drop index rollcall_open_sessions, rollcall_closed_sessions"
+DROP_OURS = "drop index rollcall_open_sessions, rollcall_closed_sessions, rollcall_closed_logins"
 ON_HEARTBEAT_COLUMNS = """
 create index on agent_sessions (last_heartbeat);
 create index on agent_sessions (device_connected, last_activity);

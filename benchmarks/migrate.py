@@ -30,7 +30,8 @@ WARMING_SECONDS = 3.0
 TAKE_BACK = """
 drop schema if exists rollcall, rollcall_ops cascade;
 drop index if exists
-    rollcall_open_sessions, rollcall_closed_sessions, rollcall_unfinished_calls, rollcall_calls_of_agent;
+    rollcall_open_sessions, rollcall_closed_sessions, rollcall_closed_logins, rollcall_unfinished_calls,
+    rollcall_calls_of_agent;
 alter table agent_sessions
     drop column if exists last_heartbeat,
     drop column if exists device_connected,

@@ -1,11 +1,12 @@
--- the linter cannot follow the condition in a macro:
+-- the linter cannot follow the conditions in a macro:
 -- noqa: disable=LT02
 {#
     One row of contradicting_calls: how many calls contradict that no open session shows life. The calls of the agents of
     open sessions are counted only when none does. Where activity is not mapped, the sessions that sent a heartbeat are the
     feed. at_most: SQL of a number from which on no more are counted, so that PostgreSQL expects a short scan; or none.
+    by_agent: whether the calls are looked up agent by agent, which the index rollcall_calls_of_agent serves.
 #}
-{% macro calls_against_silence(at_most=none) -%}
+{% macro calls_against_silence(at_most=none, by_agent=false) -%}
 with feed as (
     select
         exists(
@@ -32,6 +33,23 @@ select
             else (
                 select count(*)
                 from (
+                    {% if by_agent %}
+                    select a.agent_id
+                    from (
+                        select s.agent_id
+                        from {{ ref('open_sessions') }} as s
+                        group by s.agent_id
+                    ) as a
+                    cross join {{ ref('clock') }} as c
+                    cross join lateral (
+                        select calls.agent_id
+                        from {{ ref('stg_call_sessions') }} as calls
+                        where calls.agent_id = a.agent_id
+                            and calls.moved_at >= c.abandoned_before
+                            and {{ call_proves_life_at('calls') }} >= c.abandoned_before
+                        offset 0 -- agent by agent: the index has the agent first
+                    ) as looked_up
+                    {% else %}
                     select calls.agent_id
                     from {{ ref('stg_call_sessions') }} as calls
                     cross join {{ ref('clock') }} as c
@@ -40,6 +58,7 @@ select
                             select s.agent_id
                             from {{ ref('open_sessions') }} as s
                         )
+                    {% endif %}
                     {% if at_most is not none %}
                     limit ceil({{ at_most }})::bigint
                     {% endif %}

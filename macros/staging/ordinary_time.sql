@@ -3,13 +3,19 @@
     interval to every instant, and Python cannot hold it. instant: SQL of a timestamptz; null is not ordinary.
 #}
 {% macro is_ordinary_time(instant) -%}
-    ({{ instant }} >= {{ earliest_ordinary_time() }} and {{ instant }} < timestamptz '9999-12-31 00:00Z')
+    ({{ instant }} >= {{ earliest_ordinary_time() }} and {{ instant }} < {{ first_extreme_time() }})
 {%- endmacro %}
 
 
 {# The first instant that can be calculated with in every time zone. #}
 {% macro earliest_ordinary_time() -%}
     timestamptz '0001-01-02 00:00Z'
+{%- endmacro %}
+
+
+{# The first instant after them. #}
+{% macro first_extreme_time() -%}
+    timestamptz '9999-12-31 00:00Z'
 {%- endmacro %}
 
 

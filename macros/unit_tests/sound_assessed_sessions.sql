@@ -1,5 +1,6 @@
 {#
-    Rows of assessed_sessions for a unit test: sound sessions since 08:00, seen at 11:00, but for what the test says.
+    Rows of looked_up_sessions for a unit test: sound sessions since 08:00, seen at 11:00 in a call, but for what the test
+    says.
     rows: SQL text such as (values ('a', 'break')) as s (session_id, status); see sound_evidence.
 #}
 {% macro sound_assessed_sessions(rows) -%}
@@ -11,6 +12,7 @@ from (
         {{ literal(var('available_status')) }} as status,
         null::text as current_call_id,
         timestamptz '2026-03-01 08:00Z' as login_at,
+        timestamptz '2026-03-01 08:00Z' as own_sign_of_life_at,
         timestamptz '2026-03-01 11:00Z' as last_seen_at,
         null::text as live_call_id,
         {{ every_rule('false', 'assessed_sessions') }}
@@ -22,6 +24,7 @@ cross join lateral (
         status,
         current_call_id,
         login_at,
+        own_sign_of_life_at,
         last_seen_at,
         live_call_id,
         {{ rules_of('assessed_sessions') | join(', ') }}

@@ -22,12 +22,10 @@ with_heartbeats as (
 with_feed as (
     select
         s.*,
-        count(*) filter (where s.should_send_heartbeats and s.has_fresh_heartbeat) over ()
-        >= greatest(
-            {{ var('heartbeat_feed_min_share') }} * count(*) filter (where s.should_send_heartbeats) over (),
-            1
-        )
-            as heartbeat_feed_is_alive
+        {{ enough_heartbeats(
+            'count(*) filter (where s.should_send_heartbeats and s.has_fresh_heartbeat) over ()',
+            'count(*) filter (where s.should_send_heartbeats) over ()'
+        ) }} as heartbeat_feed_is_alive
     from with_heartbeats as s
 )
 

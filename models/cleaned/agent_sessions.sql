@@ -1,6 +1,14 @@
 -- One row per session, as it is once cleaned: an abandoned session shows closed, at its last sign of life or now by
 -- configuration; a broken reference or status shows mended, and `defects` says what was wrong.
-with open_sessions as (
+-- Several parts, so that a filter on a time finds its rows by an index or drops a whole part: open sessions that show
+-- life of their own and the others, closed sessions with regular times and the others.
+-- read once: looked_up_heartbeats
+{%- set is_looked_up = sessions_are_looked_up() -%}
+{#- dbt has to know each reference before it is known whether a table is a view -#}
+{%- if not execute %}{{ ref('assessed_sessions') }}{{ ref('looked_up_sessions') }}{% endif %}
+{%- set cut_off = '(select c.abandoned_before from ' ~ ref('clock') ~ ' as c)' %}
+
+with open_sessions as not materialized (
     select
         s.session_id,
         s.agent_id,
@@ -8,29 +16,33 @@ with open_sessions as (
         s.last_seen_at,
         s.live_call_id,
         s.abandoned_session,
+        {{ 's.own_sign_of_life_at,' if is_looked_up }}
         repair.logout_at,
         repair.status,
         -- heartbeat_feed is about all sessions, and no defect of one
         {{ violated_rules('s', rules_of('assessed_sessions') | reject('equalto', 'heartbeat_feed') | list) }} as defects
-    from {{ ref('assessed_sessions') }} as s
+    from {{ ref('looked_up_sessions') if is_looked_up else ref('assessed_sessions') }} as s
     cross join {{ ref('clock') }} as clock
     cross join lateral (  -- noqa: ST05
         {{ repair('s', is_present='s.last_seen_at >= clock.present_since', judged_at='clock.judged_at') }}
     ) as repair
 ),
 
-judged_closed_sessions as (
+judged_closed_sessions as not materialized (
     select
         s.*,
-        {{ closed_session_rules('s') }}
+        {{ closed_session_rules('s') }},
+        {{ regular_login_at('s.login_at', 's.logout_at') }} as regular_login_at
     from {{ ref('stg_agent_sessions') }} as s
-    where not s.is_open
 ),
 
-closed_sessions as (
+-- `not is_open` stands in the parts below: there PostgreSQL sees beside a filter on is_open that a part has no row.
+closed_sessions as not materialized (
     select
         s.session_id,
         s.agent_id,
+        s.is_open,
+        s.regular_login_at,
         -- of an ambiguous login the reading that is before the logout
         case
             when s.logout_at < s.login_at and not s.reversed_session_times then s.earliest_login_at
@@ -55,6 +67,24 @@ closed_sessions as (
     from judged_closed_sessions as s
 )
 
+{% if is_looked_up %}
+    select
+        s.session_id,
+        s.agent_id,
+        s.status,
+        true as is_open,
+        {{ ordinary_time('s.login_at') }} as login_at,
+        null::timestamptz as logout_at,
+        {{ ordinary_time('s.last_seen_at') }} as last_seen_at,
+        s.live_call_id,
+        null::bigint as duration_seconds,
+        s.defects
+    from open_sessions as s
+    where {{ shows_life_of_its_own('s', cut_off) }}
+
+    union all
+
+{% endif %}
 select
     session_id,
     agent_id,
@@ -67,6 +97,24 @@ select
     {{ seconds_between('login_at', 'logout_at') }}::bigint as duration_seconds,
     defects
 from open_sessions
+{{ 'where ' ~ may_be_abandoned('open_sessions', cut_off) if is_looked_up }}
+
+union all
+
+select
+    session_id,
+    agent_id,
+    status,
+    false as is_open,
+    regular_login_at as login_at,
+    logout_at,
+    last_seen_at,
+    null as live_call_id,
+    extract(epoch from logout_at - regular_login_at)::bigint as duration_seconds,
+    defects
+from closed_sessions
+where not is_open
+    and regular_login_at is not null
 
 union all
 
@@ -84,3 +132,5 @@ select
     end as duration_seconds,
     defects
 from closed_sessions
+where not is_open
+    and regular_login_at is null

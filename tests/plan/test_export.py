@@ -24,13 +24,14 @@ from tests.support.command import rollcall
 from tests.support.live_migration import Live, Original
 
 MADE_AT = datetime(2026, 11, 28, 12, 30, 15, 999, UTC)
-VERSIONS = [f"2026112812301{second}" for second in range(5, 10)]
+VERSIONS = [f"202611281230{second}" for second in range(15, 21)]
 SECONDS = int(MADE_AT.timestamp())
 NAMES = [
     "rollcall_columns",
     "rollcall_calls_of_agent",
     "rollcall_unfinished_calls",
     "rollcall_closed_sessions",
+    "rollcall_closed_logins",
     "rollcall_open_sessions",
 ]
 SETTINGS = re.compile(r"set local (lock|statement)_timeout = ('\d+ms'|default)")
@@ -118,11 +119,11 @@ def test_the_statements_are_those_of_the_plan(live: Live, tmp_path: Path, tool: 
     """Each concurrent build is alone in its file, and nothing of Rollcall's own schemas is exported."""
     files = export(live, tool, tmp_path)
     texts = []
-    for position in range(5):
+    for position in range(len(NAMES)):
         (path,) = (path for path in files if re.fullmatch(path_of_part(tool, position), path))
         texts.append(without_settings(sql_texts(tool, files[path])))
     of_application = [item for item in pending(live) if item.is_of_application]
-    assert [len(found) for found in texts] == [6, 1, 1, 1, 1]
+    assert [len(found) for found in texts] == [6] + [1] * (len(NAMES) - 1)
     assert [normal(sql) for found in texts for sql in found] == [normal(item.sql) for item in of_application]
     assert not [
         path
@@ -142,7 +143,7 @@ def test_only_the_columns_are_added_in_a_transaction(live: Live, tmp_path: Path,
         Tool.ALEMBIC: "autocommit_block()",
         Tool.FLYWAY: "executeInTransaction=false",
     }.get(tool)
-    for position in range(5):
+    for position in range(len(NAMES)):
         parts = [text for path, text in files.items() if re.match(path_of_part(tool, position), path)]
         assert any("set local lock_timeout = '200ms'" in text for text in parts) == (position == 0)
         if mark is not None:
@@ -229,7 +230,7 @@ def test_the_command_writes_the_files_and_changes_nothing(database: str, tmp_pat
     )
     assert done.returncode == 0, done.stderr
     assert f"the steps are in {folder}/ROLLCALL.md" in done.stdout
-    assert len(list((folder / "versions").iterdir())) == 5
+    assert len(list((folder / "versions").iterdir())) == len(NAMES)
     assert centre.rows("select relname from pg_class order by 1") == before
 
 

@@ -241,7 +241,7 @@ def test_the_tool_finds_no_difference(
     project = kind(tmp_path / "project", database, tmp_path / "state")
     project.make()
     with copy_of(server, database) as other:
-        assert len(project.pending()) == 10
+        assert len(project.pending()) == 11
         project.export()
         project.migrate()
         assert project.pending() == []

@@ -13,7 +13,7 @@ COLUMNS = [f"public.agent_sessions.{name}" for name in DECLARED]
 
 INDEXES = [
     f"public.rollcall_{name}"
-    for name in ("calls_of_agent", "open_sessions", "unfinished_calls", "closed_sessions")
+    for name in ("calls_of_agent", "open_sessions", "unfinished_calls", "closed_sessions", "closed_logins")
 ]
 
 

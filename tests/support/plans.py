@@ -15,8 +15,10 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def rows_read(plan: dict[str, Any], table: str) -> int:
     """The rows that all scans of the table read, those that a filter removed included."""
-    return sum(
-        int((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"])
-        for node in nodes(plan)
-        if node.get("Relation Name") == table and node["Actual Loops"]
+    return round(
+        sum(
+            (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+            for node in nodes(plan)
+            if node.get("Relation Name") == table and node["Actual Loops"]
+        )
     )
