@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from rollcall.assess.assessment import assess
+from rollcall.demo import Variant
+from rollcall.flags import switch
 from rollcall.ledger.runs import open_run
 from rollcall.migrate.migration import migrate
 from rollcall.undo import undo
@@ -23,9 +25,13 @@ CALLS = "select call_id::text as key, to_jsonb(c) from rollcall.calls as c"
 def centre(database: str, tmp_path: Path) -> CallCentre:
     """A damaged call centre whose database is migrated."""
     centre = call_centre(database, tmp_path)
+    deploy(centre)
+    return centre
+
+
+def deploy(centre: CallCentre) -> None:
     with open_run(centre.workspace, "migrate") as run:
         migrate(centre.workspace, run, centre.plan().statements)
-    return centre
 
 
 def instant(text: str | None) -> datetime | None:
@@ -158,3 +164,52 @@ def test_the_time_to_repair_begins_with_the_first_judgement_that_saw_it(centre: 
     back = undo(centre.workspace, cleaning.run_id)
     undone = centre.rows("select distinct run_id, undone_by from rollcall.time_to_repair")
     assert undone == [(cleaning.run_id, back.run_id)]
+
+
+def newest_open_sessions(centre: CallCentre) -> dict[Any, dict[str, Any]]:
+    """By agent, the newest open session, as the application has it."""
+    newest: dict[Any, dict[str, Any]] = {}
+    for row in sorted(centre.images().values(), key=lambda row: (row["login_at"], row["id"])):
+        if row["logout_at"] is None:
+            newest[row["agent_id"]] = row
+    return newest
+
+
+@pytest.mark.parametrize("is_cleaned", [False, True])
+def test_each_active_agent_is_routable_or_has_every_reason_why_not(
+    database: str, tmp_path: Path, is_cleaned: bool
+) -> None:
+    centre = call_centre(database, tmp_path, variant=Variant(migrated=True))
+    deploy(centre)
+    if is_cleaned:
+        centre.run()
+    truth = centre.truth()
+    agents = centre.images("agents_table", "agents_id_column").values()
+    people = {
+        row["id"]
+        for row in agents
+        if row["is_active"] and not row["is_ai_agent"] and row["role"] in centre.variables["agent_roles"]
+    }
+    newest = newest_open_sessions(centre)
+    for flag in (False, True):
+        switch(centre.workspace, "route_by_heartbeat", on=flag, force=True, reason="a test")
+        shown = {
+            row.pop("agent_id"): row
+            for (row,) in centre.rows("select to_jsonb(r) from rollcall.routability as r")
+        }
+        assert set(shown) == people
+        routable = {agent for (agent,) in centre.rows("select agent_id from rollcall.routable_agents")}
+        assert {agent for agent, row in shown.items() if row["is_routable"]} == routable
+        assert routable
+        for agent, row in shown.items():
+            session = newest.get(agent)
+            found = set(row["reasons"])
+            assert ("not_logged_in" in found) == (session is None)
+            if session is None:
+                assert found == {"not_logged_in"}
+                continue
+            assert row["session_id"] == session["id"]
+            assert ("abandoned" in found) == (not is_cleaned and truth[session["id"]][0] == "closed")
+            assert ("not_available" in found) == (session["status"] != centre.variables["available_status"])
+            assert ("device_not_connected" in found) == (flag and not session["device_connected"])
+            assert ("no_free_call_slot" in found) == (flag and row["free_call_slots"] == 0)

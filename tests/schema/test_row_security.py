@@ -19,7 +19,7 @@ select c.relname::text from pg_class as c
 where c.relnamespace = 'rollcall'::regnamespace and 'security_invoker=true' = any(c.reloptions) order by 1
 """
 # the views that show rows of the application, or images of them
-VIEWS = ("agent_sessions", "calls", "routable_agents", "session_changes", "time_to_repair")
+VIEWS = ("agent_sessions", "calls", "routability", "routable_agents", "session_changes", "time_to_repair")
 POLICIES = (
     "alter table public.agent_sessions enable row level security",
     "create policy own_team on public.agent_sessions for select using (agent_id <= 3)",

@@ -17,6 +17,7 @@ VIEWS = [
     "agent_sessions",
     "calls",
     "readiness_history",
+    "routability",
     "routable_agents",
     "session_changes",
     "time_to_repair",

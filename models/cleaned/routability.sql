@@ -1,0 +1,64 @@
+-- One row per active agent: whether an inbound call may reach the agent now, and all reasons why not. The flag
+-- route_by_heartbeat decides as in routable_agents.
+with flag as (
+    select coalesce(bool_or(is_on), false) as is_on
+    from {{ ref('flags') }}
+    where name = 'route_by_heartbeat'
+),
+
+agents as (
+    select agent_id
+    from {{ ref('stg_agents') }}
+    where is_active
+        and not is_ai_agent
+        and role in ({{ literals(var('agent_roles')) }})
+),
+
+newest_sessions as (
+    select
+        s.*,
+        true as is_logged_in,
+        s.status in ({{ literals(available_statuses()) }}) as is_available,
+        coalesce(s.device_connected, false) as has_device,
+        {{ has_fresh_heartbeat('s') }} as has_fresh_heartbeat,
+        coalesce(s.max_concurrent_calls, 1) - s.agents_live_calls as free_call_slots
+    from {{ ref('session_findings') }} as s
+    where s.recency = 1
+),
+
+judged as (
+    select
+        agents.agent_id,
+        s.session_id,
+        s.status,
+        {{ ordinary_time('s.last_seen_at') }} as last_seen_at,
+        s.live_call_id,
+        greatest(s.free_call_slots, 0) as free_call_slots,
+        case when flag.is_on then 'heartbeat' else 'status' end as routed_by,
+        array_remove(
+            array[
+                case when s.is_logged_in is null then 'not_logged_in' end,
+                case when s.abandoned_session then 'abandoned' end,
+                case when s.is_logged_in and s.is_available is not true then 'not_available' end,
+                case when flag.is_on and not s.has_fresh_heartbeat then 'no_fresh_heartbeat' end,
+                case when flag.is_on and not s.has_device then 'device_not_connected' end,
+                case when flag.is_on and s.free_call_slots <= 0 then 'no_free_call_slot' end
+            ],
+            null
+        ) as reasons
+    from agents
+    cross join flag
+    left join newest_sessions as s on s.agent_id = agents.agent_id
+)
+
+select
+    agent_id,
+    reasons,
+    routed_by,
+    session_id,
+    status,
+    last_seen_at,
+    live_call_id,
+    free_call_slots,
+    reasons = '{}' as is_routable
+from judged
