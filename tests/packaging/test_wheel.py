@@ -14,6 +14,7 @@ from rollcall import __version__
 from tests.support.paths import ROOT
 from tests.support.postgres import temporary_folder
 
+DATABASE = "call_centre"
 UV = ROOT / ".venv" / "bin" / "uv"
 
 
@@ -60,19 +61,20 @@ def test_the_wheel_works_in_an_empty_folder() -> None:
             settings = json.loads(execute(rollcall, "config", "--json", cwd=empty))
             assert settings["state_directory"] == str(empty / ".rollcall")
             assert str(folder / "env") in settings["project_directory"]
-            url = f"postgresql://postgres@/call_centre?host={socket_of(empty / '.rollcall/postgres')}"
+            url = at_server(f"print(server.conninfo({DATABASE!r}))", folder).strip()
             found = json.loads(
                 execute(rollcall, "assess", "--json", "--history", cwd=empty, ROLLCALL_DATABASE_URL=url)
             )
             assert found["verdict"] == "READY"
         finally:
-            program = (
-                "from pathlib import Path; from rollcall.servers.postgres import PostgresServer;"
-                " PostgresServer(Path('.rollcall/postgres')).stop()"
-            )
-            execute(folder / "env/bin/python", "-c", program, cwd=empty)
+            remove = "server.stop(); shutil.rmtree(server.data_directory, ignore_errors=True)"
+            at_server(remove, folder)
 
 
-def socket_of(data: Path) -> str:
-    """The folder of the server's socket, as its own file says."""
-    return (data / "postmaster.pid").read_text("utf-8").splitlines()[4]
+def at_server(statement: str, folder: Path) -> str:
+    """Execute a statement about the demo's server, of which the data is elsewhere when root runs it."""
+    program = (
+        "import shutil; from pathlib import Path; from rollcall.servers.postgres import PostgresServer;"
+        f" server = PostgresServer(Path('.rollcall/postgres')); {statement}"
+    )
+    return execute(folder / "env/bin/python", "-c", program, cwd=folder / "empty")
