@@ -1,0 +1,90 @@
+"""docs/analysts.md: each query runs, and its answer is what Python makes of the application's rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import pytest
+
+from rollcall.assess.assessment import assess
+from rollcall.ledger.runs import open_run
+from rollcall.servers.postgres import PostgresServer
+from tests.support.call_centre import CallCentre, call_centre
+from tests.support.paths import ROOT
+from tests.support.postgres import fresh_database
+
+PAGE = (ROOT / "docs" / "analysts.md").read_text("utf-8")
+QUERIES = re.findall(r"^```sql\n(.+?)^```", PAGE, re.MULTILINE | re.DOTALL)
+
+
+class Cleaned(NamedTuple):
+    """A call centre after a run, and its sessions before."""
+
+    centre: CallCentre
+    before: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def cleaned(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cleaned]:
+    """The tests only read it."""
+    with fresh_database(server) as url:
+        centre = call_centre(url, tmp_path_factory.mktemp("state"))
+        before = centre.images()
+        centre.run()
+        with open_run(centre.workspace, "verify") as run:
+            run.note_rules("after", assess(centre.workspace))
+        yield Cleaned(centre, before)
+
+
+def answer(centre: CallCentre, column: str) -> list[Any]:
+    """The rows of the one query that has a column of this name."""
+    (query,) = (query for query in QUERIES if f" as {column}" in query)
+    return centre.rows(query.replace("%", "%%"))
+
+
+def is_live(call: dict[str, Any], variables: dict[str, Any]) -> bool:
+    """Whether the call goes on: a live status, no end, and a start that is not too long ago."""
+    live_since = datetime.now(UTC) - timedelta(hours=variables["live_call_max_hours"])
+    has_live_status = call["status"] in variables["live_call_statuses"]
+    return has_live_status and call["ended_at"] is None and instant(call["started_at"]) > live_since
+
+
+def instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize("number", range(len(QUERIES)))
+def test_each_query_has_an_answer(cleaned: Cleaned, number: int) -> None:
+    assert cleaned.centre.rows(QUERIES[number].replace("%", "%%"))
+
+
+def test_the_calls_by_hour(cleaned: Cleaned) -> None:
+    variables = cleaned.centre.variables
+    rows = [
+        row
+        for row in cleaned.centre.images("calls_table", "calls_id_column").values()
+        if row["direction"] == "inbound" and not is_live(row, variables)
+    ]
+    shown = answer(cleaned.centre, "service_level")
+    answered = [row for row in rows if row["connected_at"]]
+    assert sum(row[2] for row in shown) == len(answered)
+    quick = [
+        row
+        for row in answered
+        if round((instant(row["connected_at"]) - instant(row["started_at"])).total_seconds()) <= 20
+    ]
+    assert sum(level * offered for _, offered, _, _, level in shown) == pytest.approx(len(quick))
+
+
+def test_the_hours_lost_to_ghosts(cleaned: Cleaned) -> None:
+    after = cleaned.centre.images()
+    before = cleaned.before
+    closed = {key for key in before if before[key]["logout_at"] is None and after[key]["logout_at"]}
+    changed = dict(cleaned.centre.rows("select session_id, changed_at from rollcall_ops.changes"))
+    hours = sum((changed[key] - instant(after[key]["logout_at"])).total_seconds() for key in closed) / 3600
+    shown = answer(cleaned.centre, "ghost_hours")
+    assert sum(ghosts for _, ghosts, _ in shown) == len(closed) > 0
+    assert float(sum(hours for *_, hours in shown)) == pytest.approx(hours)
