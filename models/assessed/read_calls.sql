@@ -9,13 +9,28 @@ with agents as (
     from {{ ref('open_sessions') }} as s
     cross join {{ ref('clock') }} as c
     where s.recency = 1
+),
+
+earliest as (
+    select min(agents.calls_since) as calls_since
+    from agents
+),
+
+-- Calls from before what any agent needs are left out by the scan, which may then be parallel: as an equality, of which
+-- PostgreSQL expects few. A session that is open since long ago costs no more than without this.
+candidates as not materialized (
+    select calls.*
+    from {{ ref('stg_call_sessions') }} as calls
+    where not {{ calls_are_read_by_agent() }}
+        and (
+            calls.is_unfinished
+            or calls.moved_at >= (select earliest.calls_since from earliest)
+            or coalesce(calls.moved_at < {{ earliest_ordinary_time() }}, true)
+        )::integer = 1
 )
 
 select c.*
-from {{ ref('stg_call_sessions') }} as c
+from candidates as c
 left join agents as newest on newest.agent_id = c.agent_id
-where not {{ calls_are_read_by_agent() }}
-    and (
-        c.is_unfinished
-        or (newest.agent_id is not null and {{ call_is_read('c', 'newest') }})
-    )
+where c.is_unfinished
+    or (newest.agent_id is not null and {{ call_is_read('c', 'newest') }})

@@ -73,10 +73,33 @@ def test_before_the_migration_a_plan_reads_each_table_once(
     assert_read_once(centre, before)
 
 
+@pytest.mark.parametrize("query", ["planned_changes", "readiness_judged"])
+def test_before_the_migration_old_calls_do_not_leave_their_scan(
+    database: str, tmp_path: Path, query: str
+) -> None:
+    """No agent is silent for more than some hours, so the calls of the months before are not joined."""
+    scale = Scale(agents=OPEN * 3, sessions=6_000, calls=12_000)
+    centre = call_centre(database, tmp_path, scale=scale, defects=DefectCounts.sound(scale))
+    centre.rows("analyze")
+    text = centre.workspace.project.sql(query).replace("$1", "'[]'")
+    with centre.workspace.database.snapshot() as snapshot:
+        explained = snapshot.row(f"explain (analyze, timing off, format json) {text}")
+    (document,) = explained["QUERY PLAN"]
+    rows = [
+        node["Actual Rows"] * node["Actual Loops"]
+        for node in nodes(document["Plan"])
+        if node.get("Relation Name") == "call_sessions"
+    ]
+    assert 0 < max(rows) < scale.calls / 4
+
+
 def crooked_centre(database: str, tmp_path: Path, statistics: str) -> CallCentre:
     """Few open sessions, all but one abandoned; one agent has most of the calls, and is away for a year."""
     scale = Scale(agents=OPEN * 3, sessions=6_000, calls=30_000)
     centre = call_centre(database, tmp_path, scale=scale, defects=DefectCounts.sound(scale))
+    # each worker of a parallel scan would count as a scan of its own
+    name = centre.workspace.database.name
+    centre.rows(f'alter database "{name}" set max_parallel_workers_per_gather = 0')
     for table in ("agent_sessions", "call_sessions"):
         centre.rows(f"alter table {table} set (autovacuum_enabled = false)")
     centre.rows("update agent_sessions set logout_at = last_activity where logout_at is null")
