@@ -10,7 +10,8 @@
     {%- set relation = target_relation.include(database=false) -%}
     {%- set definition = inlined(sql) | trim -%}
     {%- set is_barrier = config.get('meta', {}).get('security_barrier', false) -%}
-    {%- set digest = local_md5(definition ~ model.description ~ ('security_barrier' if is_barrier else '')) -%}
+    {%- set columns = model.columns.values() | list -%}
+    {%- set digest = local_md5(digested_view(definition, model.description, columns, is_barrier)) -%}
     {{ run_hooks(pre_hooks) }}
     {% call statement('deployed', fetch_result=True) %}
         select
@@ -40,7 +41,7 @@
     {% else %}
         {% call statement('main') %}
             {{ short_locks() }}
-            {{ view_statements(relation, definition, model.description, digest, is_barrier) }}
+            {{ view_statements(relation, definition, model.description, columns, digest, is_barrier) }}
             {%- if needs_invoker %};
             alter view {{ relation }} set (security_invoker = true)
             {%- endif %}

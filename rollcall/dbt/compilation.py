@@ -40,7 +40,6 @@ VIEW = "rollcall_view"
 TABLE = "ledger_table"
 INTERRUPTING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DEPLOYED = "deployed_by_rollcall"  # for macros/generate_schema_name.sql: without it dbt uses other schemas
-BARRIER = "security_barrier"  # part of the digest of a security-barrier view; see the materialization
 COLUMNS = "application_columns"  # the var that macros/staging/app_columns.sql reads
 FOREIGN_VARIABLES = ("PG", "DBT_")
 # Rollcall reads these files itself; no model has the vars.
@@ -178,10 +177,12 @@ def _rollcall_relation(node: Any) -> RollcallRelation:
         return RollcallRelation(node.schema, node.name, "table", node.compiled_code.strip(), None)
     definition = _inlined(node.compiled_code)
     is_barrier = bool(node.config.meta.get("security_barrier"))
-    digested = definition + node.description + BARRIER * is_barrier
+    columns = list(node.columns.values())
+    described = (definition, node.description, columns)
+    digested = str(render_macro("view_statements", "digested_view")(*described, is_barrier))
     digest = hashlib.md5(digested.encode(), usedforsecurity=False).hexdigest()
     relation = f'"{node.schema}"."{node.name}"'
-    statement = render_macro("view_statements")(relation, definition, node.description, digest, is_barrier)
+    statement = render_macro("view_statements")(relation, *described, digest, is_barrier)
     return RollcallRelation(node.schema, node.name, "view", str(statement).strip(), digest)
 
 
@@ -190,11 +191,11 @@ def _inlined(definition: str) -> str:
 
 
 @cache
-def render_macro(name: str) -> Any:
-    """Load a macro that needs nothing of dbt's context."""
-    source = (MACROS / f"{name}.sql").read_text(encoding="utf-8")
+def render_macro(file: str, name: str | None = None) -> Any:
+    """Load a macro that needs nothing of dbt's context; by default the one with the name of its file."""
+    source = (MACROS / f"{file}.sql").read_text(encoding="utf-8")
     environment = jinja2.Environment(extensions=["jinja2.ext.do"])
-    return getattr(environment.from_string(source, globals={"modules": {"re": re}}).module, name)
+    return getattr(environment.from_string(source, globals={"modules": {"re": re}}).module, name or file)
 
 
 def _in_order(nodes: Mapping[str, Any]) -> list[str]:

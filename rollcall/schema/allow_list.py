@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from rollcall.errors import Refused
@@ -62,9 +62,10 @@ FUNCTIONS = frozenset(HARMLESS_FUNCTIONS.split())
 SERIAL_TYPES = frozenset({"serial", "serial2", "serial4", "serial8", "smallserial", "bigserial"})
 OWN_COLUMN_CONSTRAINTS = frozenset({"CONSTR_DEFAULT", "CONSTR_NOTNULL", "CONSTR_NULL", "CONSTR_FOREIGN"})
 SHOWN_CHARACTERS = 80
+COMMENT = "CommentStmt"
 TOGETHER = (
-    ["ViewStmt", "CommentStmt"],
-    ["ViewStmt", "CommentStmt", "AlterTableStmt"],
+    ["ViewStmt", COMMENT],
+    ["ViewStmt", COMMENT, "AlterTableStmt"],
     ["DropStmt", "IndexStmt"],
 )
 VIEW_OPTIONS = frozenset({"security_barrier", "security_invoker"})
@@ -74,7 +75,7 @@ def check_migrating(sql: str, unfinished_indexes: Iterable[str] = ()) -> list[st
     """Check that a migration may execute this text.
 
     Args:
-        sql: one statement; or a view and its comment; or an unfinished index dropped and built again.
+        sql: one statement; or a view and its comments; or an unfinished index dropped and built again.
         unfinished_indexes: ``schema.name`` of the invalid indexes that Rollcall made, by its ledger.
 
     Returns:
@@ -85,7 +86,7 @@ def check_migrating(sql: str, unfinished_indexes: Iterable[str] = ()) -> list[st
     """
     statements = parsed(sql)
     kinds = [_kind(node) for _, node in statements]
-    if len(kinds) > 1 and kinds not in TOGETHER:
+    if len(kinds) > 1 and _without_repeated_comments(kinds) not in TOGETHER:
         raise _refusal(sql, "it is more than one statement")
     if not kinds:
         raise _refusal(sql, "there is no statement")
@@ -100,6 +101,15 @@ def check_migrating(sql: str, unfinished_indexes: Iterable[str] = ()) -> list[st
                 raise _refusal(text, f"{_kind(node)} is not on the list")
             check(text, node)
     return [text for text, _ in statements]
+
+
+def _without_repeated_comments(kinds: Sequence[str]) -> list[str]:
+    """The kinds with one comment for those in a row."""
+    return [
+        kind
+        for kind, before in zip(kinds, [None, *kinds], strict=False)
+        if kind != COMMENT or before != COMMENT
+    ]
 
 
 def created_objects(statements: Iterable[str]) -> list[str]:

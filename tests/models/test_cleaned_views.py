@@ -213,3 +213,15 @@ def test_each_active_agent_is_routable_or_has_every_reason_why_not(
             assert ("not_available" in found) == (session["status"] != centre.variables["available_status"])
             assert ("device_not_connected" in found) == (flag and not session["device_connected"])
             assert ("no_free_call_slot" in found) == (flag and row["free_call_slots"] == 0)
+
+
+def test_each_column_is_described_in_the_database(centre: CallCentre) -> None:
+    """An analyst reads it in psql, or in a tool for queries."""
+    columns = centre.rows(
+        "select c.relname, a.attname, col_description(c.oid, a.attnum) from pg_class as c"
+        " join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0"
+        " where c.relnamespace = 'rollcall'::regnamespace and c.relkind = 'v'"
+    )
+    assert len(columns) > 60
+    assert [column[:2] for column in columns if not column[2]] == []
+    assert ("calls", "wait_seconds") in {column[:2] for column in columns}

@@ -13,6 +13,8 @@ ADDITIVE = [
     " at timestamptz not null default now())",
     "create or replace view rollcall.v as with a as (select * from app.t) select count(*) as n from a;"
     " comment on view rollcall.v is 'n [definition 0]'",
+    "create or replace view rollcall.v as select 1 as n, 2 as m; comment on column rollcall.v.n is 'one';"
+    " comment on column rollcall.v.m is 'two'; comment on view rollcall.v is 'n [definition 0]'",
     'alter table "a""b"."50% of ""t""" add column "c" boolean default false',
     "alter table app.t add column c timestamp(3) without time zone",
     'alter table app.t add column c crm."My Enum" default \'x\'::crm."My Enum" not null',
@@ -26,6 +28,9 @@ ADDITIVE = [
 
 HOSTILE = [
     # removes, renames, retypes
+    "create or replace view rollcall.v as select 1 as n; comment on column rollcall.v.n is 'one';"
+    " drop view rollcall.w",
+    "comment on column app.t.c is 'one'; comment on column app.t.d is 'two'",
     "drop table app.t",
     "drop schema rollcall",
     "drop view rollcall.v",
