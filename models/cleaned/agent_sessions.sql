@@ -2,7 +2,7 @@
 -- configuration; a broken reference or status shows mended, and `defects` says what was wrong.
 -- Several parts, so that a filter on a time finds its rows by an index or drops a whole part: open sessions that show
 -- life of their own and the others, closed sessions with regular times and the others.
--- read once: looked_up_heartbeats
+-- read once: looked_up_heartbeats, feed_of_views
 {%- set is_looked_up = sessions_are_looked_up() -%}
 {#- dbt has to know each reference before it is known whether a table is a view -#}
 {%- if not execute %}{{ ref('assessed_sessions') }}{{ ref('looked_up_sessions') }}{% endif %}
