@@ -111,7 +111,7 @@ def test_a_time_that_cannot_be_calculated_with_is_null_and_a_defect(centre: Call
     assert centre.rows(query) == [(None, None, None, None, False, ["extreme_call_times"])]
 
 
-def test_each_change_is_shown_with_what_was_before_and_who_undid_it(centre: CallCentre) -> None:
+def test_each_change_is_shown_with_what_was_before_and_the_run_that_undid_it(centre: CallCentre) -> None:
     before = centre.images()
     _, _, cleaning, _ = centre.run()
     after = centre.images()
