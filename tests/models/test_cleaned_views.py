@@ -146,10 +146,11 @@ def test_the_time_to_repair_begins_with_the_first_judgement_that_saw_it(centre: 
     with open_run(centre.workspace, "verify") as run:
         run.note_rules("after", assess(centre.workspace))
     ((seen_at,),) = centre.rows("select max(recorded_at) from rollcall_ops.rule_results")
-    (newest,) = centre.rows(
+    (another,) = centre.rows(
         "insert into agent_sessions (id, agent_id, status, login_at, last_activity)"
-        " select gen_random_uuid(), agent_id, 'available', login_at, last_activity from agent_sessions"
-        " where logout_at is null and last_activity < now() at time zone 'UTC' - interval '3 hours' limit 1"
+        " select gen_random_uuid(), s.agent_id, 'available', s.login_at, s.last_activity"
+        " from agent_sessions as s"
+        " join demo_truth.sessions as t on t.session_id = s.id::text and t.expected = 'closed' limit 1"
         " returning id::text"
     )[0]
     _, _, cleaning, _ = centre.run()
@@ -159,7 +160,7 @@ def test_the_time_to_repair_begins_with_the_first_judgement_that_saw_it(centre: 
     assert {(key, rule) for key, rule, *_ in repairs} == {(key, rule) for key in rules for rule in rules[key]}
     assert {run_id for _, _, run_id, _ in repairs} == {cleaning.run_id}
     for key, _, _, first_seen_at in repairs:
-        assert (first_seen_at > seen_at) == (key == newest)
+        assert (first_seen_at > seen_at) == (key == another)
 
     back = undo(centre.workspace, cleaning.run_id)
     undone = centre.rows("select distinct run_id, undone_by from rollcall.time_to_repair")
