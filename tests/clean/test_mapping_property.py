@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from rollcall.servers.postgres import PostgresServer
 from tests.support.application_model import Repair
-from tests.support.floors import Example, floors, now_in_milliseconds, utc
+from tests.support.floors import Example, calm_floors, floors, now_in_milliseconds, side_by_side, utc
 from tests.support.mapped_application import FORMS, MappedApplication, possible
-from tests.support.mapped_floor import MappedFloor
+from tests.support.mapped_floor import MOST, MappedFloor
 from tests.support.postgres import fresh_database
 
 ROW_PER_AGENT = {
@@ -59,6 +59,12 @@ NO_CALLS = {
 }
 
 
+EXAMPLES = st.lists(calm_floors() | calm_floors() | floors(extreme=False), min_size=4, max_size=MOST).map(
+    side_by_side
+)
+"""Several floors at once, because the time of a clean-up hardly depends on their number."""
+
+
 @st.composite
 def mappings(draw: st.DrawFn) -> dict[str, str]:
     """One form of each fact."""
@@ -90,7 +96,7 @@ def mapped(
         yield MappedFloor(url, tmp_path_factory.mktemp("mapped"), MappedApplication(request.param))
 
 
-@given(example=floors(extreme=False))
+@given(example=EXAMPLES)
 @settings(COMMON, max_examples=10)
 def test_plan_result_and_undo_agree_with_the_model(mapped: MappedFloor, example: Example) -> None:
     agrees(mapped, example)
@@ -98,7 +104,7 @@ def test_plan_result_and_undo_agree_with_the_model(mapped: MappedFloor, example:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3_600)
-@given(mapping=mappings(), examples=st.lists(floors(extreme=False), min_size=8, max_size=8))
+@given(mapping=mappings(), examples=st.lists(EXAMPLES, min_size=4, max_size=4))
 @settings(COMMON, max_examples=40, phases=[Phase.generate])
 def test_many_mappings_agree_with_the_model(
     server: PostgresServer,

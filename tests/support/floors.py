@@ -66,6 +66,64 @@ def floors(draw: st.DrawFn, *, extreme: bool = True) -> Example:
     return sessions, calls
 
 
+@st.composite
+def calm_floors(draw: st.DrawFn) -> Example:
+    """The same with known statuses, few live calls and no null: many open sessions are to be repaired."""
+    agents = st.sampled_from([1, 2, 3])
+    ago = st.sampled_from([moment for moment in BOUNDARIES if moment > MINUTE]) | st.sampled_from(
+        [3 * MINUTE, 20 * MINUTE, HOUR, 150 * MINUTE, 3 * HOUR, 230 * MINUTE, 5 * HOUR]
+    )
+    calls = []
+    for _ in range(draw(st.integers(0, 3))):
+        started = draw(ago)
+        connected = draw(st.none() | st.integers(0, started))
+        ended = draw(st.integers(0, started if connected is None else connected))
+        calls.append(
+            {
+                "agent": draw(agents),
+                "status": draw(st.sampled_from([*OVER, "connected"])),
+                "direction": draw(st.sampled_from(["inbound", "outbound"])),
+                "started": started,
+                "connected": connected,
+                "ended": draw(st.sampled_from([ended, ended, ended, None])),
+            }
+        )
+    references = st.sampled_from([None, "missing", *range(len(calls))])
+    sessions = []
+    for _ in range(draw(st.integers(1, 3))):
+        activity = draw(ago)
+        sessions.append(
+            {
+                "agent": draw(agents),
+                "device": draw(st.booleans()),
+                "capacity": 1,
+                "status": draw(st.sampled_from(["available", "on_call", "on_call", "break", "offline"])),
+                "login": activity + draw(st.sampled_from([0, MINUTE, HOUR])),
+                "activity": activity,
+                "heartbeat": draw(st.none() | st.none() | ago),
+                "logout": draw(st.sampled_from([None, None, None, activity])),
+                "call": draw(references),
+            }
+        )
+    return sessions, calls
+
+
+def side_by_side(examples: list[Example]) -> Example:
+    """One example of several: the agents of each have numbers of their own, ten apart."""
+    sessions: list[dict[str, Any]] = []
+    calls: list[dict[str, Any]] = []
+    for place, (own_sessions, own_calls) in enumerate(examples):
+        for session in own_sessions:
+            call = session["call"] + len(calls) if isinstance(session["call"], int) else session["call"]
+            sessions.append({**session, "agent": _moved(session["agent"], place), "call": call})
+        calls += [{**call, "agent": _moved(call["agent"], place)} for call in own_calls]
+    return sessions, calls
+
+
+def _moved(agent: int | None, place: int) -> int | None:
+    return None if agent is None else agent + 10 * place
+
+
 def now_in_milliseconds() -> datetime:
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1_000 * 1_000)

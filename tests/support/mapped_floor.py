@@ -32,7 +32,19 @@ from tests.support.floor import QUICK
 from tests.support.floors import Example
 from tests.support.mapped_application import MappedApplication
 
-AGENTS = ((1, "agent", True, False), (2, None, None, None), (3, "agent", False, True))
+MOST = 8
+"""Examples side by side. In each, agents 1 to 3 are there, and a hundred is not."""
+AGENTS = tuple(
+    (10 * place + number, *facts)
+    for place in range(MOST)
+    for number, facts in (
+        (1, ("agent", True, False)),
+        (2, (None, None, None)),
+        (3, ("agent", False, True)),
+    )
+)
+KNOWN = {key for key, *_ in AGENTS}
+ACTIVE = {key for key, _, is_active, _ in AGENTS if is_active}
 TABLES = {
     "agents": {"id": "integer primary key"},
     "sessions": {
@@ -162,13 +174,13 @@ class MappedFloor:
 
     def expected(self, now: datetime) -> dict[str, Repair]:
         calls = self.calls if self.reach.has_calls else []
-        return repairs(now, (1, 2, 3), self.sessions, calls, self.reach)
+        return repairs(now, KNOWN, self.sessions, calls, self.reach)
 
     def expected_counts(self, now: datetime) -> dict[str, int]:
         """What the assessment counts, by the name of the rule."""
         opened = [session for session in self.sessions if self.reach.is_open(session)]
         calls = self.calls if self.reach.has_calls else []
-        active = {1} if self.application.has("agents_is_active_column") else {1, 2, 3}
+        active = ACTIVE if self.application.has("agents_is_active_column") else KNOWN
         rules = Counter(rule for repair in self.expected(now).values() for rule in repair.rules)
         return {
             "open_sessions": len(opened),
@@ -177,8 +189,8 @@ class MappedFloor:
             "orphaned_call_reference": rules["orphaned_call_reference"],
             "invalid_on_call": rules["invalid_on_call"],
             "unknown_session_status": sum(session.status not in SESSION_STATUSES for session in opened),
-            "unknown_agent": sum(session.agent not in (1, 2, 3) for session in opened),
-            "session_of_inactive_agent": sum(s.agent in {1, 2, 3} - active for s in opened),
+            "unknown_agent": sum(session.agent not in KNOWN for session in opened),
+            "session_of_inactive_agent": sum(s.agent in KNOWN - active for s in opened),
             "duplicate_open_session": len(opened) - len({session.agent for session in opened}),
             "no_active_agents": 0,
             "silent_feed": int(feed_is_silent(now, opened, calls, self.reach)),
