@@ -1,5 +1,8 @@
 -- One row per active agent: whether an inbound call may reach the agent now, and all reasons why not. The flag
 -- route_by_heartbeat decides as in routable_agents.
+{#- dbt has to know each reference before it is known whether the calls are in a view -#}
+{%- if not execute %}{{ ref('read_calls') }}{% endif %}
+
 with flag as (
     select coalesce(bool_or(is_on), false) as is_on
     from {{ ref('flags') }}
@@ -14,6 +17,19 @@ agents as (
         and role in ({{ literals(var('agent_roles')) }})
 ),
 
+of_all_agents as not materialized (
+    select s.*
+    from {{ ref('open_sessions') }} as s
+),
+
+evidence as not materialized (
+    {{ evidence_of_sessions('of_all_agents', in_one_pass=not calls_are_looked_up()) }}
+),
+
+findings as not materialized (
+    {{ findings_on_sessions('evidence', ref('feed_of_views')) }}
+),
+
 newest_sessions as (
     select
         s.*,
@@ -22,7 +38,7 @@ newest_sessions as (
         coalesce(s.device_connected, false) as has_device,
         {{ has_fresh_heartbeat('s') }} as has_fresh_heartbeat,
         coalesce(s.max_concurrent_calls, 1) - s.agents_live_calls as free_call_slots
-    from {{ ref('session_findings') }} as s
+    from findings as s
     where s.recency = 1
 ),
 

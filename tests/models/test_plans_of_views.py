@@ -49,6 +49,7 @@ def open_sessions(centre: CallCentre) -> int:
     "query",
     [
         "select * from rollcall.routable_agents",
+        "select * from rollcall.routability",
         f"{SESSIONS} {AGENT}",
         f"{SESSIONS} {LOGIN_DAY}",
         f"{SESSIONS} {LOGOUT_DAY}",
