@@ -126,7 +126,7 @@ def test_names_with_spaces_percent_signs_and_quotes(
         assert live.migrate().skipped == []
         live.assert_complete()
         assert live.differences(before).holds
-        assert len(live.differences(before).added) == 10
+        assert len(live.differences(before).added) == 11
         assert live.migrate().executed == []
 
 
