@@ -79,6 +79,14 @@ def problems(url: str, state: Path, **variables: Any) -> list[str]:
     return list(refusal.value.problems)
 
 
+def assert_named(found: list[str], expected: list[tuple[str, ...]]) -> None:
+    """Each expected problem has a line with all of its parts, and there is no other line."""
+    assert len(found) == len(expected)
+    for parts in expected:
+        (line,) = (line for line in found if parts[0] in line)
+        assert all(part in line for part in parts)
+
+
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
@@ -123,11 +131,7 @@ def problems(url: str, state: Path, **variables: Any) -> list[str]:
 def test_a_column_that_refuses_a_write_is_named_with_its_var(
     application: str, tmp_path: Path, variables: dict[str, Any], expected: list[tuple[str, ...]]
 ) -> None:
-    found = problems(application, tmp_path, **variables)
-    assert len(found) == len(expected)
-    for parts in expected:
-        (line,) = (line for line in found if parts[0] in line)
-        assert all(part in line for part in parts)
+    assert_named(problems(application, tmp_path, **variables), expected)
 
 
 @pytest.mark.parametrize(
@@ -187,11 +191,7 @@ def test_each_form_of_a_check_is_judged_by_the_server(
 def test_a_value_that_the_column_does_not_take_is_named_with_its_var(
     application: str, tmp_path: Path, variables: dict[str, Any], expected: list[tuple[str, ...]]
 ) -> None:
-    found = problems(application, tmp_path, **variables)
-    assert len(found) == len(expected)
-    for parts in expected:
-        (line,) = (line for line in found if parts[0] in line)
-        assert all(part in line for part in parts)
+    assert_named(problems(application, tmp_path, **variables), expected)
 
 
 @pytest.mark.parametrize(
