@@ -1,6 +1,6 @@
 # `make` lists the targets. All of them need Python 3.11 to 3.13 and make, and no root.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint lint-python lint-types lint-imports lint-sql format docs bench lock clean-env
+.PHONY: help setup run test test-ci test-all lint lint-python lint-types lint-imports lint-sql format docs bench lock clean-env
 
 # libpq's variables reach no target, so that no production database is used by accident.
 $(foreach name,$(filter PG%,$(.VARIABLES)),$(eval unexport $(name)))
@@ -18,13 +18,22 @@ setup: ## make .venv from the lock (PYTHON=… chooses a Python)
 run: setup ## assess, plan, migrate, clean, verify: on ROLLCALL_DATABASE_URL, or on a demo call centre
 	@if [ -n "$$ROLLCALL_DATABASE_URL" ]; then exec $(bin)/rollcall run --history; else exec $(bin)/rollcall demo; fi
 
-# The tests run also where the linters fail: both results are shown, and either failure fails the target.
-test: setup ## check style and types and run the tests, but for the slow ones
-	@$(MAKE) --no-print-directory --keep-going -j2 $(linters) || export ROLLCALL_LINT_FAILED=1; \
-	$(bin)/python -m pytest -n 3 --dist loadfile -m 'not slow' --durations=25 && [ -z "$$ROLLCALL_LINT_FAILED" ]
+test: selected := not slow and not medium
+test: setup ## check style and types and run the quick tests: about six minutes on two cores
+	@$(tests)
 
-test-all: test ## the same, and then the slow tests
+test-ci: selected := not slow
+test-ci: setup ## the same with the tests of medium length, as CI does
+	@$(tests)
+
+test-all: test-ci ## the same, and then the slow tests
 	@$(bin)/python -m pytest -n 3 --dist worksteal -m slow --durations=25
+
+# The tests run also where the linters fail: both results are shown, and either failure fails the target.
+define tests
+$(MAKE) --no-print-directory --keep-going -j2 $(linters) || export ROLLCALL_LINT_FAILED=1; \
+$(bin)/python -m pytest -n 3 --dist loadfile -m '$(selected)' --durations=25 && [ -z "$$ROLLCALL_LINT_FAILED" ]
+endef
 
 lint: setup $(linters) ## check style and types only
 

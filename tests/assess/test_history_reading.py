@@ -346,6 +346,7 @@ def test_what_cannot_be_relied_on_is_read_in_full(centre: CallCentre, change: st
     assert counts(again) == counts(first)
 
 
+@pytest.mark.medium
 def test_another_threshold_makes_it_a_full_reading(centre: CallCentre, tmp_path: Path) -> None:
     read(centre)
     environment = {
@@ -357,6 +358,7 @@ def test_another_threshold_makes_it_a_full_reading(centre: CallCentre, tmp_path:
     assert "the rules are not those" in reading(assess(other, history=True)).why_full
 
 
+@pytest.mark.medium
 def test_more_failures_than_are_kept_are_counted_all_the_same(database: str, tmp_path: Path) -> None:
     centre = call_centre(database, tmp_path, {"history_failures_kept": 2}, scale=SCALE)
     centre.run()

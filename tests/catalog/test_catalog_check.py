@@ -159,6 +159,7 @@ def test_a_database_without_the_application_is_a_line_for_each_table(database: s
     ]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("variables", "variant"),
     [
@@ -178,6 +179,7 @@ def test_domains_are_checked_as_their_base_types(
     assert centre.plan().change_count == centre.planted.pending_changes
 
 
+@pytest.mark.medium
 def test_statuses_may_be_numbers_where_all_of_them_are(application: str, tmp_path: Path) -> None:
     numbers = {
         "calls_status_column": "state_code",

@@ -194,6 +194,7 @@ def test_a_value_that_the_column_does_not_take_is_named_with_its_var(
     assert_named(problems(application, tmp_path, **variables), expected)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "variables",
     [
@@ -238,6 +239,7 @@ def test_every_problem_is_reported_at_once_with_the_forms_that_a_var_takes(
     assert len(found) == 5
 
 
+@pytest.mark.medium
 def test_the_offered_cast_works(application: str, tmp_path: Path) -> None:
     """The text of the message, pasted into the configuration, compares the reference with the key."""
     import yaml

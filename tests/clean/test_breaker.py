@@ -102,7 +102,7 @@ def test_few_sessions_never_trip_it(floor: Floor, closing: int) -> None:
         assert unattended(floor) == closing
 
 
-def test_offline_sessions_are_nobody_s_work(floor: Floor) -> None:
+def test_offline_sessions_need_no_work(floor: Floor) -> None:
     for _ in range(30):
         floor.session(seen=125, login=300, status="offline")
     agent = floor.agent()

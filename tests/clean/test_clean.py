@@ -169,7 +169,7 @@ def test_a_present_agent_who_heartbeats_and_is_stuck_on_call_is_mended(floor: Fl
     assert (row["status"], row["current_call_session_id"], row["logout_at"]) == ("available", None, None)
 
 
-def test_nobody_becomes_available_by_an_old_plan_who_is_no_longer_there(floor: Floor) -> None:
+def test_an_old_plan_makes_no_absent_agent_available(floor: Floor) -> None:
     """Judged at the plan's instant the agent was present; when it is written a break is as safe."""
     agent = floor.agent()
     call = floor.call(agent, 50, connected=49, ended=30)

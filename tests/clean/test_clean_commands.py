@@ -119,7 +119,7 @@ def test_plan_migrate_clean_undo_verify(database: str, tmp_path: Path, rollcall:
     assert "is not as it was made" in refused.errors
 
 
-def test_whoever_may_read_the_application_only_is_told_what_is_missing(
+def test_a_role_that_may_only_read_the_application_is_told_what_is_missing(
     floor: Floor, rollcall: Command
 ) -> None:
     floor.session()
@@ -211,7 +211,7 @@ def job(floor: Floor, approval: Approval, source: str | None = None) -> Job:
     return Job(floor.workspace, "run", approval, source)
 
 
-def test_run_with_an_approved_plan_asks_nobody_and_executes_just_that(floor: Floor, tmp_path: Path) -> None:
+def test_run_with_an_approved_plan_asks_nothing_and_executes_just_that(floor: Floor, tmp_path: Path) -> None:
     planned = floor.session()
     floor.session(seen=1)
     path = str(tmp_path / "plan.jsonl")

@@ -240,7 +240,8 @@ def test_a_status_type_without_the_closed_status_is_refused_beforehand(database:
     assert "set the var that names it (closed_status" in str(refusal.value)
 
 
-def test_a_status_that_the_type_lacks_and_this_plan_does_not_write_is_in_no_one_s_way(
+@pytest.mark.medium
+def test_a_status_that_the_type_lacks_and_this_plan_does_not_write_is_no_obstacle(
     database: str, tmp_path: Path
 ) -> None:
     workspace = with_statuses(database, tmp_path, "available", "on_call", "offline")
@@ -250,6 +251,7 @@ def test_a_status_that_the_type_lacks_and_this_plan_does_not_write_is_in_no_one_
         assert clean(workspace, run, plan).changed == 1
 
 
+@pytest.mark.medium
 def test_the_cleaned_view_shows_the_logout_that_cleaning_writes(database: str, tmp_path: Path) -> None:
     """`closed_logout_at: now`: before the clean-up as after it, not the last sign of life."""
     workspace = unmigrated(
@@ -278,6 +280,7 @@ def test_the_cleaned_view_shows_the_logout_that_cleaning_writes(database: str, t
     assert abs(logout_at - plan.judged_at) < timedelta(milliseconds=1), "the column keeps milliseconds"
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("child", [True, False])
 def test_keys_that_name_several_sessions_are_refused_and_named(
     database: str, tmp_path: Path, child: bool

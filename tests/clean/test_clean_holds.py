@@ -61,7 +61,7 @@ def test_what_holds_for_too_long_ends_the_run_and_the_rest_is_reported(floor: Fl
     ],
     ids=["vacuum", "table", "part of the table"],
 )
-def test_whoever_waits_for_the_table_goes_first(floor: Floor, statement: str, reason: str) -> None:
+def test_a_session_that_waits_for_the_table_goes_first(floor: Floor, statement: str, reason: str) -> None:
     floor.rows("create table sessions_of_today () inherits (agent_sessions)")
     with floor.connect(autocommit=False) as holder, floor.connect() as waiter:
         holder.execute("lock table agent_sessions in share update exclusive mode")

@@ -28,7 +28,7 @@ def test_a_row_that_is_locked_for_long_does_not_stop_the_others(floor: Floor) ->
     assert floor.clean().changed == 1
 
 
-def test_whoever_queues_for_a_locked_row_does_not_stop_the_others(floor: Floor) -> None:
+def test_a_session_that_waits_for_a_locked_row_does_not_stop_the_others(floor: Floor) -> None:
     """The application's own heartbeats wait for that row, too: that is no reason to wait with the rest."""
     agent = floor.agent()
     locked, *others = [floor.session(agent), *(floor.session() for _ in range(5))]
@@ -90,7 +90,7 @@ def test_a_batch_that_takes_too_long_is_divided(floor: Floor) -> None:
     assert max(floor.batches()) <= 8, "no statement waits for more of them than the lock time-out lets pass"
 
 
-def test_a_row_that_takes_too_long_by_itself_is_reported_and_stops_nobody_else(floor: Floor) -> None:
+def test_a_row_that_takes_too_long_by_itself_is_reported_and_stops_no_other(floor: Floor) -> None:
     slow, *others = [floor.session() for _ in range(5)]
     make_trigger(floor, f"if new.id = '{slow}' then perform pg_sleep(60); end if; return new;")
     try:

@@ -159,6 +159,7 @@ def test_plan_and_result_agree_with_the_model(floor: Floor, example: Example) ->
     agrees(floor, example)
 
 
+@pytest.mark.medium
 @given(example=floors())
 @settings(COMMON, max_examples=12)
 def test_domains_agree_with_the_model_as_well(floor_of_domains: Floor, example: Example) -> None:

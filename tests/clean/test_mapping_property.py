@@ -96,6 +96,7 @@ def mapped(
         yield MappedFloor(url, tmp_path_factory.mktemp("mapped"), MappedApplication(request.param))
 
 
+@pytest.mark.medium
 @given(example=EXAMPLES)
 @settings(COMMON, max_examples=10)
 def test_plan_result_and_undo_agree_with_the_model(mapped: MappedFloor, example: Example) -> None:

@@ -127,6 +127,7 @@ def test_a_configuration_that_cannot_work(variables: str, part: str) -> None:
     assert_one_line(rollcall("assess", "--vars", variables, url=url), 2, part)
 
 
+@pytest.mark.medium
 def test_ctrl_c_ends_in_one_line(database: str, tmp_path: Path) -> None:
     """While dbt compiles, which keeps a Ctrl-C to itself."""
     (tmp_path / "compiled").mkdir()

@@ -90,6 +90,7 @@ def test_the_default_application_gets_its_own_names_and_is_judged(database: str,
     assert "secret" not in (here / "rollcall.yml").read_text("utf-8")
 
 
+@pytest.mark.medium
 def test_a_row_per_agent_is_mapped_with_nulls_expressions_and_marks(database: str, here: Path) -> None:
     prepare(database, ROW_PER_AGENT)
     done = rollcall("init", "--yes", "--json", "--out", str(here / "rollcall.yml"), url=database, state=here)

@@ -258,6 +258,7 @@ def test_a_repeated_signal_does_not_interrupt_the_recording() -> None:
     assert received[0] == signal.SIGTERM
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("name", "exit_code"), [("SIGTERM", 143), pytest.param("SIGHUP", 129, marks=pytest.mark.slow)]
 )

@@ -62,7 +62,7 @@ def url_of(server: TlsServer) -> str:
 
 
 @needs_tls
-def test_the_server_lets_nobody_in_without_them(secure: TlsServer) -> None:
+def test_the_server_refuses_a_connection_without_them(secure: TlsServer) -> None:
     for name in ("sslrootcert", "sslcert", "hostaddr"):
         parameters = secure.parameters()
         del parameters[name]

@@ -93,6 +93,7 @@ def test_every_step_works_whatever_the_role_sets(role: Role, names: list[str]) -
     everything(role.workspace())
 
 
+@pytest.mark.medium
 def test_what_one_role_changed_another_can_undo(role: Role, centre: CallCentre) -> None:
     """The images of rows are texts, which have to come out the same for both."""
     centre.rows(

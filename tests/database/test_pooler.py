@@ -280,7 +280,7 @@ def test_the_commands_are_refused(
     assert behind.images() == sessions
 
 
-def test_nobody_reads_a_plan_that_could_not_be_executed(
+def test_a_plan_that_could_not_be_executed_is_not_shown(
     in_transaction_mode: tuple[Pooler, Workspace],
 ) -> None:
     _, pooled = in_transaction_mode

@@ -44,6 +44,7 @@ FOREIGN: list[dict[str, str]] = [
 ]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "foreign",
     [
@@ -70,6 +71,7 @@ def test_the_environment_of_a_dbt_user_changes_nothing(centre: CallCentre, forei
     assert "route_by_heartbeat" in done.stdout
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("step", ["assess", pytest.param("plan", marks=pytest.mark.slow), "clean"])
 def test_no_transaction_stands_idle_while_dbt_compiles(
     centre: CallCentre, step: str, monkeypatch: pytest.MonkeyPatch
@@ -93,6 +95,7 @@ def test_no_transaction_stands_idle_while_dbt_compiles(
     assert seen == [[]]
 
 
+@pytest.mark.medium
 def test_a_short_limit_on_idle_transactions_does_not_end_a_plan(centre: CallCentre, tmp_path: Path) -> None:
     role = f"hurried_{os.getpid()}"
     centre.rows(f"create role {role} login superuser")

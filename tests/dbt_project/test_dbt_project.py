@@ -94,6 +94,7 @@ def unit_tests_of(dbt: Dbt) -> set[str]:
 # --- as on any dbt project --------------------------------------------------------------------
 
 
+@pytest.mark.medium
 def test_build_passes_before_and_after_the_migration(centre: CallCentre, dbt: Dbt) -> None:
     before = dbt("build")
     assert {"agent_sessions", "no_session_is_lost", "abandoned_session"} <= before.keys()
@@ -203,6 +204,7 @@ def test_a_column_that_people_may_use_is_never_taken_away(centre: CallCentre, db
         dbt("run", "--select", "readiness_history")
 
 
+@pytest.mark.medium
 def test_rollcall_deploys_what_dbt_would(centre: CallCentre, dbt: Dbt) -> None:
     centre.run()
     by_rollcall = deployed(centre)

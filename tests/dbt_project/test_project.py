@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from rollcall.dbt import project
 from rollcall.demo import Variant
 from rollcall.settings.configuration import load_settings
@@ -41,6 +43,7 @@ def test_the_second_time_nobody_waits_for_dbt(database: str, tmp_path: Path) -> 
     assert done.stdout == sql
 
 
+@pytest.mark.medium
 def test_another_type_other_labels_or_other_vars_are_compiled_anew(database: str, tmp_path: Path) -> None:
     centre = call_centre(database, tmp_path, variant=Variant(status="enum"))
     first = centre.workspace.project.sql("stg_call_sessions")
@@ -61,6 +64,7 @@ def test_another_type_other_labels_or_other_vars_are_compiled_anew(database: str
     assert after != before
 
 
+@pytest.mark.medium
 def test_a_damaged_file_is_compiled_anew(database: str, tmp_path: Path) -> None:
     (tmp_path / "compiled").mkdir()  # not the folder that the tests share
     centre = call_centre(database, tmp_path)
@@ -72,6 +76,7 @@ def test_a_damaged_file_is_compiled_anew(database: str, tmp_path: Path) -> None:
         assert again(centre, tmp_path).project.sql("cleanup_plan") == sql
 
 
+@pytest.mark.medium
 def test_what_was_kept_names_no_secret(database: str, tmp_path: Path) -> None:
     (tmp_path / "compiled").mkdir()  # not the folder that the tests share
     url = database.replace("postgres@", "postgres:planted-secret@")
@@ -97,6 +102,7 @@ def test_only_models_and_analyses_are_compiled(database: str, tmp_path: Path) ->
     assert set(centre.workspace.project.compilation.sql) == named
 
 
+@pytest.mark.medium
 def test_other_columns_are_compiled_without_parsing_again(database: str, tmp_path: Path) -> None:
     (tmp_path / "compiled").mkdir()  # not the folder that the tests share
     centre = call_centre(database, tmp_path)
@@ -117,6 +123,7 @@ def test_other_columns_are_compiled_without_parsing_again(database: str, tmp_pat
     assert again(centre, tmp_path).project.sql("stg_agent_sessions") == before
 
 
+@pytest.mark.medium
 def test_other_numbers_are_compiled_without_parsing_again(database: str, tmp_path: Path) -> None:
     (tmp_path / "compiled").mkdir()  # not the folder that the tests share
     centre = call_centre(database, tmp_path)
@@ -130,6 +137,7 @@ def test_other_numbers_are_compiled_without_parsing_again(database: str, tmp_pat
     assert len(list(tmp_path.glob("compiled/*/parsed"))) == 2
 
 
+@pytest.mark.medium
 def test_the_place_of_a_file_compiles_nothing_anew(database: str, tmp_path: Path) -> None:
     """Rollcall reads the waivers itself; they are in no SQL."""
     (tmp_path / "compiled").mkdir()  # not the folder that the tests share
@@ -139,6 +147,7 @@ def test_the_place_of_a_file_compiles_nothing_anew(database: str, tmp_path: Path
     assert len(list(tmp_path.glob("compiled/*/*.json"))) == 1
 
 
+@pytest.mark.medium
 def test_the_configuration_in_use_stays_cached(database: str, tmp_path: Path) -> None:
     (tmp_path / "compiled").mkdir()  # not the folder that the tests share
     centre = call_centre(database, tmp_path)

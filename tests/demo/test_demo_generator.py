@@ -102,7 +102,7 @@ def test_a_silent_feed(database: str) -> None:
         assert planted.violations["abandoned_session"] > 0
 
 
-def test_nobody_is_an_agent(database: str) -> None:
+def test_no_absent_person_is_an_agent(database: str) -> None:
     defects = DefectCounts.usual(SMALL).plus(no_active_agents=True)
     with psycopg.connect(database, autocommit=True) as connection:
         planted = load_call_centre(connection, SMALL, NAMES, None, defects)

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from rollcall.demo import Scale
 from tests.support.call_centre import call_centre
 from tests.support.paths import ROOT
@@ -107,6 +109,7 @@ def run(project: Path, *arguments: str, **environment: str) -> str:
     return done.stdout
 
 
+@pytest.mark.medium
 def test_six_files_and_the_script_add_a_rule(database: str, tmp_path: Path) -> None:
     centre = call_centre(database, tmp_path, scale=Scale(agents=220, sessions=600, calls=1_000))
     project = tmp_path / "project"

@@ -157,6 +157,7 @@ def test_both_have_a_postgresql_and_keep_what_was_found() -> None:
     assert "secrets." in GITHUB["jobs"]["staging"]["env"]["ROLLCALL_DATABASE_URL"]
 
 
+@pytest.mark.medium
 def test_the_github_job_fails_before_and_passes_after_the_repair(
     shell: Any, database: str, tmp_path: Path
 ) -> None:

@@ -22,6 +22,7 @@ def test_the_index_names_every_example() -> None:
     assert len(FOLDERS) == len([path for path in EXAMPLES.iterdir() if path.is_dir()])
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_an_example_gives_its_result(folder: Path, database: str, tmp_path: Path) -> None:
     expected = json.loads((folder / "expected.json").read_text("utf-8"))

@@ -61,6 +61,7 @@ def unmigrated(own_server: PostgresServer, tmp_path_factory: pytest.TempPathFact
     return centre
 
 
+@pytest.mark.medium
 def test_enum_without_the_closed_status_and_space_for_indexes(
     unmigrated: CallCentre, monkeypatch: pytest.MonkeyPatch
 ) -> None:

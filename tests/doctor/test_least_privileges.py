@@ -97,6 +97,7 @@ def _desk(server: PostgresServer, monkeypatch: pytest.MonkeyPatch, state: Path) 
     return Desk(centre, monkeypatch)
 
 
+@pytest.mark.medium
 def test_every_command_works_with_exactly_the_printed_grants(desk: Desk) -> None:
     for grant in desk.run(OPERATOR, "doctor", "--grants"):
         desk.centre.rows(grant["statement"])

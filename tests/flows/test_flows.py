@@ -287,7 +287,7 @@ def test_the_nightly_run_judges_the_history_and_reports(
 
 
 @pytest.mark.parametrize("name", ["clean", "nightly"])
-def test_a_tripped_breaker_changes_nothing_and_somebody_is_told(
+def test_a_tripped_breaker_changes_nothing_and_alerts(
     floor: Floor, state: Path, prefect: Any, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     from flows.clean import clean

@@ -48,7 +48,7 @@ def test_only_what_is_declared_is_added_and_all_else_is_as_before(live: Live) ->
     assert {outcome for _, outcome in live.outcomes()} == {"done"}
 
 
-def test_the_proof_names_what_somebody_else_changed_meanwhile(live: Live) -> None:
+def test_the_proof_names_foreign_changes_meanwhile(live: Live) -> None:
     def progress(text: str) -> None:
         if text == COLUMNS[0]:
             live.rows("alter table agents add column theirs int")
@@ -89,7 +89,7 @@ def test_verify_shows_the_proof_that_is_kept_with_the_run(live: Live) -> None:
         )
 
 
-def test_verify_shows_what_somebody_else_changed_while_it_migrated(live: Live) -> None:
+def test_verify_shows_foreign_changes_during_the_migration(live: Live) -> None:
     def progress(text: str) -> None:
         if text == COLUMNS[0]:
             live.rows("alter table agents add column theirs int")
@@ -138,7 +138,7 @@ def test_of_a_run_that_was_cut_off_verify_compares_with_what_is_now(live: Live) 
     assert proof.catalog.unexpected == ("index public.agent_sessions_agent_id_idx removed",)
 
 
-def test_a_row_that_differs_though_nobody_wrote_it_breaks_the_proof() -> None:
+def test_a_row_that_differs_without_a_write_breaks_the_proof() -> None:
     before = {"agents": Contents(rows=3, digest="1", written=None, as_of="7")}
     for rows, digest, written, holds in (
         (3, "2", 0, False),
@@ -164,7 +164,7 @@ def test_a_large_table_is_counted_or_left_and_never_digested(live: Live) -> None
     assert result.proof.holds
 
 
-def test_a_second_run_takes_no_strong_lock_and_waits_for_nobody(live: Live) -> None:
+def test_a_second_run_takes_no_strong_lock_and_does_not_wait(live: Live) -> None:
     live.migrate()
     with live.reader(), live.probed() as probes:
         result = live.migrate()  # while the reader stays: a statement that waits for it would be skipped

@@ -20,7 +20,7 @@ from tests.support.waiting import until
 
 
 @pytest.mark.parametrize("seconds", [2, pytest.param(60, marks=pytest.mark.slow)])
-def test_while_a_reader_stays_nobody_else_waits_and_then_it_goes_on(live: Live, seconds: int) -> None:
+def test_while_a_reader_stays_no_other_session_waits_and_then_it_goes_on(live: Live, seconds: int) -> None:
     ended = threading.Event()
 
     def read() -> None:

@@ -155,7 +155,7 @@ def test_what_is_in_the_place_of_a_view_of_ours_is_reported_and_left(live: Live,
     assert live.states()[COLUMNS[0]] == "missing"  # nothing else was made either
 
 
-def test_a_view_of_ours_that_has_the_very_columns_but_is_somebody_elses_is_left(live: Live) -> None:
+def test_a_foreign_view_with_the_very_columns_of_ours_is_left(live: Live) -> None:
     live.migrate()
     live.rows("comment on view rollcall.routable_agents is 'ours now'")
     assert rules(live)["conflicting_own_object"] == (1, ("rollcall.routable_agents",))
@@ -234,6 +234,7 @@ def test_what_refuses_every_repair_is_a_rule_that_stops_a_run(live: Live, name: 
     assert name not in rules(live)
 
 
+@pytest.mark.medium
 def test_a_status_that_the_enum_lacks_stops_a_run(server: PostgresServer, tmp_path: Path) -> None:
     original = Original(server, tmp_path, {"break_status": "away"}, Variant(status="enum"))
     try:

@@ -202,6 +202,7 @@ def plain(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> I
         yield made
 
 
+@pytest.mark.medium
 def test_a_changed_view_keeps_its_grants_and_what_depends_on_it(plain: Original, tmp_path: Path) -> None:
     with plain.live() as live:
         live.migrate()
@@ -239,6 +240,7 @@ def test_a_foreign_relation_in_the_place_of_ours_is_a_conflict(plain: Original) 
         assert live.rows("select * from rollcall.agent_sessions") == []
 
 
+@pytest.mark.medium
 def test_another_declared_column_index_or_table_is_one_new_file(plain: Original, tmp_path: Path) -> None:
     files = {
         "models/migrations/sessions_skill.sql": """
@@ -271,6 +273,7 @@ def test_another_declared_column_index_or_table_is_one_new_file(plain: Original,
         assert live.rows("select distinct skill from agent_sessions") == [("none",)]
 
 
+@pytest.mark.medium
 def test_an_index_that_was_built_on_something_foreign_is_named(plain: Original, tmp_path: Path) -> None:
     """A concurrent build cannot be rolled back, so the error says how to remove the index."""
 
@@ -318,6 +321,7 @@ def test_the_script_for_psql_makes_the_index_of_each_partition(
         _assert_completed_by(script(live.workspace, statements, "test"), live, tmp_path, server)
 
 
+@pytest.mark.medium
 def test_the_script_for_psql_fits_names_with_special_characters(
     server: PostgresServer, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
 ) -> None:

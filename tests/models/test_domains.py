@@ -45,6 +45,7 @@ def rules(of: Workspace) -> dict[str, int]:
     return {rule.name: rule.violations for rule in assess(of).rules}
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("overrides", "variant", "zone"),
     [
@@ -94,6 +95,7 @@ def test_an_application_of_domains_is_repaired_and_restored(
     assert restored == sessions
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/New_York", "UTC"])
 @pytest.mark.parametrize("kind", ["timestamptz", "timestamp(3)"])
 def test_a_living_agent_is_alive_in_every_time_zone_of_the_role(
@@ -123,6 +125,7 @@ def test_a_living_agent_is_alive_in_every_time_zone_of_the_role(
     assert centre.rows(alive) == [(True,)]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "naive",
     [
@@ -147,6 +150,7 @@ def test_calls_of_mixed_time_types_do_not_depend_on_the_time_zone_of_the_role(
     assert verification.assessment.verdict is Verdict.READY
 
 
+@pytest.mark.medium
 def test_columns_that_exist_as_domains_are_the_declared_ones(database: str, tmp_path: Path) -> None:
     centre = call_centre(database, tmp_path)
     for domain in ("instant as timestamp(3)", "flag as boolean default false", "slots as int default 1"):
@@ -181,6 +185,7 @@ def states(of: Workspace) -> dict[str, str]:
         }
 
 
+@pytest.mark.medium
 def test_the_labels_of_a_domain_are_those_of_its_enum(database: str, tmp_path: Path) -> None:
     centre = call_centre(database, tmp_path, variant=Variant(status="enum"))
     into_domains(centre)
@@ -190,6 +195,7 @@ def test_the_labels_of_a_domain_are_those_of_its_enum(database: str, tmp_path: P
     assert rules(workspace(centre, tmp_path, **lacking))["status_not_in_enum"] == 0
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "change",
     [

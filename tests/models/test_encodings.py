@@ -57,6 +57,7 @@ def test_bytes_without_a_meaning_are_named_in_one_line(encoded: str, tmp_path: P
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("encoded", ["LATIN1"], indirect=True)
 def test_a_var_that_the_database_cannot_hold_is_named_in_one_line(encoded: str, tmp_path: Path) -> None:
     centre = call_centre(encoded, tmp_path)

@@ -44,6 +44,7 @@ def insert_extreme_session(centre: CallCentre, moment: str) -> str:
     return key
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("zone", "moment"), EDGES)
 def test_every_step_works_on_the_last_and_the_first_time_of_postgresql(
     database: str, tmp_path: Path, zone: str, moment: str
@@ -64,6 +65,7 @@ def test_every_step_works_on_the_last_and_the_first_time_of_postgresql(
     assert centre.plan().is_empty
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "UTC"])
 def test_the_index_of_an_earlier_version_is_kept(
     server: PostgresServer, database: str, tmp_path: Path, zone: str

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from rollcall.demo import Variant
 from tests.support.call_centre import call_centre
 from tests.support.command import rollcall
@@ -29,6 +31,7 @@ def keys_in(document: Any) -> Iterator[tuple[str, Any]]:
                 yield from keys_in(value)
 
 
+@pytest.mark.medium
 def test_numeric_keys_are_text_in_every_document(database: str, tmp_path: Path) -> None:
     centre = call_centre(database, tmp_path, variant=Variant(keys="bigint", agent_keys="bigint"))
     path = tmp_path / "plan.jsonl"

@@ -57,6 +57,7 @@ def findings(workspace: Workspace) -> dict[str, Finding]:
     return found
 
 
+@pytest.mark.medium
 def test_what_stops_a_repair_is_found_in_a_table_that_is_agents_and_sessions(staff: Workspace) -> None:
     execute(
         staff,

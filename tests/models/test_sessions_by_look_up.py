@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from rollcall.ledger.runs import open_run
 from rollcall.migrate.migration import migrate
@@ -91,6 +92,7 @@ def judged_together(centre: CallCentre, state: Path) -> dict[str, str]:
     return {name: project.sql(name) for name in VIEWS}
 
 
+@pytest.mark.medium
 def test_the_rows_are_those_of_sessions_judged_together(database: str, tmp_path: Path) -> None:
     centre = call_centre(database, tmp_path)
     with open_run(centre.workspace, "migrate") as run:

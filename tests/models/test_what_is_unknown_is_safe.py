@@ -69,6 +69,7 @@ def judged(
     return assessment, plan, {rule.name: rule.not_judged for rule in assessment.rules if rule.not_judged}
 
 
+@pytest.mark.medium
 def test_without_calls_a_session_on_a_call_is_believed_for_a_while(database: str, tmp_path: Path) -> None:
     assessment, plan, not_judged = judged(
         database,

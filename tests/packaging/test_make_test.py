@@ -1,8 +1,9 @@
-"""`make test`: a linter or a test that fails is shown and fails it, and the summary of pytest is last."""
+"""`make test` and its larger sets: a failure of a linter or a test is shown, and pytest's summary is last."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -37,9 +38,9 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def make_test(checkout: Path) -> subprocess.CompletedProcess[str]:
+def make_test(checkout: Path, target: str = "test") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["make", "--no-print-directory", "test"],
+        ["make", "--no-print-directory", target],
         cwd=checkout,
         env=ENVIRONMENT | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -78,3 +79,15 @@ def test_a_test_that_fails(checkout: Path) -> None:
     assert done.returncode != 0
     assert "lint failed" not in done.stdout
     assert "1 failed" in summary(done)
+
+
+@pytest.mark.parametrize(("target", "passed"), [("test", 1), ("test-ci", 2), ("test-all", 3)])
+def test_each_set_of_tests_has_the_former_one(checkout: Path, target: str, passed: int) -> None:
+    marked = "import pytest\n" + "".join(
+        f"@pytest.mark.{mark}\ndef test_{mark}(): pass\n" for mark in ("medium", "slow")
+    )
+    (checkout / "test_two.py").write_text(marked)
+    done = make_test(checkout, target)
+    assert done.returncode == 0, done.stdout
+    results = [int(number) for number in re.findall(r"(\d+) passed", done.stdout)]
+    assert sum(results) == passed

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from tests.support.command import rollcall
 from tests.support.paths import ROOT
@@ -23,6 +24,7 @@ DECISIONS = {
 }
 
 
+@pytest.mark.medium
 def test_a_row_per_agent_becomes_ready(database: str, tmp_path: Path) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(SCHEMA.read_text("utf-8"))  # type: ignore[call-overload]

@@ -113,6 +113,7 @@ def test_every_preset_has_a_schema() -> None:
     assert presets - used == {"prisma_camel_case"}
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", NAMES)
 def test_the_whole_line_gives_the_right_answers(name: str, database: str, tmp_path: Path) -> None:
     shape = load(name, database, tmp_path)

@@ -177,6 +177,7 @@ def make_plan_of(workspace: Any) -> int:
     return make_plan(workspace).change_count
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("overrides", "variant"),
     [
@@ -249,7 +250,7 @@ def test_a_silent_feed_holds_everything_back(database: str, tmp_path: Path) -> N
     assert centre.plan().change_count == 0
 
 
-def test_nobody_to_take_a_call_is_for_a_person(database: str, tmp_path: Path) -> None:
+def test_no_agent_to_take_a_call_is_for_a_person(database: str, tmp_path: Path) -> None:
     defects = DefectCounts.usual(SMALL, Variant()).plus(no_active_agents=True)
     centre = call_centre(database, tmp_path, defects=defects)
     assessment = assess(centre.workspace)

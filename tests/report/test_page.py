@@ -197,7 +197,7 @@ def test_a_run_shows_before_and_after_what_was_done_and_the_proof() -> None:
         assert words in text
 
 
-def test_what_somebody_else_changed_while_we_migrated_is_said_and_named() -> None:
+def test_a_foreign_change_during_the_migration_is_said_and_named() -> None:
     run = completed()
     assert run.verification is not None
     proof = migration_proof(["column public.agents.theirs added", "index public.theirs added"])

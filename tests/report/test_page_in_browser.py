@@ -127,6 +127,7 @@ def hostile_call_centre(server: PostgresServer, folder: Path) -> CallCentre:
     return centre
 
 
+@pytest.mark.medium
 @needs_chromium
 def test_a_hostile_database_makes_nothing_misbehave(server: PostgresServer, tmp_path: Path) -> None:
     centre = hostile_call_centre(server, tmp_path)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from rollcall.assess.assessment import assess
@@ -51,6 +52,7 @@ def judged(centre: CallCentre, scratch: Path) -> dict[tuple[str, str], tuple[str
     return {(suite, rule): (outcome, found) for outcome, suite, rule, found in lines}
 
 
+@pytest.mark.medium
 def test_the_code_of_the_page_finds_what_rollcall_finds(database: str, tmp_path: Path) -> None:
     centre = call_centre(database, tmp_path)
     centre.run()

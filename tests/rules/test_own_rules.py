@@ -71,6 +71,7 @@ def rule(assessment: Assessment, name: str) -> RuleResult:
     return next(found for found in assessment.rules if found.name == name)
 
 
+@pytest.mark.medium
 def test_they_are_judged_with_the_rest_exactly(crm: Crm) -> None:
     before = crm.assess()
     assert before.verdict is Verdict.READY

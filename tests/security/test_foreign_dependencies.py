@@ -127,6 +127,7 @@ def test_a_type_of_the_application_is_not_foreign(database: str, tmp_path: Path)
     assert assessment.pending_statements == 0
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("definition", "columns"),
     [

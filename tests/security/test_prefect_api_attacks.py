@@ -305,6 +305,7 @@ def test_the_server_is_not_told_of_the_database(api: Api, scheduled: CallCentre,
     assert not {name for name in names if name.startswith(("ROLLCALL_", "PG"))}
 
 
+@pytest.mark.medium
 def test_the_temporary_server_is_closed_too_and_each_start_has_another_string(tmp_path: Path) -> None:
     strings = set()
     for _ in range(2):

@@ -216,6 +216,7 @@ def test_what_only_reads_talks_to_the_database_alone_and_tells_no_secret(sealed:
     sealed.assert_nowhere(*SECRETS.values(), VALUE)
 
 
+@pytest.mark.medium
 def test_a_whole_run_talks_to_this_machine_alone_and_tells_no_secret(sealed: Sealed) -> None:
     """Prefect's server and its database included; the ledger's images stay in the database."""
     url = with_password(sealed.url, SECRETS["url"])
@@ -274,6 +275,7 @@ def test_an_error_text_tells_no_secret(tmp_path: Path, url: str) -> None:
         assert SECRETS["malformed"] not in text
 
 
+@pytest.mark.medium
 def test_an_error_of_the_server_tells_no_statement_with_values(sealed: Sealed) -> None:
     """What a trigger of the application says is shown; the row that it was given is not."""
     with psycopg.connect(sealed.url, autocommit=True) as connection:

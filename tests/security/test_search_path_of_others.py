@@ -34,6 +34,7 @@ def test_a_trigger_that_relies_on_the_search_path_is_named_with_the_way_out(floo
         floor.rows("drop table audit")
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("schema", ["public", "extensions"])
 def test_statuses_and_names_may_be_citext(database: str, tmp_path: Path, schema: str) -> None:
     centre = call_centre(database, tmp_path)

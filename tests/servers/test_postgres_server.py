@@ -142,7 +142,7 @@ def test_starts_again_after_its_process_was_killed(folder: Path, programs: Path 
     assert ask(server, "select 1") == "1"
 
 
-def test_a_stale_pid_file_may_name_a_process_of_somebody_else(folder: Path) -> None:
+def test_a_stale_pid_file_may_name_a_foreign_process(folder: Path) -> None:
     """Usual in containers: after a restart the same small process ids are given out again."""
     server = new_server(folder)
     server.start()
@@ -259,7 +259,7 @@ def test_no_server_programs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
         PostgresServer(folder / "data")
 
 
-def test_somebody_elses_folder_is_left_alone(folder: Path) -> None:
+def test_a_foreign_folder_is_left_alone(folder: Path) -> None:
     (folder / "data").mkdir()
     (folder / "data" / "thesis.txt").write_text("years of work")
     with pytest.raises(ServerError, match="in the way"):

@@ -143,6 +143,7 @@ def test_config_says_that_a_value_is_of_the_preset(
 
 
 # tests/pipeline/test_shapes.py runs the whole line with each of the others
+@pytest.mark.medium
 @pytest.mark.parametrize("name", ["prisma_camel_case"])
 def test_the_whole_line_works_with_a_shipped_preset_alone(database: str, tmp_path: Path, name: str) -> None:
     share_compilations(tmp_path)

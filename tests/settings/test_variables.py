@@ -76,6 +76,7 @@ LARGEST = {
 }
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "names",
     [

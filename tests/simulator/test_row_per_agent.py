@@ -69,6 +69,7 @@ def play(database: str, folder: Path, options: Options, *, closed: int, **variab
     assert_a_clean_up_makes_ready(Simulation(settings, options).settings)
 
 
+@pytest.mark.medium
 def test_no_present_agent_is_touched_and_no_ghost_is_left(database: str, folder: Path) -> None:
     options = Options(agents=80, seconds=20, create=True, migrate=True, clean_every=1)
     play(database, folder, options, closed=2, **COMPRESSED)

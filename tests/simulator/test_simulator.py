@@ -30,6 +30,7 @@ from tests.support.simulation import COMPRESSED, ROOMY, assert_holds, connection
 # --- beside a clean-up every second ---------------------------------------------------------------
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "migrated",
     [
@@ -37,7 +38,7 @@ from tests.support.simulation import COMPRESSED, ROOMY, assert_holds, connection
         pytest.param(True, id="with heartbeats"),
     ],
 )
-def test_nobody_who_is_there_is_touched_and_no_ghost_is_left(
+def test_no_present_agent_is_touched_and_no_ghost_is_left(
     database: str, tmp_path: Path, migrated: bool
 ) -> None:
     options = Options(agents=80, seconds=20, create=True, migrate=migrated, clean_every=1)
@@ -76,7 +77,7 @@ def test_a_clean_up_that_goes_by_last_activity_alone_is_caught(database: str, tm
     assert all(finding.history for finding in report.wronged)
 
 
-def test_ghosts_that_nobody_closes_are_named(database: str, tmp_path: Path) -> None:
+def test_ghosts_that_stay_open_are_named(database: str, tmp_path: Path) -> None:
     settings = settings_of(database, tmp_path, **{**COMPRESSED, "abandoned_after_hours": 0.0006})
     report = run(settings, Options(agents=60, seconds=7, speed=200, create=True))
     assert not report.holds
@@ -152,7 +153,7 @@ def test_another_application_needs_configuration_only(
     assert report.floor["calls"] > 0
 
 
-def test_a_database_that_might_be_somebodys_own_is_refused(database: str, tmp_path: Path) -> None:
+def test_a_database_that_may_be_in_use_is_refused(database: str, tmp_path: Path) -> None:
     settings = settings_of(database, tmp_path)
     options = Options(agents=3, seconds=0.5, create=True)
     simulate(settings, options)

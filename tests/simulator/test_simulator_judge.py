@@ -103,20 +103,20 @@ def words(judgement: Judgement) -> list[str]:
     return [finding.what for finding in (*judgement.wronged, *judgement.left_open, *judgement.misrouted)]
 
 
-def test_closed_while_somebody_is_there(story: Story) -> None:
+def test_closed_while_the_agent_is_there(story: Story) -> None:
     story.at(105).beat()
     story.at(112).change()
     assert words(story.verdict()) == ["closed under a living agent"]
 
 
-def test_closed_too_soon_after_somebody_left(story: Story) -> None:
+def test_closed_too_soon_after_the_agent_left(story: Story) -> None:
     story.at(105).beat()
     story.at(106).truth.left("s", "crash")
     story.at(114.9).change()
     assert words(story.verdict()) == ["closed with a sign of life inside the window"]
 
 
-def test_closed_in_time_after_somebody_left(story: Story) -> None:
+def test_closed_in_time_after_the_agent_left(story: Story) -> None:
     story.at(105).truth.left("s", "crash")
     story.at(110.2).change()
     judgement = story.verdict()
@@ -211,7 +211,7 @@ def test_a_clean_up_while_its_agent_returns(story: Story) -> None:
     assert words(story.verdict()) == []
 
 
-def test_nobody_cleaned(story: Story) -> None:
+def test_no_clean_up_ran(story: Story) -> None:
     story.at(101).truth.left("s", "crash")
     story.at(112)
     assert words(story.verdict(swept=False)) == ["left open: not cleaned"]

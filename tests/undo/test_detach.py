@@ -105,7 +105,7 @@ def test_what_depends_on_our_views_is_named_and_nothing_goes(live: Live) -> None
     assert all(outcome.startswith("failed: view analysts.mine depends on") for _, outcome in outcomes)
 
 
-def test_what_somebody_else_put_into_our_schema_stays_and_grants_are_told(live: Live) -> None:
+def test_a_foreign_object_in_our_schema_stays_and_grants_are_told(live: Live) -> None:
     live.rows("create role reporting")
     try:
         live.rows("grant usage on schema rollcall to reporting")
