@@ -17,7 +17,7 @@ def assess(history: bool = True, full_history: bool = False) -> State[Any]:
     """Judge one database and publish the report. Changes nothing."""
     with tasks.begin("assess", history=history, full_history=full_history) as job:
         outcome = job.outcome(before=tasks.assess(job))
-        tasks.publish(job, outcome)
+        page = tasks.publish(job, outcome)
         tasks.summarise(outcome)
-        tasks.alert(job, outcome)
+        tasks.alert(job, outcome, lambda: page)
         return tasks.ended(outcome)

@@ -25,11 +25,11 @@ def clean() -> State[Any]:
         except BreakerTripped as tripped:
             outcome = tasks.refused(job, tripped, pending)
             tasks.summarise(outcome)
-            return tasks.stopped_by_breaker(outcome, tripped)
+            tasks.alert(job, outcome)
+            return tasks.stopped_by_breaker(tripped)
         cleaning = tasks.clean(job, approved)
         verification = tasks.verify(job, approved)
         outcome = job.outcome(approved.run.id, plan=pending, cleaning=cleaning, verification=verification)
         tasks.summarise(outcome)
-        if tasks.alert(job, outcome):
-            tasks.publish(job, outcome)
+        tasks.alert(job, outcome, lambda: tasks.publish(job, outcome))
         return tasks.ended(outcome)

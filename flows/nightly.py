@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from prefect import flow
@@ -28,19 +29,20 @@ def nightly(full_history: bool = False) -> State[Any]:
             return tasks.left_to_another(held)
         except BreakerTripped as tripped:
             outcome = tasks.refused(job, tripped, pending, before)
-            _report(job, outcome)
-            tasks.alert(job, outcome)
-            return tasks.stopped_by_breaker(outcome, tripped)
+            page = _report(job, outcome)
+            tasks.alert(job, outcome, lambda: page)
+            return tasks.stopped_by_breaker(tripped)
         cleaning = tasks.clean(job, approved)
         verification = tasks.verify(job, approved, before)
         outcome = job.outcome(
             approved.run.id, before=before, plan=pending, cleaning=cleaning, verification=verification
         )
-        _report(job, outcome)
-        tasks.alert(job, outcome)
+        page = _report(job, outcome)
+        tasks.alert(job, outcome, lambda: page)
         return tasks.ended(outcome)
 
 
-def _report(job: Job, outcome: RunOutcome) -> None:
-    tasks.publish(job, outcome)
+def _report(job: Job, outcome: RunOutcome) -> Path:
+    page = tasks.publish(job, outcome)
     tasks.summarise(outcome)
+    return page

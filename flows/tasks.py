@@ -10,6 +10,7 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, ParamSpec, TypedDict, TypeVar
 
 import psycopg
@@ -22,11 +23,11 @@ from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Completed, Failed
 
 from rollcall import console
-from rollcall.alerts import Alert, alerts_of, breaker_alert
+from rollcall.alerts import alerting
+from rollcall.alerts.events import event_of
 from rollcall.clean.cleaning import CleaningResult
 from rollcall.database.connections import reason_of
 from rollcall.errors import BreakerTripped, EvaluationError, LeaseHeld
-from rollcall.ledger.runs import past_runs
 from rollcall.migrate.migration import MigrationResult
 from rollcall.pipeline import steps
 from rollcall.pipeline.job import Approval, Approved, Job
@@ -36,6 +37,7 @@ from rollcall.report.markdown import markdown_summary
 from rollcall.report.outcome import RunOutcome
 from rollcall.rules.results import Assessment, TrippedBreaker, Verdict
 from rollcall.rules.verdict import HEADLINES
+from rollcall.settings.alerts import Kind
 from rollcall.settings.configuration import load_settings
 from rollcall.verify import Verification
 from rollcall.workspace import Workspace
@@ -102,11 +104,16 @@ def begin(
     Raises:
         ConfigurationError, ConnectionFailed: see `load_settings` and `Workspace`.
     """
-    job = Job(
-        Workspace(load_settings()), command, Approval(approval), plan, history, full_history, details=details
+    settings, how = load_settings(), Approval(approval)
+    failures = (
+        alerting.alerting_of_failures(settings, command, _send)
+        if how.is_unattended
+        else contextlib.nullcontext()
     )
-    with private_files(), job:
-        yield job
+    with private_files(), failures:
+        job = Job(Workspace(settings), command, how, plan, history, full_history, details=details)
+        with job:
+            yield job
 
 
 def _task(step: Callable[P, R]) -> Callable[P, R]:
@@ -181,9 +188,11 @@ def verify(
 
 
 @_task
-def publish(job: Job, outcome: RunOutcome) -> None:
+def publish(job: Job, outcome: RunOutcome) -> Path:
     """Write the report, and show where it is."""
-    console.show_report(steps.publish(job, outcome))
+    page = steps.publish(job, outcome)
+    console.show_report(page)
+    return page
 
 
 @_task
@@ -193,15 +202,18 @@ def summarise(outcome: RunOutcome) -> None:
 
 
 @_task
-def alert(job: Job, outcome: RunOutcome) -> bool:
-    """Send the alerts of the run. Gives whether there were any."""
-    alerts = alerts_of(outcome, past_runs(job.workspace))
-    for found in alerts:
-        _send(found)
-        if found.text:
-            get_run_logger().warning(found.text)
-            console.show_error(found.text)
-    return bool(alerts)
+def alert(job: Job, outcome: RunOutcome, report: Callable[[], Path] | None = None) -> None:
+    """Send what the run found and what was not told yet.
+
+    Args:
+        report: gives the first page of the report; called only if there is news.
+    """
+    alerted = alerting.alert(job.workspace, outcome, report)
+    _send(alerted)
+    for news in alerted.news:
+        if news.kind is Kind.VERDICT:  # of the others the run itself, or its failure, has shown the text
+            get_run_logger().warning(news.text)
+            console.show_error(news.text)
 
 
 def ended(outcome: RunOutcome) -> State[Any]:
@@ -229,17 +241,17 @@ def refused(job: Job, tripped: BreakerTripped, pending: Plan, before: Assessment
     return job.outcome(tripped.run_id, before=before, plan=pending, tripped=breaker)
 
 
-def stopped_by_breaker(outcome: RunOutcome, tripped: BreakerTripped) -> State[Any]:
-    """The last state of a flow run that the breaker stopped; sends the alert."""
-    _send(breaker_alert(outcome, str(tripped)))
+def stopped_by_breaker(tripped: BreakerTripped) -> State[Any]:
+    """The last state of a flow run that the breaker stopped."""
     return Failed(name="BREAKER_TRIPPED", message=str(tripped))
 
 
-def _send(alert: Alert) -> None:
-    """Send an event about the database, for automations that alert."""
-    name = alert.database
-    emit_event(
-        alert.event,
-        resource={"prefect.resource.id": f"rollcall.database.{name}", "prefect.resource.name": name},
-        payload=dict(alert.payload),
-    )
+def _send(alerted: alerting.Alerted) -> None:
+    """Send an event about the database for each news item, for automations that alert."""
+    name = alerted.database
+    for event in map(event_of, alerted.news):
+        emit_event(
+            event.name,
+            resource={"prefect.resource.id": f"rollcall.database.{name}", "prefect.resource.name": name},
+            payload=event.payload,
+        )

@@ -66,6 +66,10 @@ class EvaluationError(RollcallError):
     """The state of the database could not be judged."""
 
 
+class ProofFailed(EvaluationError):
+    """The proof of a run does not hold."""
+
+
 class LedgerHidden(EvaluationError):
     """Our role may not read, or write, what a command needs of our own record."""
 

@@ -15,7 +15,7 @@ from rollcall.migrate.proof import MigrationProof, prove_migration
 from rollcall.rules.results import Assessment
 from rollcall.workspace import Workspace
 
-__all__ = ["Proof", "Regret", "Verification", "verify"]
+__all__ = ["Proof", "Regret", "Verification", "read_regrets", "verify"]
 
 NEW_KEYS_SHOWN = 20
 UNREADABLE_LEDGER = "this role may not read rollcall_ops: nothing is said of past migrations and regrets"
@@ -168,7 +168,7 @@ def verify(
         with ledger_needed():
             proof = _prove(workspace, run_id) if run_id is not None else None
             migration = prove_migration(workspace, run_id)
-            regrets = _regrets(workspace, run_id)
+            regrets = read_regrets(workspace, run_id)
     except LedgerHidden:
         if run_id is not None:
             raise
@@ -234,7 +234,8 @@ def _prove(workspace: Workspace, run_id: str) -> Proof | None:
     )
 
 
-def _regrets(workspace: Workspace, run_id: str | None) -> tuple[Regret, ...]:
+def read_regrets(workspace: Workspace, run_id: str | None = None) -> tuple[Regret, ...]:
+    """The regrets of a run; without one those of all runs of the last hours."""
     with workspace.database.snapshot() as snapshot:
         if not has_ledger(snapshot, workspace.project, *LEDGER):
             return ()

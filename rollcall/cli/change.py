@@ -53,10 +53,21 @@ def clean(
     from rollcall import console
     from rollcall.clean.cleaning import refuse_read_only
     from rollcall.pipeline import steps
+    from rollcall.pipeline.job import Approval, Job
+    from rollcall.settings.configuration import load_settings
+    from rollcall.workspace import Workspace
 
-    with open_job("clean", variables, as_json, source=plan, unattended=unattended) as job:
-        refuse_read_only(job.workspace.settings)
-        result = steps.clean(job, steps.approve(job, steps.plan(job)))
+    quieten(as_json)
+    settings = load_settings(variables)
+    if unattended and settings.alerts.channels:
+        from rollcall.cli.unattended import clean_and_alert
+
+        result = clean_and_alert(settings, plan)
+    else:
+        approval = Approval.UNATTENDED if unattended else Approval.COMMAND
+        with Job(Workspace(settings), "clean", approval, plan) as job:
+            refuse_read_only(settings)
+            result = steps.clean(job, steps.approve(job, steps.plan(job)))
     if as_json:
         print_json(result.to_json())
     else:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rollcall.cli import change, demo, judge, look, propose, serve
+from rollcall.cli import alerts, change, demo, judge, look, propose, serve
 from rollcall.cli.output import json_owed, print_json, unexpected
 from rollcall.errors import RollcallError
 from rollcall.process import ending_on_signals, private_files, start_quickly, tolerant_streams
@@ -31,6 +31,7 @@ COMMANDS = (  # in the order of `rollcall --help`
     change.flags,
     look.doctor,
     look.config,
+    alerts.alerts,
     demo.simulate,
     serve.serve,
 )

@@ -21,14 +21,11 @@ def open_workspace(variables: str | None, as_json: bool) -> Workspace:
     return Workspace(load_settings(variables))
 
 
-def open_job(
-    command: str, variables: str | None, as_json: bool, *, unattended: bool = False, **options: Any
-) -> Job:
+def open_job(command: str, variables: str | None, as_json: bool, **options: Any) -> Job:
     """A job approved by the command itself. options: further fields of `Job`."""
     from rollcall.pipeline.job import Approval, Job
 
-    approval = Approval.UNATTENDED if unattended else Approval.COMMAND
-    return Job(open_workspace(variables, as_json), command, approval, **options)
+    return Job(open_workspace(variables, as_json), command, Approval.COMMAND, **options)
 
 
 def user() -> str:

@@ -1,5 +1,6 @@
 """Terminal output: one function for each result of a step."""
 
+from rollcall.console.alerts import show_alerts, show_deliveries, show_news
 from rollcall.console.assessment import show_assessment, show_tripped_breaker, show_verification
 from rollcall.console.changes import (
     show_clean_role,
@@ -27,10 +28,12 @@ from rollcall.console.terminal import confirm, progress, show_error, step, use_s
 __all__ = [
     "confirm",
     "progress",
+    "show_alerts",
     "show_assessment",
     "show_clean_role",
     "show_cleaning",
     "show_configuration",
+    "show_deliveries",
     "show_demo",
     "show_detachment",
     "show_diagnosis",
@@ -40,6 +43,7 @@ __all__ = [
     "show_grants",
     "show_history",
     "show_migration",
+    "show_news",
     "show_plan",
     "show_progress_of_simulation",
     "show_proposal",

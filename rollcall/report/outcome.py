@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from rollcall.errors import EvaluationError
+from rollcall.errors import EvaluationError, ProofFailed
 from rollcall.rules.verdict import FailOn
 
 if TYPE_CHECKING:
@@ -64,11 +64,11 @@ class RunOutcome:
         return f"the proof of run {self.run_id} does not hold"
 
     @property
-    def failed_proof(self) -> EvaluationError | None:
+    def failed_proof(self) -> ProofFailed | None:
         """The error for a run whose proof does not hold."""
         if self.broken_proof is None:
             return None
-        return EvaluationError(self.broken_proof, f"`rollcall verify --run {self.run_id}` shows what differs")
+        return ProofFailed(self.broken_proof, f"`rollcall verify --run {self.run_id}` shows what differs")
 
     @property
     def latest(self) -> Assessment | None:

@@ -17,13 +17,14 @@ from typing import Any
 import yaml
 
 from rollcall.errors import ConfigurationError, ConfigurationProblems
+from rollcall.settings.alerts import AlertSettings, read_alert_settings
 from rollcall.settings.mapping import normalised, problems_between
 from rollcall.settings.preset import find_preset
 from rollcall.settings.problems import line
 from rollcall.settings.user_file import UserFile, find_user_file, refuse_strangers
 from rollcall.settings.variables import first_line, problems_of_values, read_yaml
 
-__all__ = ["PROJECT_DIRECTORY", "STATE", "VARS", "Settings", "load_settings"]
+__all__ = ["LIBPQ_DATABASE", "PROJECT_DIRECTORY", "STATE", "VARS", "Settings", "load_settings"]
 
 PACKAGE = Path(__file__).resolve().parents[1]
 INSTALLED = PACKAGE / "files"  # where setup.py puts the dbt project and the suites in a wheel
@@ -51,6 +52,7 @@ class Settings:
         project_directory: the dbt project, the suites and the deployments.
         user_file: `rollcall.yml`, if there is one.
         origins: the source of the value, by the name of each var that the user set.
+        alerts: the receivers of alerts, and when they get them.
     """
 
     conninfo: str = field(repr=False)
@@ -62,6 +64,7 @@ class Settings:
     clean_role: str | None = None
     user_file: UserFile = field(default_factory=lambda: find_user_file({}))
     origins: Mapping[str, str] = field(default_factory=dict)
+    alerts: AlertSettings = field(default_factory=AlertSettings, repr=False)
 
     def path_of(self, name: str) -> Path:
         """The path in a var, relative to `rollcall.yml` or to the current folder.
@@ -86,6 +89,7 @@ class Settings:
                 name: {"value": value, "origin": self.origin_of(name)}
                 for name, value in self.variables.items()
             },
+            "alerts": self.alerts.to_json(),
         }
 
     def origin_of(self, name: str) -> str:
@@ -126,6 +130,8 @@ def load_settings(
     known = {name: value for name, value in overrides.items() if name in defaults}
     problems = [_unknown(name, defaults) for name in overrides if name not in defaults]
     problems += problems_of_values(known, defaults)
+    alerts, problems_of_alerts = read_alert_settings(user_file.alerts)
+    problems += problems_of_alerts
     merged = {**defaults, **overrides}
     if not problems:
         problems = [*_contradictions(merged), *_values_out_of_range(merged), *problems_between(merged)]
@@ -140,6 +146,7 @@ def load_settings(
         clean_role=environment.get("ROLLCALL_CLEAN_ROLE") or None,
         user_file=user_file,
         origins={name: source for source, given in sources.items() for name in given},
+        alerts=alerts,
     )
 
 

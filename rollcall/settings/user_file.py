@@ -17,6 +17,7 @@ __all__ = ["CONFIG", "FILE_NAME", "PRESET_KEY", "UserFile", "find_user_file", "r
 CONFIG = "ROLLCALL_CONFIG"
 FILE_NAME = "rollcall.yml"
 PRESET_KEY = "preset"  # beside the vars
+ALERTS_KEY = "alerts"
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,14 @@ class UserFile:
         path: the file; None where there is none.
         variables: the vars in it, unchecked.
         preset: the name of a preset in it, unchecked; None where there is none.
+        alerts: the block about alerts in it, unchecked; None where there is none.
     """
 
     folder: Path
     path: Path | None
     variables: Mapping[str, Any]
     preset: Any = None
+    alerts: Any = None
 
 
 def find_user_file(environment: Mapping[str, str], start: Path | None = None) -> UserFile:
@@ -67,8 +70,8 @@ def find_user_file(environment: Mapping[str, str], start: Path | None = None) ->
 
 def _read(path: Path) -> UserFile:
     variables = read_yaml_file(path)
-    preset = variables.pop(PRESET_KEY, None)
-    return UserFile(path.parent, path, variables, preset)
+    preset, alerts = variables.pop(PRESET_KEY, None), variables.pop(ALERTS_KEY, None)
+    return UserFile(path.parent, path, variables, preset, alerts)
 
 
 def refuse_strangers(path: Path, named_by: str) -> None:

@@ -25,8 +25,10 @@ from rollcall.scheduling import DEPLOYMENTS, prepare_prefect, read_deployments
 from rollcall.servers.prefect import api_of_serving
 from rollcall.settings.configuration import PROJECT_DIRECTORY
 from tests.support.call_centre import CallCentre, call_centre
+from tests.support.command import rollcall
 from tests.support.floor import Floor
 from tests.support.outages import heartbeat_outage
+from tests.support.receivers import webhook
 from tests.support.serving import PASSWORD, environment, servers_of, started
 from tests.support.waiting import PATIENCE, until
 
@@ -239,12 +241,20 @@ def test_the_nightly_run_reports_what_it_judged_though_another_run_holds_the_lea
 
 
 def test_what_a_person_must_look_at_fails_the_run_and_is_said_when_it_is_new(
-    ready: Any, centre: CallCentre, state: Path, prefect: Any, capsys: pytest.CaptureFixture[str]
+    ready: Any,
+    centre: CallCentre,
+    state: Path,
+    prefect: Any,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from flows.assess import assess
     from flows.clean import clean
     from flows.pipeline import pipeline
 
+    (tmp_path / "rollcall.yml").write_text("alerts: {lasting_minutes: 0}\n")
+    monkeypatch.setenv("ROLLCALL_CONFIG", str(tmp_path))
     statuses = centre.rows("select id::text, status from agent_sessions where logout_at is null limit 1")
     centre.rows("update agent_sessions set status = 'a new one' where id = %s", statuses[0][0])
     try:
@@ -255,7 +265,7 @@ def test_what_a_person_must_look_at_fails_the_run_and_is_said_when_it_is_new(
         assert len(centre.rows("select 1 from rollcall_ops.runs")) == runs, "a run that stopped is no change"
 
         assert run(assess, centre, state, history=False).name == "NOT_READY"
-        assert "changed from READY to NOT_READY" in capsys.readouterr().err
+        assert "changed from" not in capsys.readouterr().err, "one judgement is no change that lasts"
 
         went_on = run(clean, centre, state)
         assert (went_on.is_failed(), went_on.name) == (True, "NOT_READY")
@@ -308,6 +318,30 @@ def test_a_tripped_breaker_changes_nothing_and_alerts(
     event = event_of(prefect, "rollcall.breaker.tripped", run_id)
     assert "the breaker tripped" in event["payload"]["reason"]
     assert (state / "reports" / run_id).exists() is (name == "nightly"), "the nightly judgement is reported"
+
+
+def test_flows_and_cron_send_one_message_about_one_change(
+    floor: Floor, state: Path, prefect: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.clean import clean
+    from flows.nightly import nightly
+
+    (tmp_path / "rollcall.yml").write_text("alerts: {channels: {team: {env: TEAM_URL}}}\n")
+    monkeypatch.setenv("ROLLCALL_CONFIG", str(tmp_path))
+    heartbeat_outage(floor)
+    nowhere = Floor(floor.url.replace("/floor_", "/missing_", 1), floor.workspace)
+    with webhook() as team:
+        monkeypatch.setenv("TEAM_URL", team.url)
+        environment = {"ROLLCALL_CONFIG": str(tmp_path), "TEAM_URL": team.url}
+        assert run(clean, floor, state).name == "BREAKER_TRIPPED"
+        assert rollcall("clean", "--unattended", url=floor.url, state=state, **environment).returncode == 4
+        assert run(nightly, floor, state).name == "BREAKER_TRIPPED"
+        assert [message["title"].count("the breaker tripped") for message in team.messages] == [1]
+
+        assert run(clean, nowhere, state).is_failed()
+        assert rollcall("clean", "--unattended", url=nowhere.url, state=state, **environment).returncode == 1
+        assert run(clean, nowhere, state).is_failed()
+        assert ["The command clean failed" in message["title"] for message in team.messages] == [False, True]
 
 
 @pytest.mark.parametrize("name", ["clean", "nightly", "run"])
