@@ -15,6 +15,7 @@ from (
         timestamptz '2026-03-01 08:00Z' as own_sign_of_life_at,
         timestamptz '2026-03-01 11:00Z' as last_seen_at,
         null::text as live_call_id,
+        false as is_doubled,
         {{ every_rule('false', 'assessed_sessions') }}
 ) as sound
 cross join lateral (
@@ -27,6 +28,7 @@ cross join lateral (
         own_sign_of_life_at,
         last_seen_at,
         live_call_id,
+        is_doubled,
         {{ rules_of('assessed_sessions') | join(', ') }}
     from {{ rows }}
 ) as found

@@ -1,6 +1,6 @@
 -- One row per open session, each judged by itself: the session comes first, then its agent's newest session and those
 -- that refer to a call. So a query that chooses sessions reads no others. Only where sessions_are_looked_up: a session
--- finds itself again by its key.
+-- finds itself again by its key; is_doubled where that key, its agent's or its call's names several rows.
 -- `offset 0` keeps PostgreSQL from judging all sessions; the linter would order what has no order:
 -- noqa: disable=AM09
 with sessions_first as not materialized (
@@ -47,6 +47,7 @@ cross join lateral (
         f.last_seen_at,
         f.live_call_id,
         f.call_is_live,
+        count(*) over () > 1 as is_doubled,
         {{ has_fresh_heartbeat('f') }} as has_fresh_heartbeat,
         {{ rules_of('session_findings') | join(', ') }}
     from findings as f

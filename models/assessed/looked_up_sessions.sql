@@ -16,6 +16,7 @@ select
     s.last_seen_at,
     s.live_call_id,
     s.own_sign_of_life_at,
+    s.is_doubled,
     {{ rules_of('session_findings') | join(', ') }},
     {{ device_lost('s') }} as device_lost,
     case

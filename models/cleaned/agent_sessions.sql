@@ -2,6 +2,7 @@
 -- configuration; a broken reference or status shows mended, and `defects` says what was wrong.
 -- Several parts, so that a filter on a time finds its rows by an index or drops a whole part: open sessions that show
 -- life of their own and the others, closed sessions with regular times and the others.
+-- An open session that a join would double, or that does not find itself, is in quarantined_sessions instead.
 -- read once: looked_up_heartbeats, feed_of_views
 {%- set is_looked_up = sessions_are_looked_up() -%}
 {#- dbt has to know each reference before it is known whether a table is a view -#}
@@ -16,7 +17,12 @@ with open_sessions as not materialized (
         s.last_seen_at,
         s.live_call_id,
         s.abandoned_session,
-        {{ 's.own_sign_of_life_at,' if is_looked_up }}
+        {% if is_looked_up %}
+            s.own_sign_of_life_at,
+            s.is_doubled,
+        {% else %}
+            count(*) over (partition by s.agent_id, s.recency) > 1 as is_doubled, -- these two name one row
+        {% endif %}
         repair.logout_at,
         repair.status,
         -- heartbeat_feed is about all sessions, and no defect of one
@@ -80,7 +86,8 @@ closed_sessions as not materialized (
         null::bigint as duration_seconds,
         s.defects
     from open_sessions as s
-    where {{ shows_life_of_its_own('s', cut_off) }}
+    where not s.is_doubled
+        and {{ shows_life_of_its_own('s', cut_off) }}
 
     union all
 
@@ -97,7 +104,8 @@ select
     {{ seconds_between('login_at', 'logout_at') }}::bigint as duration_seconds,
     defects
 from open_sessions
-{{ 'where ' ~ may_be_abandoned('open_sessions', cut_off) if is_looked_up }}
+where not is_doubled
+    {{ 'and ' ~ may_be_abandoned('open_sessions', cut_off) if is_looked_up }}
 
 union all
 

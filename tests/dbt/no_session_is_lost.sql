@@ -1,4 +1,5 @@
--- What goes in comes out: every session of the application is in the cleaned view once, and nothing else is.
+-- What goes in comes out: every session of the application is in the cleaned view or in quarantine once, and nothing
+-- else is.
 {%- set session_id = quoted(var('sessions_id_column')) %}
 with application as (
     select {{ session_id }} as session_id
@@ -9,7 +10,15 @@ cleaned as (
     select
         session_id,
         count(*) as times
-    from {{ ref('agent_sessions') }}
+    from (
+        select session_id
+        from {{ ref('agent_sessions') }}
+
+        union all
+
+        select session_id
+        from {{ ref('quarantined_sessions') }}
+    ) as shown
     group by session_id
 )
 

@@ -277,7 +277,16 @@ def test_dbt_closes_what_default_privileges_open_and_applies_row_security(
     assert dbt("run")["agent_sessions"] != "UNCHANGED"
     invokers = "select relname::text from pg_class where 'security_invoker=true' = any(reloptions) order by 1"
     # all views that show rows of the application, or images of them
-    views = ("agent_sessions", "calls", "routability", "routable_agents", "session_changes", "time_to_repair")
+    views = (
+        "agent_sessions",
+        "calls",
+        "conservation",
+        "quarantined_sessions",
+        "routability",
+        "routable_agents",
+        "session_changes",
+        "time_to_repair",
+    )
     assert centre.rows(invokers) == [(view,) for view in views]
     assert set(dbt("run").values()) == {"UNCHANGED"}
     with centre.workspace.database.snapshot() as snapshot:

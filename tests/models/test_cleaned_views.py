@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from rollcall.ledger.runs import open_run
 from rollcall.migrate.migration import migrate
 from rollcall.undo import undo
 from tests.support.call_centre import CallCentre, call_centre
+from tests.support.times import instant, whole_seconds
 
 INSERT = "insert into call_sessions (id, status, direction, started_at, connected_at, ended_at)"
 CALLS = "select call_id::text as key, to_jsonb(c) from rollcall.calls as c"
@@ -32,18 +33,6 @@ def centre(database: str, tmp_path: Path) -> CallCentre:
 def deploy(centre: CallCentre) -> None:
     with open_run(centre.workspace, "migrate") as run:
         migrate(centre.workspace, run, centre.plan().statements)
-
-
-def instant(text: str | None) -> datetime | None:
-    """A time of the application, which writes UTC without a zone."""
-    return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
-
-
-def whole_seconds(earlier: datetime | None, later: datetime | None) -> int | None:
-    if earlier is None or later is None or later < earlier:
-        return None
-    microseconds = (later - earlier) // timedelta(microseconds=1)
-    return (microseconds + 500_000) // 1_000_000
 
 
 def expected_call(row: dict[str, Any], variables: dict[str, Any], now: datetime) -> dict[str, Any]:

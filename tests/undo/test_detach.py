@@ -16,6 +16,8 @@ from tests.support.live_migration import Live, Original
 VIEWS = [
     "agent_sessions",
     "calls",
+    "conservation",
+    "quarantined_sessions",
     "readiness_history",
     "routability",
     "routable_agents",
