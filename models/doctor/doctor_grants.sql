@@ -1,12 +1,14 @@
--- One row per statement that makes the four roles and gives each what it needs, no more, in order.
--- $1: read-only role. $2: migrate role. $3: clean-up role. $4: role that queries the views alone. They need not exist
--- yet. Where the tables have policies, a view reads with the rights of its reader, who so needs those on the tables.
+-- One row per statement that makes the roles and gives each what it needs, no more, in order.
+-- $1: read-only role. $2: migrate role. $3: clean-up role. $4: role of analysts, with the views alone. $5: readers of
+-- the views where the tables have policies: a view then reads with the rights of its reader, who needs those on the
+-- tables. The roles need not exist yet.
 with names as (
     select
         format('%I', $1::text) as reader,
         format('%I', $2::text) as migrator,
         format('%I', $3::text) as cleaner,
-        format('%I', $4::text) as viewer,
+        format('%I', $4::text) as analyst,
+        format('%I', $5::text) as viewer,
         {{ literal(quoted(var('app_schema'))) }} as app_schema
 ),
 
@@ -38,15 +40,30 @@ own_schemas as (
     left join pg_catalog.pg_namespace as n on n.nspname = s.schema_name
 ),
 
-views as (
+readers as (
     select
-        s.is_enabled and s.views_can_apply_it as apply_policies,
+        60 as position,
+        $4::text as role_name,
+        names.analyst as reader,
         case
-            when s.is_enabled and s.views_can_apply_it
-                then 'query the views, which apply policies; print these again after the first migration'
-            else 'query the views'
-        end as section
-    from {{ ref('row_security') }} as s
+            when security.is_enabled and security.views_can_apply_it
+                then 'analyst: query the views; those that apply policies refuse this role'
+            else 'analyst: query the views'
+        end as section,
+        false as applies_policies
+    from names
+    cross join {{ ref('row_security') }} as security
+    union all
+    select
+        70 as position,
+        $5::text as role_name,
+        names.viewer as reader,
+        'query the views, which apply policies; print these again after the first migration' as section,
+        true as applies_policies
+    from names
+    cross join {{ ref('row_security') }} as security
+    where security.is_enabled
+        and security.views_can_apply_it
 ),
 
 statements as (
@@ -178,70 +195,64 @@ statements as (
     where s.is_there
     union all
     select
-        60 as position,
-        v.section,
-        'create role ' || names.viewer || ' nologin' as statement
-    from names
-    cross join views as v
+        r.position,
+        r.section,
+        'create role ' || r.reader || ' nologin' as statement
+    from readers as r
     where not exists (
             select 1
-            from pg_catalog.pg_roles
-                    as r
-            where r.rolname = $4
+            from pg_catalog.pg_roles as existing
+            where existing.rolname = r.role_name
         )
     union all
     select
-        61 as position,
-        v.section,
-        'grant usage on schema rollcall to ' || names.viewer as statement
-    from names
-    cross join views as v
+        r.position + 1 as position,
+        r.section,
+        'grant usage on schema rollcall to ' || r.reader as statement
+    from readers as r
     union all
     select
-        62 as position,
-        v.section,
+        r.position + 2 as position,
+        r.section,
         'alter default privileges for role ' || names.migrator || ' in schema rollcall grant select on tables to '
-        || names.viewer as statement
+        || r.reader as statement
     from names
-    cross join views as v
+    cross join readers as r
     union all
     select
-        63 as position,
-        v.section,
-        'grant select on all tables in schema rollcall to ' || names.viewer as statement
-    from names
-    cross join views as v
+        r.position + 3 as position,
+        r.section,
+        'grant select on all tables in schema rollcall to ' || r.reader as statement
+    from readers as r
     cross join own_schemas as s
     where s.schema_name = 'rollcall'
         and s.is_there
     union all
     select
-        64 as position,
-        v.section,
-        'grant usage on schema ' || names.app_schema || ', rollcall_ops to ' || names.viewer as statement
+        r.position + 4 as position,
+        r.section,
+        'grant usage on schema ' || names.app_schema || ', rollcall_ops to ' || r.reader as statement
     from names
-    cross join views as v
-    where v.apply_policies
+    cross join readers as r
+    where r.applies_policies
     union all
     select
-        65 as position,
-        v.section,
-        'grant select on ' || tables.all_tables || ' to ' || names.viewer as statement
-    from names
-    cross join tables
-    cross join views as v
-    where v.apply_policies
+        r.position + 5 as position,
+        r.section,
+        'grant select on ' || tables.all_tables || ' to ' || r.reader as statement
+    from tables
+    cross join readers as r
+    where r.applies_policies
     union all
     select
-        66 as position,
-        v.section,
-        'grant select on rollcall_ops.flags to ' || names.viewer as statement
-    from names
-    cross join views as v
+        r.position + 6 as position,
+        r.section,
+        'grant select on rollcall_ops.flags to ' || r.reader as statement
+    from readers as r
     join {{ ref('deployed_relations') }} as d
         on d.schema_name = 'rollcall_ops'
             and d.relation_name = 'flags'
-    where v.apply_policies
+    where r.applies_policies
     union all
     select
         50 as position,

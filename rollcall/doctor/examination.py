@@ -62,6 +62,7 @@ def examine(workspace: Workspace, clock: Callable[[], float] = time.time) -> Dia
         examination.ask("doctor_checks")
         examination.ask("doctor_triggers")
         examination.ask("doctor_views_and_rules")
+        examination.ask("doctor_readers")
         examination.ask("doctor_migration_tools")
         examination.ask("ledger_writers", acting_roles(workspace.settings), workspace.settings.clean_role)
         examination.ask(

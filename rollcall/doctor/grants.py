@@ -12,6 +12,7 @@ DEFAULT_ROLES = {
     "read": "rollcall_read",
     "migrate": "rollcall_migrate",
     "clean": "rollcall_clean",
+    "analyst": "rollcall_analyst",
     "views": "rollcall_views",
 }
 
@@ -28,12 +29,16 @@ class Grant:
 
 
 def grants(workspace: Workspace) -> tuple[Grant, ...]:
-    """The statements for a read-only, a migrate, a clean-up and a view role, in order."""
+    """The statements for a read-only, a migrate, a clean-up and an analyst's role, in order.
+
+    Where the tables have policies, also for a role that reads the views as the policies allow.
+    """
     settings = workspace.settings
     names = [
         DEFAULT_ROLES["read"],
         settings.migrate_role or DEFAULT_ROLES["migrate"],
         settings.clean_role or DEFAULT_ROLES["clean"],
+        DEFAULT_ROLES["analyst"],
         DEFAULT_ROLES["views"],
     ]
     with workspace.database.snapshot() as snapshot:

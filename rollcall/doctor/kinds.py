@@ -118,6 +118,12 @@ KINDS: dict[str, Kind] = {
         "Runs cannot be recorded, so migrate and clean do not start, and history shows nothing.",
         "Let the owner of the schemas rollcall and rollcall_ops grant it.",
     ),
+    "refused_reader": info(
+        "The tables have row-level security, so these views apply the policies of their reader, and a query "
+        "of this role ends with permission denied.",
+        "Leave it so, or make the reader a member of rollcall_views, which `doctor --grants` prints: it "
+        "reads the tables as their policies allow.",
+    ),
     # --- the tables --------------------------------------------------------------------------------
     "hidden_rows": blocking(
         "Rows that a policy hides are neither judged nor cleaned, and no count shows it: the verdict "

@@ -175,6 +175,74 @@ def test_a_reader_of_the_views_needs_the_printed_grants_where_policies_exist(des
         desk.centre.rows(f"grant select on {needed} to rollcall_views")
 
 
+OWN_SCHEMAS = ("rollcall", "rollcall_ops")
+RELATIONS = (
+    "select format('%I.%I', n.nspname, c.relname), n.nspname::text from pg_class as c"
+    " join pg_namespace as n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'v')"
+    " and n.nspname not like 'pg_%' and n.nspname <> 'information_schema'"
+)
+WRITING = ("insert", "update", "delete", "truncate", "references", "trigger")
+
+
+def let_an_analyst_log_in(desk: Desk) -> list[str]:
+    """Execute what `doctor --grants` prints, and migrate. Gives the names of the created roles."""
+    printed = [grant["statement"] for grant in desk.run(OPERATOR, "doctor", "--grants")]
+    for statement in printed:
+        desk.centre.rows(statement)
+    desk.run(OPERATOR, "migrate")
+    desk.centre.rows("create role analyst login")
+    desk.centre.rows("grant rollcall_analyst to analyst")
+    return [statement.split()[2] for statement in printed if statement.startswith("create role ")]
+
+
+def test_an_analyst_reads_every_view_and_nothing_else(desk: Desk) -> None:
+    roles = let_an_analyst_log_in(desk)
+    assert roles == ["rollcall_read", "rollcall_migrate", "rollcall_clean", "rollcall_analyst"]
+    for _ in ("as the first migration made them", "as the next one makes them again"):
+        relations = desk.centre.rows(RELATIONS)
+        views = {name for name, schema in relations if schema == "rollcall"}
+        others = {name for name, schema in relations if schema != "rollcall"}
+        assert {"rollcall.agent_sessions", "rollcall.calls", "rollcall.conservation"} <= views
+        assert {desk.centre.table("sessions_table").replace('"', ""), "rollcall_ops.changes"} <= others
+        for view in views:
+            desk.query("analyst", f"select * from {view} limit 1")
+        for table in others:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                desk.query("analyst", f"select * from {table} limit 1")
+        held = "select has_table_privilege('analyst', %s, %s)"
+        assert not any(
+            desk.centre.rows(held, name, privilege)[0][0] for name in views | others for privilege in WRITING
+        )
+        for schema in (*OWN_SCHEMAS, desk.centre.variables["app_schema"]):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                desk.query("analyst", f"create view {schema}.mine as select 1 as n")
+        desk.centre.rows("drop view rollcall.conservation")
+        desk.run(OPERATOR, "migrate")
+    assert "refused_reader" not in {finding["name"] for finding in desk.run(OPERATOR, "doctor")["findings"]}
+
+
+def test_views_that_apply_policies_refuse_an_analyst_and_doctor_says_so(desk: Desk) -> None:
+    sessions = desk.centre.table("sessions_table")
+    desk.centre.rows(f"alter table {sessions} enable row level security")
+    assert {"rollcall_analyst", "rollcall_views"} <= set(let_an_analyst_log_in(desk))
+    desk.query("analyst", "select * from rollcall.readiness_history")
+    refusing = [
+        name
+        for (name,) in desk.centre.rows(
+            "select relname::text from pg_class where reloptions is not null"
+            " and relnamespace = 'rollcall'::regnamespace order by 1"
+        )
+    ]
+    assert {"agent_sessions", "calls", "routable_agents"} <= set(refusing)
+    for view in refusing:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            desk.query("analyst", f"select * from rollcall.{view}")
+    # the policies bind the clean-up role as well, which blocks
+    diagnosis = desk.run(OPERATOR, "doctor", code=12)
+    findings = {finding["name"]: finding["found"] for finding in diagnosis["findings"]}
+    assert f"rollcall_analyst: {', '.join(refusing)}" in findings["refused_reader"]
+
+
 def documented_commands() -> set[str]:
     """The commands in the table of docs/privileges.md that work on a database of the user's."""
     table = PAGE.read_text(encoding="utf-8").split("## Privileges of each command")[1].split("\n## ")[0]
