@@ -112,6 +112,7 @@ def test_a_unique_index_that_enforces_nothing_because_nulls_are_distinct(floor: 
     assert newer not in rules["duplicate_open_session"].sample_keys
 
 
+@pytest.mark.medium
 def test_a_check_for_one_column_of_three_in_any_schema_passed_a_half_migrated_database(
     database: str, tmp_path: Path
 ) -> None:
@@ -230,6 +231,7 @@ def with_statuses(database: str, state: Path, *statuses: str) -> Workspace:
     )
 
 
+@pytest.mark.medium
 def test_a_status_type_without_the_closed_status_is_refused_beforehand(database: str, tmp_path: Path) -> None:
     workspace = with_statuses(database, tmp_path, "available", "on_call", "break", "ended")
     plan = make_plan(workspace)

@@ -70,6 +70,7 @@ def test_the_server_refuses_a_connection_without_them(secure: TlsServer) -> None
             psycopg.connect(make_conninfo(**parameters, connect_timeout="5"))
 
 
+@pytest.mark.medium
 @needs_tls
 @pytest.mark.parametrize("source", ["url", "variables", "service"])
 def test_parameters_from_everywhere_reach_every_library(
@@ -122,6 +123,7 @@ def test_nothing_of_a_password_is_shown_of_a_url_that_is_not_escaped(url: str, t
     assert "@ as %40" in line
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "url",
     [

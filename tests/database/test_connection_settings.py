@@ -77,6 +77,7 @@ def role(server: PostgresServer, centre: CallCentre) -> Iterator[Role]:
         connection.execute(f"drop role {name}")
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "names",
     [

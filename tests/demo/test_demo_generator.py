@@ -257,6 +257,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
+@pytest.mark.medium
 @pytest.mark.timeout(300)
 def test_memory_does_not_grow_with_the_history(database: str) -> None:
     peaks = [

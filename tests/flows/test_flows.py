@@ -32,6 +32,8 @@ from tests.support.receivers import webhook
 from tests.support.serving import PASSWORD, environment, servers_of, started
 from tests.support.waiting import PATIENCE, until
 
+pytestmark = pytest.mark.medium  # one Prefect server serves all of them
+
 PIPELINE = ["assess", "plan", "approve", "migrate", "clean", "verify", "publish", "summarise"]
 
 

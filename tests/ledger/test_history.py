@@ -130,6 +130,7 @@ def test_a_rule_is_compared_with_the_last_time_that_it_was_judged(centre: CallCe
     assert (found.trend.new, found.trend.persisting) == (0, found.violations)
 
 
+@pytest.mark.medium
 def test_lists_that_are_cut_off_are_compared_as_far_as_they_are_known(database: str, tmp_path: Path) -> None:
     centre = call_centre(database, tmp_path, {"failing_keys_per_rule": 5}, scale=SCALE)
     first = rule(record(centre))

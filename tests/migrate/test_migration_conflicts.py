@@ -20,6 +20,7 @@ from tests.support.live_migration import Live, Original
 # --- what it finds --------------------------------------------------------------------------------
 
 
+@pytest.mark.medium
 def test_half_applied_only_the_rest_is_missing(live: Live) -> None:
     live.rows("alter table agent_sessions add column last_heartbeat timestamp")
     live.rows("alter table agent_sessions add column max_concurrent_calls int default 1")

@@ -38,6 +38,7 @@ def load(encoded: str, folder: Path) -> tuple[CallCentre, Workspace]:
     return centre, Workspace(dataclasses.replace(centre.workspace.settings, conninfo=encoded))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("encoded", ["LATIN1", "SQL_ASCII", "EUC_JP"], indirect=True)
 def test_every_step_works(encoded: str, tmp_path: Path) -> None:
     centre, workspace = load(encoded, tmp_path)

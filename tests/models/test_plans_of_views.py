@@ -45,6 +45,7 @@ def open_sessions(centre: CallCentre) -> int:
     return int(centre.rows("select count(*) from agent_sessions where logout_at is null")[0][0])
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "query",
     [

@@ -114,6 +114,7 @@ def path_of_part(tool: Tool, position: int) -> str:
     }[tool]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("tool", [tool for tool in Tool if tool is not Tool.DRIZZLE])
 def test_the_statements_are_those_of_the_plan(live: Live, tmp_path: Path, tool: Tool) -> None:
     """Each concurrent build is alone in its file, and nothing of Rollcall's own schemas is exported."""

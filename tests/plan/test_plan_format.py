@@ -54,6 +54,7 @@ def assert_refused(floor: Floor, path: Path, *parts: str) -> None:
     assert floor.digest() == before
 
 
+@pytest.mark.medium
 def test_the_plans_of_these_tests_are_accepted_unless_they_are_damaged(floor: Floor, tmp_path: Path) -> None:
     path = tmp_path / "plan.jsonl"
     header, lines = real_plan(floor, path)
