@@ -24,7 +24,15 @@ from rollcall.settings.problems import line
 from rollcall.settings.user_file import UserFile, find_user_file, refuse_strangers
 from rollcall.settings.variables import first_line, problems_of_values, read_yaml
 
-__all__ = ["LIBPQ_DATABASE", "PROJECT_DIRECTORY", "STATE", "VARS", "Settings", "load_settings"]
+__all__ = [
+    "LIBPQ_DATABASE",
+    "PROJECT_DIRECTORY",
+    "STATE",
+    "VARS",
+    "Settings",
+    "load_settings",
+    "state_directory",
+]
 
 PACKAGE = Path(__file__).resolve().parents[1]
 INSTALLED = PACKAGE / "files"  # where setup.py puts the dbt project and the suites in a wheel
@@ -141,7 +149,7 @@ def load_settings(
         conninfo=conninfo if conninfo is not None else _conninfo(environment),
         variables=merged,
         overrides=overrides,
-        state_directory=_state_directory(environment, user_file),
+        state_directory=state_directory(environment, user_file),
         migrate_role=environment.get("ROLLCALL_MIGRATE_ROLE") or None,
         clean_role=environment.get("ROLLCALL_CLEAN_ROLE") or None,
         user_file=user_file,
@@ -150,7 +158,13 @@ def load_settings(
     )
 
 
-def _state_directory(environment: Mapping[str, str], user_file: UserFile) -> Path:
+def state_directory(environment: Mapping[str, str], user_file: UserFile | None = None) -> Path:
+    """The state folder: of ``ROLLCALL_STATE_DIR``, or ``.rollcall`` beside `rollcall.yml`, or else here.
+
+    Raises:
+        ConfigurationError: another user may have written it.
+    """
+    user_file = user_file or find_user_file(environment)
     if environment.get(STATE):
         return Path(environment[STATE])
     path = user_file.folder / ".rollcall"
