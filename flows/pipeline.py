@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from prefect import flow
@@ -12,7 +13,7 @@ from rollcall.pipeline.job import Job
 from rollcall.report.outcome import RunOutcome
 from rollcall.rules.results import Assessment, Verdict
 
-__all__ = ["pipeline"]
+__all__ = ["carry_out", "pipeline"]
 
 
 @flow(name="rollcall-run", **tasks.IN_MEMORY)
@@ -21,15 +22,29 @@ def pipeline(
     history: bool = False,
     full_history: bool = False,
     plan: str | None = None,
+    approved_by: str | None = None,
 ) -> State[Any]:
     """Make one database ready, and prove it. Stops after assess on `NOT_READY`."""
-    with tasks.begin("run", approval, plan=plan, history=history, full_history=full_history) as job:
-        before = tasks.assess(job)
-        is_stopped = before.verdict is Verdict.NOT_READY
-        outcome = job.outcome(before=before) if is_stopped else _execute(job, before)
-        tasks.publish(job, outcome)
-        tasks.summarise(outcome)
+    with tasks.begin(
+        "run",
+        approval,
+        plan=plan,
+        approved_by=approved_by,
+        history=history,
+        full_history=full_history,
+    ) as job:
+        outcome, _ = carry_out(job)
         return tasks.ended(outcome)
+
+
+def carry_out(job: Job) -> tuple[RunOutcome, Path]:
+    """Take the steps of a run. Gives what they found, and the first page of the report."""
+    before = tasks.assess(job)
+    is_stopped = before.verdict is Verdict.NOT_READY
+    outcome = job.outcome(before=before) if is_stopped else _execute(job, before)
+    page = tasks.publish(job, outcome)
+    tasks.summarise(outcome)
+    return outcome, page
 
 
 def _execute(job: Job, before: Assessment) -> RunOutcome:

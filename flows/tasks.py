@@ -34,6 +34,7 @@ from rollcall.pipeline.job import Approval, Approved, Job
 from rollcall.plan.pending_work import Plan
 from rollcall.process import private_files
 from rollcall.report.markdown import markdown_summary
+from rollcall.report.markdown_of_plan import plan_summary
 from rollcall.report.outcome import RunOutcome
 from rollcall.rules.results import Assessment, TrippedBreaker, Verdict
 from rollcall.rules.verdict import HEADLINES
@@ -54,6 +55,8 @@ __all__ = [
     "left_to_another",
     "migrate",
     "plan",
+    "propose",
+    "proposed",
     "publish",
     "refused",
     "stopped_by_breaker",
@@ -82,6 +85,7 @@ def _show_failure(flow: Flow[..., Any], run: FlowRun, state: State[Any]) -> None
 IN_MEMORY: _InMemory = {"persist_result": False, "retries": 0}
 UNATTENDED: _Unattended = {**IN_MEMORY, "on_failure": [_show_failure]}
 ARTIFACT = "readiness"
+PLAN_ARTIFACT = "plan"
 
 
 @contextlib.contextmanager
@@ -90,6 +94,7 @@ def begin(
     approval: str = Approval.SCHEDULE,
     *,
     plan: str | None = None,
+    approved_by: str | None = None,
     history: bool = False,
     full_history: bool = False,
     details: bool = True,
@@ -106,12 +111,21 @@ def begin(
     """
     settings, how = load_settings(), Approval(approval)
     failures = (
-        alerting.alerting_of_failures(settings, command, _send)
-        if how.is_unattended
+        alerting.alerting_of_failures(settings, command, _send, is_repeated=how.is_unattended)
+        if how.sends_alerts
         else contextlib.nullcontext()
     )
     with private_files(), failures:
-        job = Job(Workspace(settings), command, how, plan, history, full_history, details=details)
+        job = Job(
+            Workspace(settings),
+            command,
+            how,
+            plan,
+            history,
+            full_history,
+            details=details,
+            approved_by=approved_by,
+        )
         with job:
             yield job
 
@@ -149,6 +163,19 @@ def plan(job: Job) -> Plan:
     console.step("Plan")
     pending = steps.plan(job)
     console.show_plan(pending)
+    return pending
+
+
+@_task
+def propose(job: Job) -> Plan:
+    """Read what is pending, and store it as a plan, unless nothing is."""
+    console.step("Propose")
+    pending = steps.read_pending_work(job)
+    console.show_plan(pending)
+    if not pending.is_empty:
+        steps.store(job, pending)
+        create_markdown_artifact(plan_summary(pending), PLAN_ARTIFACT, f"Database {pending.database}")
+        _send(alerting.alert_of_ledger(job.workspace))
     return pending
 
 
@@ -227,6 +254,13 @@ def ended(outcome: RunOutcome) -> State[Any]:
     verdict = outcome.judgement.verdict
     state = Failed if verdict is Verdict.NOT_READY else Completed
     return state(name=verdict.value, message=" ".join(HEADLINES[verdict]), data=outcome)
+
+
+def proposed(pending: Plan) -> State[Any]:
+    """The last state of a flow run that proposed a plan; its message has the plan's hash."""
+    if pending.is_empty:
+        return Completed(name="NOTHING_PENDING", message="Nothing is left to be done.")
+    return Completed(name="PLAN_WAITS", message=f"A plan waits for approval: {pending.hash}")
 
 
 def left_to_another(held: LeaseHeld) -> State[Any]:

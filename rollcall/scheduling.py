@@ -92,6 +92,7 @@ def run_pipeline(
     history: bool,
     full_history: bool = False,
     plan: str | None = None,
+    approved_by: str | None = None,
 ) -> RunOutcome:
     """Run the whole pipeline as a Prefect flow in this process.
 
@@ -116,6 +117,7 @@ def run_pipeline(
                 history=history,
                 full_history=full_history,
                 plan=plan,
+                approved_by=approved_by,
                 return_state=True,
             )
         except TerminationSignal:

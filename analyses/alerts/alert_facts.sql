@@ -13,21 +13,27 @@ nights as (
     where p.run_id is distinct from $1
 ),
 
--- the newest stored plan, unless a run has executed it
-waiting as (
+newest_plan as (
     select
         p.hash,
-        p.header,
-        p.stored_at
+        p.header
     from {{ ref('plans') }} as p
+    order by p.stored_at desc
+    limit 1
+),
+
+-- the newest stored plan, unless a run has executed it; an older one is superseded
+waiting as (
+    select
+        n.hash,
+        n.header
+    from newest_plan as n
     where not exists (
             select 1
             from {{ ref('runs') }} as r
-            where r.plan_hash = p.hash
+            where r.plan_hash = n.hash
                 and r.command <> 'plan'
         )
-    order by p.stored_at desc
-    limit 1
 )
 
 select

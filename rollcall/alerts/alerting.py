@@ -40,7 +40,16 @@ from rollcall.settings.alerts import Level
 from rollcall.settings.configuration import Settings
 from rollcall.workspace import Workspace
 
-__all__ = ["CHECK", "Alerted", "alert", "alert_of_failure", "alerting_of_failures", "check", "test_channels"]
+__all__ = [
+    "CHECK",
+    "Alerted",
+    "alert",
+    "alert_of_failure",
+    "alert_of_ledger",
+    "alerting_of_failures",
+    "check",
+    "test_channels",
+]
 
 CHECK = "alerts check"
 TEST = "This is a test of the channel. Nothing happened."
@@ -86,12 +95,19 @@ def alert(workspace: Workspace, outcome: RunOutcome, publish: Publish | None = N
     return alerted[0] if alerted else Alerted()
 
 
-def alert_of_failure(settings: Settings, command: str, error: Exception) -> Alerted:
-    """Send that a run failed, unless that was told. Works without a database."""
+def alert_of_failure(
+    settings: Settings, command: str, error: Exception, *, is_repeated: bool = True
+) -> Alerted:
+    """Send that a run failed, unless that was told. Works without a database.
+
+    Args:
+        is_repeated: whether the command runs on a schedule, so that a later run may work again.
+    """
     with _never_failing() as alerted:
         workspace = None if isinstance(error, ConnectionFailed) else _reachable(settings)
-        finding = failure_finding(command, error, settings.alerts)
-        alerted.append(_alert(settings, workspace, [finding], datetime.now(UTC), None))
+        now = datetime.now(UTC)
+        finding = failure_finding(command, error, settings.alerts, None if is_repeated else now)
+        alerted.append(_alert(settings, workspace, [finding], now, None))
     return alerted[0] if alerted else Alerted()
 
 
@@ -122,6 +138,15 @@ def check(workspace: Workspace) -> Alerted:
     return _alert(workspace.settings, workspace, findings, now, None)
 
 
+def alert_of_ledger(workspace: Workspace) -> Alerted:
+    """Send what the ledger says beside any run, such as a plan that waits."""
+    with _never_failing() as alerted:
+        now, settings = datetime.now(UTC), workspace.settings.alerts
+        findings = list(findings_of_facts(_facts(workspace, None, now), settings, now))
+        alerted.append(_alert(workspace.settings, workspace, findings, now, None))
+    return alerted[0] if alerted else Alerted()
+
+
 def test_channels(settings: Settings) -> list[Delivery]:
     """Send a test message to every channel.
 
@@ -144,7 +169,11 @@ def test_channels(settings: Settings) -> list[Delivery]:
 
 @contextlib.contextmanager
 def alerting_of_failures(
-    settings: Settings, command: str, tell: Callable[[Alerted], None] = lambda alerted: None
+    settings: Settings,
+    command: str,
+    tell: Callable[[Alerted], None] = lambda alerted: None,
+    *,
+    is_repeated: bool = True,
 ) -> Iterator[None]:
     """Send that the block failed, and let the error go on.
 
@@ -152,13 +181,14 @@ def alerting_of_failures(
 
     Args:
         tell: called with what was sent.
+        is_repeated: whether the command runs on a schedule.
     """
     try:
         yield
     except (LeaseHeld, ProofFailed):  # the run itself has sent that its proof fails
         raise
     except Exception as error:
-        tell(alert_of_failure(settings, command, error))
+        tell(alert_of_failure(settings, command, error, is_repeated=is_repeated))
         raise
 
 

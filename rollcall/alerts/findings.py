@@ -71,8 +71,15 @@ def findings_of_facts(
         yield _regret(facts, settings)
 
 
-def failure_finding(command: str, error: Exception, settings: AlertSettings) -> Finding:
-    """The finding that a run failed, or that the breaker stopped it; without a secret and without a row."""
+def failure_finding(
+    command: str, error: Exception, settings: AlertSettings, single_at: datetime | None = None
+) -> Finding:
+    """The finding that a run failed, or that the breaker stopped it; without a secret and without a row.
+
+    Args:
+        single_at: when a run failed that no schedule repeats; without it the failure lasts until the command
+            works again.
+    """
     if isinstance(error, BreakerTripped):
         return Finding(
             Kind.BREAKER,
@@ -93,10 +100,11 @@ def failure_finding(command: str, error: Exception, settings: AlertSettings) -> 
     return Finding(
         Kind.RUN,
         f"run {command}",
-        "failed",
+        "failed" if single_at is None else single_at.isoformat(),
         Level.CRITICAL,
         f"The command {command} failed. {reason[:FAILURE_LENGTH]}",
         next_step="`rollcall doctor` finds what stops a run.",
+        is_over=single_at is not None,
         owner=settings.owner_of(Kind.RUN),
     )
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from rollcall.cli.options import (
+    ApprovedBy,
     FullHistory,
     History,
     Json,
@@ -22,13 +23,18 @@ from rollcall.cli.steps import execute_pipeline, open_job, open_workspace, user
 from rollcall.errors import ConfigurationError
 
 
-def migrate(plan: PlanSource = None, as_json: Json = False, variables: Vars = None) -> None:
+def migrate(
+    plan: PlanSource = None,
+    approved_by: ApprovedBy = None,
+    as_json: Json = False,
+    variables: Vars = None,
+) -> None:
     """Execute the migration plan: additive changes of the schema."""
     from rollcall import console
     from rollcall.migrate.migration import refuse_conflicts
     from rollcall.pipeline import steps
 
-    with open_job("migrate", variables, as_json, source=plan) as job:
+    with open_job("migrate", variables, as_json, source=plan, approved_by=approved_by) as job:
         refuse_conflicts(job.workspace)  # before the plan: a column of another type makes sessions unreadable
         result = steps.migrate(job, steps.approve(job, steps.plan(job)))
     if as_json:
@@ -42,6 +48,7 @@ def migrate(plan: PlanSource = None, as_json: Json = False, variables: Vars = No
 
 def clean(
     plan: PlanSource = None,
+    approved_by: ApprovedBy = None,
     unattended: Annotated[
         bool,
         typer.Option("--unattended", help="No person watches: arm the breaker, leave alone what was undone."),
@@ -62,10 +69,10 @@ def clean(
     if unattended and settings.alerts.channels:
         from rollcall.cli.unattended import clean_and_alert
 
-        result = clean_and_alert(settings, plan)
+        result = clean_and_alert(settings, plan, approved_by)
     else:
         approval = Approval.UNATTENDED if unattended else Approval.COMMAND
-        with Job(Workspace(settings), "clean", approval, plan) as job:
+        with Job(Workspace(settings), "clean", approval, plan, approved_by=approved_by) as job:
             refuse_read_only(settings)
             result = steps.clean(job, steps.approve(job, steps.plan(job)))
     if as_json:
@@ -98,6 +105,7 @@ def undo(
 def run(
     yes: Annotated[bool, typer.Option("--yes", help="Execute the plan without asking.")] = False,
     plan: PlanSource = None,
+    approved_by: ApprovedBy = None,
     as_json: Json = False,
     history: History = False,
     full_history: FullHistory = False,
@@ -112,6 +120,7 @@ def run(
         full_history=full_history,
         as_json=as_json,
         plan=plan,
+        approved_by=approved_by,
     )
 
 

@@ -106,6 +106,10 @@ def plan(
         write_plan(pending, out)
     if store:
         steps.store(job, pending)
+        if job.workspace.settings.alerts.channels:
+            from rollcall.alerts.alerting import alert_of_ledger
+
+            alert_of_ledger(job.workspace)
     if sql is not None:
         with replaced_file(sql) as file:
             file.write(script(job.workspace, pending.statements, pending.database).encode())

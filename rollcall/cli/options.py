@@ -10,6 +10,7 @@ import typer
 from rollcall.rules.verdict import FailOn
 
 __all__ = [
+    "ApprovedBy",
     "FailOnOption",
     "FullHistory",
     "History",
@@ -37,6 +38,10 @@ Vars = Annotated[str | None, typer.Option("--vars", metavar="YAML", help="Overri
 PlanSource = Annotated[
     str | None,
     typer.Option("--plan", metavar="FILE", help="Execute just this plan: a file, or a stored plan's hash."),
+]
+ApprovedBy = Annotated[
+    str | None,
+    typer.Option("--approved-by", metavar="NAME", help="With --plan: the person who approved it; recorded."),
 ]
 History = Annotated[
     bool,

@@ -43,10 +43,13 @@ def execute_pipeline(
     full_history: bool = False,
     as_json: bool,
     plan: str | None = None,
+    approved_by: str | None = None,
 ) -> None:
     from rollcall.scheduling import run_pipeline
 
-    done = run_pipeline(variables, approval, history=history, full_history=full_history, plan=plan)
+    done = run_pipeline(
+        variables, approval, history=history, full_history=full_history, plan=plan, approved_by=approved_by
+    )
     if as_json:
         print_json(done.to_json())
     exit_with_verdict(done.judgement)

@@ -12,7 +12,7 @@ from rollcall.workspace import Workspace
 __all__ = ["clean_and_alert"]
 
 
-def clean_and_alert(settings: Settings, plan: str | None) -> CleaningResult:
+def clean_and_alert(settings: Settings, plan: str | None, approved_by: str | None) -> CleaningResult:
     """Clean, judge and prove as the scheduled flow does, and send what is news.
 
     Raises:
@@ -20,7 +20,7 @@ def clean_and_alert(settings: Settings, plan: str | None) -> CleaningResult:
         RollcallError: as the steps do; the alert is sent.
     """
     with alerting_of_failures(settings, "clean"):
-        job = Job(Workspace(settings), "clean", Approval.UNATTENDED, plan)
+        job = Job(Workspace(settings), "clean", Approval.UNATTENDED, plan, approved_by=approved_by)
         outcome = None
         try:
             with job:

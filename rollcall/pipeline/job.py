@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import re
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Approval", "Approved", "Job"]
 
+LONGEST_NAME = 100
+STORED_PLAN = re.compile(r"[0-9a-f]{12,64}")
+
 
 class Approval(StrEnum):
     """How the plan of a run is approved."""
@@ -35,11 +39,17 @@ class Approval(StrEnum):
     SCHEDULE = "schedule"  # by deploying the schedule
     COMMAND = "command"  # by the command itself: migrate, clean
     UNATTENDED = "unattended"  # by the command clean --unattended
+    APPROVED = "approved"  # by a person beforehand, who is named; of a stored plan only
 
     @property
     def is_unattended(self) -> bool:
         """Whether the breaker has to decide, because no person watches the run."""
         return self in (Approval.SCHEDULE, Approval.UNATTENDED)
+
+    @property
+    def sends_alerts(self) -> bool:
+        """Whether a failure has to be sent, because no person watches the run."""
+        return self.is_unattended or self is Approval.APPROVED
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,7 @@ class Job:
         command: the name under which the run is recorded.
         approval: how the plan is approved.
         source: the approved plan to execute: a file, or a stored plan's hash; none: what is pending now.
+        approved_by: the person who approved the plan; none: the account that runs the command.
         history: judge closed sessions, calls and the deployed views too.
         full_history: all of them, and not only what changed since they were last read.
         details: read what the report shows as well.
@@ -66,8 +77,28 @@ class Job:
     full_history: bool = False
     details: bool = False
     samples: int = 0
+    approved_by: str | None = None
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     open_runs: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Check the approver and the approved plan.
+
+        Raises:
+            ConfigurationError: the approver has no name, or approved no stored plan.
+        """
+        name = self.approved_by
+        if name is not None and (self.source is None or not _is_name(name)):
+            raise ConfigurationError(
+                "the approval names no person, or no plan",
+                f"give a name of up to {LONGEST_NAME} characters, and the plan",
+            )
+        is_stored = STORED_PLAN.fullmatch(self.source or "") is not None
+        if self.approval is Approval.APPROVED and (name is None or not is_stored):
+            raise ConfigurationError(
+                "a flow executes only an approved plan that is stored, by its hash",
+                "`rollcall plan --store` stores one and shows its hash",
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -91,7 +122,9 @@ class Job:
             notes.append("unattended")
         elif self.source is None and not by_command:
             notes.append(self._asked() if self.approval is Approval.ASK else self.approval.value)
-        return " ".join([getpass.getuser(), *(f"({note})" for note in notes)])
+        if self.approved_by is not None:
+            notes.append(f"run by {getpass.getuser()}")
+        return " ".join([self.approved_by or getpass.getuser(), *(f"({note})" for note in notes)])
 
     def outcome(
         self,
@@ -128,6 +161,10 @@ class Job:
         if not console.confirm("Execute this plan?"):
             raise ConfigurationError("the plan was not approved, so nothing was changed")
         return "asked"
+
+
+def _is_name(text: str) -> bool:
+    return bool(text.strip()) and text.isprintable() and len(text) <= LONGEST_NAME
 
 
 @dataclass(frozen=True)

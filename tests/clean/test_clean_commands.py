@@ -206,6 +206,19 @@ def test_a_stored_plan_is_executed_by_its_hash(floor: Floor, rollcall: Command) 
     assert again.document["skipped"][0]["reason"].startswith("already repaired by run")
 
 
+def test_the_person_who_approved_a_plan_is_recorded(floor: Floor, rollcall: Command) -> None:
+    floor.session()
+    plan_hash = rollcall(floor.url, "plan", "--store").document["hash"]
+    without_plan = rollcall(floor.url, "clean", "--approved-by", "Ada Lovelace")
+    assert without_plan.code == 2
+    assert "names no person, or no plan" in without_plan.errors
+    assert floor.changes() == []
+    cleaned = rollcall(floor.url, "clean", "--plan", plan_hash, "--approved-by", "Ada Lovelace")
+    assert (cleaned.code, cleaned.document["changed"]) == (0, 1)
+    newest = rollcall(floor.url, "history").document[0]
+    assert newest["approved_by"].startswith(f"Ada Lovelace (plan {plan_hash})")
+
+
 def job(floor: Floor, approval: Approval, source: str | None = None) -> Job:
     """What a flow is asked to do, without Prefect."""
     return Job(floor.workspace, "run", approval, source)

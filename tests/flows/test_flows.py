@@ -114,10 +114,12 @@ def test_every_deployment_names_a_flow_that_takes_its_parameters(monkeypatch: py
     from prefect.flows import load_flow_from_entrypoint
 
     deployments = read_deployments()
-    assert [deployment.name for deployment in deployments] == ["clean-up", "nightly", "assess"]
+    names = [deployment.name for deployment in deployments]
+    assert names == ["clean-up", "nightly", "assess", "propose", "apply-approved-plan"]
+    asked = {"apply-approved-plan": {"plan_hash": "0" * 64, "approved_by": "Ada"}}
     for deployment in deployments:
         flow = load_flow_from_entrypoint(str(deployment.entrypoint), use_placeholder_flow=False)
-        flow.validate_parameters(deployment.parameters)
+        flow.validate_parameters({**deployment.parameters, **asked.get(deployment.name, {})})
         assert deployment.description
         assert deployment.tags
         assert "migrate" not in flow.fn.__code__.co_names, f"{deployment.name} migrates unattended"

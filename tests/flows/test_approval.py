@@ -1,0 +1,153 @@
+"""Approval in two short steps: a flow proposes a plan, and another one executes it once it is approved."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rollcall.scheduling import prepare_prefect
+from rollcall.servers.prefect import LocalServer
+from tests.support.call_centre import CallCentre, call_centre
+from tests.support.receivers import Webhook, webhook
+
+
+@pytest.fixture(scope="module")
+def prefect(state: Path) -> Iterator[Any]:
+    """A client of a Prefect server, which the flows of this process use too."""
+    before = dict(os.environ)
+    prepare_prefect(state)
+    from prefect import get_client
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+
+    server = LocalServer(state)
+    server.start()
+    try:
+        server.wait_until_ready()
+        api = server.api
+        with (
+            temporary_settings({PREFECT_API_URL: api.url, PREFECT_API_AUTH_STRING: api.auth_string}),
+            get_client(sync_client=True) as client,
+        ):
+            yield client
+    finally:
+        server.stop()
+        os.environ.clear()  # the folders of these tests are not those of the next file's processes
+        os.environ.update(before)
+
+
+@pytest.fixture(scope="module")
+def centre(databases: Callable[[], str], state: Path) -> CallCentre:
+    """A damaged call centre that was never migrated."""
+    return call_centre(databases(), state)
+
+
+@pytest.fixture
+def hook() -> Iterator[Webhook]:
+    with webhook() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def run(
+    prefect: Any,
+    centre: CallCentre,
+    hook: Webhook,
+    state: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., Any]:
+    """Runs a flow with a channel for alerts; gives its last state."""
+    (tmp_path / "rollcall.yml").write_text(
+        "alerts: {channels: {team: {env: TEAM_URL}}, suppress_minutes: 0}\n"
+    )
+    monkeypatch.setenv("ROLLCALL_CONFIG", str(tmp_path))
+    monkeypatch.setenv("ROLLCALL_DATABASE_URL", centre.url)
+    monkeypatch.setenv("ROLLCALL_STATE_DIR", str(state))
+    monkeypatch.setenv("TEAM_URL", hook.url)
+    return lambda flow, **parameters: flow(**parameters, return_state=True)
+
+
+def is_migrated(centre: CallCentre) -> bool:
+    return bool(centre.rows("select 1 from pg_class where relname = 'routable_agents'"))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reason"),
+    [
+        ({"plan_hash": "/etc/hostname", "approved_by": "Ada"}, "that is stored, by its hash"),
+        ({"plan_hash": "0" * 64, "approved_by": " "}, "names no person"),
+        ({"plan_hash": "0" * 64, "approved_by": "Ada"}, "no plan with the hash"),
+    ],
+)
+def test_what_is_no_approval_of_a_stored_plan_is_refused(
+    run: Callable[..., Any], centre: CallCentre, parameters: dict[str, str], reason: str
+) -> None:
+    from flows.apply_approved_plan import apply_approved_plan
+
+    before = centre.images()
+    ended = run(apply_approved_plan, **parameters)
+    assert ended.is_failed()
+    assert reason in ended.message
+    assert centre.images() == before
+    assert not is_migrated(centre)
+
+
+@pytest.mark.slow
+def test_a_plan_is_refused_after_its_expiry_or_a_drift_of_the_schema(
+    run: Callable[..., Any], centre: CallCentre, hook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.apply_approved_plan import apply_approved_plan
+    from flows.propose import propose
+
+    with monkeypatch.context() as patch:
+        patch.setenv("ROLLCALL_VARS", "{plan_expires_hours: 0.000001}")
+        expired = run(propose).message.split()[-1]
+        ended = run(apply_approved_plan, plan_hash=expired, approved_by="Ada")
+    assert ended.is_failed()
+    assert "the plan expired at" in ended.message
+    fresh = run(propose).message.split()[-1]
+    centre.rows("alter table agent_sessions add column note text")
+    try:
+        ended = run(apply_approved_plan, plan_hash=fresh, approved_by="Ada")
+    finally:
+        centre.rows("alter table agent_sessions drop column note")
+    assert ended.is_failed()
+    assert "the schema drifted" in ended.message
+    assert not is_migrated(centre)
+    assert any("The command run failed" in text for text in hook.texts)
+
+
+def test_a_proposed_plan_is_executed_by_its_hash_under_the_name_of_its_approver(
+    run: Callable[..., Any], prefect: Any, centre: CallCentre, hook: Webhook
+) -> None:
+    from flows.apply_approved_plan import apply_approved_plan
+    from flows.propose import propose
+
+    before = centre.images()
+    proposed = run(propose)
+    plan_hash = proposed.message.split()[-1]
+    assert (proposed.is_completed(), proposed.name) == (True, "PLAN_WAITS")
+    assert centre.images() == before
+    assert not is_migrated(centre), "nothing is executed without an approval"
+    assert any(f"rollcall run --plan {plan_hash}" in text for text in hook.texts)
+    artifacts = prefect.request("POST", "/artifacts/filter", json={}).json()
+    (summary,) = [item["data"] for item in artifacts if item["key"] == "plan" and plan_hash in item["data"]]
+    assert "create index" in summary.lower()
+    assert "abandoned_session" in summary
+
+    ended = run(apply_approved_plan, plan_hash=plan_hash, approved_by="Ada Lovelace")
+    assert (ended.is_completed(), ended.name) == (True, "READY"), ended.message
+    assert is_migrated(centre)
+    ((approved_by, recorded),) = centre.rows(
+        "select approved_by, plan_hash from rollcall_ops.runs where command = 'run'"
+    )
+    assert approved_by.startswith(f"Ada Lovelace (plan {plan_hash})")
+    assert recorded == plan_hash
+    assert any("No plan waits for approval" in text for text in hook.texts)
+
+    nothing = run(propose)
+    assert (nothing.is_completed(), nothing.name) == (True, "NOTHING_PENDING")
