@@ -149,13 +149,22 @@ def views_page() -> str:
         "This page is made from the descriptions of the dbt models; `dbt docs generate` shows them as well.",
     ]
     for model in document["models"]:
-        rows = [(f"`{column['name']}`", _described(column["description"])) for column in model["columns"]]
+        rows = [
+            (f"`{column['name']}`", _type_of(column), _described(column["description"]))
+            for column in model["columns"]
+        ]
         parts += [
             f"## rollcall.{model['name']}",
             _described(model["description"]),
-            _table(("column", "meaning"), rows),
+            _table(("column", "type", "meaning"), rows),
         ]
     return "\n\n".join(parts) + "\n"
+
+
+def _type_of(column: dict[str, Any]) -> str:
+    """The type of a view's column; a key has the type that the application's column has."""
+    is_key = column.get("config", {}).get("meta", {}).get("type_of")
+    return "as in the application" if is_key else f"`{column.get('data_type', '')}`"
 
 
 def glossary_page() -> str:

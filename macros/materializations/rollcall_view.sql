@@ -48,6 +48,7 @@
         {% endcall %}
         {% do take_back_default_grants([relation.schema ~ '.' ~ relation.identifier]) %}
     {% endif %}
+    {% if config.get('contract').enforced %}{% do assert_contract(relation, columns) %}{% endif %}
     {{ run_hooks(post_hooks) }}
     {{ adapter.commit() }}
     {{ return({'relations': [target_relation]}) }}

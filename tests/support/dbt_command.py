@@ -16,10 +16,14 @@ class Dbt:
     """dbt on one database, as its command line; everything it writes goes to a scratch folder.
 
     variables: vars. Unless they say otherwise dbt deploys like Rollcall's own command line.
+    project: the folder of the dbt project.
     """
 
-    def __init__(self, url: str, scratch: Path, variables: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, url: str, scratch: Path, variables: dict[str, Any] | None = None, project: Path = ROOT
+    ) -> None:
         self._url = url
+        self._project = str(project)
         self.target = scratch / "dbt"
         self._variables = {"deployed_by_rollcall": True, **(variables or {})}
 
@@ -35,7 +39,7 @@ class Dbt:
             outcome = dbtRunner().invoke(
                 [
                     *("--quiet", "--log-level-file", "none", *command),
-                    *("--project-dir", str(ROOT), "--profiles-dir", str(ROOT)),
+                    *("--project-dir", self._project, "--profiles-dir", self._project),
                     *("--target-path", str(self.target), "--log-path", str(self.target)),
                     *("--vars", json.dumps({**self._variables, **variables})),
                 ]
