@@ -17,7 +17,7 @@ from rollcall.workspace import Workspace
 if TYPE_CHECKING:
     from rollcall.rules.judging import Judgement
 
-__all__ = ["judge_cleaned_sessions", "judge_views"]
+__all__ = ["count_routable_agents", "judge_cleaned_sessions", "judge_views"]
 
 SESSIONS = ("cleaned_sessions", "agent_sessions")  # a suite and its view, of all sessions
 AGENTS = ("routable_agents", "routable_agents")  # one row per present agent, queried by GX itself
@@ -77,6 +77,18 @@ def judge_cleaned_sessions(workspace: Workspace, snapshot: Snapshot) -> Judgemen
             "If a column of ours is missing, `rollcall run` deploys the views again.",
         ) from None
     return judge_counted_rows(suite, counts)
+
+
+def count_routable_agents(workspace: Workspace, statements: Sequence[Statement]) -> int | None:
+    """The number of agents that an inbound call may reach now; none where the view is not as declared.
+
+    Args:
+        statements: the pending ones.
+    """
+    if _name(_view(workspace, AGENTS[1])) in {item.object_name for item in statements}:
+        return None
+    with workspace.database.snapshot() as snapshot:
+        return int(snapshot.row(workspace.project.sql("routable_agents_now"))["routable_agents"])
 
 
 def _view(workspace: Workspace, name: str) -> RollcallRelation:

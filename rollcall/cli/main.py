@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rollcall.cli import alerts, change, demo, fleet, judge, look, propose, serve
+from rollcall.cli import alerts, change, demo, fleet, judge, look, metrics, propose, serve
 from rollcall.cli.output import json_owed, print_json, unexpected
 from rollcall.errors import RollcallError
 from rollcall.process import ending_on_signals, private_files, start_quickly, tolerant_streams
@@ -35,6 +35,7 @@ COMMANDS = (  # in the order of `rollcall --help`
     demo.simulate,
     serve.serve,
     fleet.fleet,
+    metrics.metrics,
 )
 
 app = typer.Typer(

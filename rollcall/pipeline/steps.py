@@ -6,12 +6,13 @@ from pathlib import Path
 
 from rollcall import console
 from rollcall.assess import assessment
+from rollcall.assess.views import count_routable_agents
 from rollcall.clean import cleaning
 from rollcall.clean.breaker import check_breaker
 from rollcall.clean.cleaning import CleaningResult
 from rollcall.errors import BreakerTripped
 from rollcall.ledger.pooler import refuse_pooler
-from rollcall.ledger.runs import open_run
+from rollcall.ledger.runs import open_run, past_runs
 from rollcall.migrate import migration
 from rollcall.migrate.migration import MigrationResult
 from rollcall.pipeline.job import Approved, Job
@@ -26,6 +27,7 @@ __all__ = [
     "approve",
     "assess",
     "clean",
+    "metrics",
     "migrate",
     "plan",
     "publish",
@@ -34,6 +36,8 @@ __all__ = [
     "verify",
     "verify_run",
 ]
+
+RUNS_OF_METRICS = 200  # enough to find the last one of each command
 
 
 def assess(job: Job) -> Assessment:
@@ -54,6 +58,19 @@ def assess(job: Job) -> Assessment:
 def read_pending_work(job: Job) -> Plan:
     """Read what is still to be done. Reads only."""
     return make_plan(job.workspace)
+
+
+def metrics(job: Job, judged: Assessment) -> str:
+    """The metrics of a database, in Prometheus' text format. Reads only.
+
+    Args:
+        judged: with details.
+    """
+    from rollcall.report.metrics import metrics_text
+
+    statements = judged.pending.statements if judged.pending else None
+    routable = None if statements is None else count_routable_agents(job.workspace, statements)
+    return metrics_text(judged, routable, past_runs(job.workspace, RUNS_OF_METRICS))
 
 
 def store(job: Job, pending: Plan) -> None:
