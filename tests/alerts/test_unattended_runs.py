@@ -92,6 +92,7 @@ def test_a_verdict_is_one_message_with_counts_owners_next_step_and_report(
     assert "The verdict changed from NOT_READY to" in hook.texts[1]
 
 
+@pytest.mark.slow
 def test_by_default_a_verdict_has_to_last(floor: Floor, hook: Webhook, run: Callable[..., Any]) -> None:
     default = {"lasting_judgements": 2, "lasting_minutes": 4}
     assert cleaned(run, **default).returncode == 0
@@ -185,6 +186,30 @@ def test_what_a_file_remembers_moves_into_the_ledger(
     assert list((tmp_path / "state" / "alerts").glob("*.json")) == []
 
 
+@pytest.mark.slow
+def test_a_role_that_only_reads_the_ledger_repeats_nothing_that_was_told(
+    floor: Floor, hook: Webhook, run: Callable[..., Any], tmp_path: Path
+) -> None:
+    assert run("plan", "--store").returncode == 0
+    assert len(hook.messages) == 1
+    floor.rows("create role reader login")
+    try:
+        floor.rows("grant usage on schema rollcall_ops to reader")
+        floor.rows("grant select on all tables in schema rollcall_ops, public to reader")
+        url = floor.url.replace("postgres@", "reader@", 1)
+        assert run("alerts", "check", url=url).returncode == 0
+        assert len(hook.messages) == 1, "the ledger says that it was told"
+        floor.session()
+        assert run("plan", "--store", channels={}).returncode == 0
+        told = run("alerts", "check", url=url, suppress_minutes=0)
+        assert "so the state of the alerts is kept in" in told.stderr
+        assert run("alerts", "check", url=url, suppress_minutes=0).returncode == 0
+        assert len(hook.messages) == 2, "told once, by the file"
+    finally:
+        floor.rows("drop owned by reader")
+        floor.rows("drop role reader")
+
+
 # --- receivers that fail --------------------------------------------------------------------------
 
 
@@ -247,6 +272,7 @@ def test_two_at_once_send_once(
 # --- what the ledger says -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_missed_run_is_told_by_a_check_and_so_is_its_return(
     floor: Floor, hook: Webhook, run: Callable[..., Any]
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 from rollcall.scheduling import prepare_prefect
 from rollcall.servers.prefect import LocalServer
 from tests.support.call_centre import CallCentre, call_centre
+from tests.support.floor import Floor
 from tests.support.receivers import Webhook, webhook
 
 
@@ -54,7 +55,6 @@ def hook() -> Iterator[Webhook]:
 @pytest.fixture
 def run(
     prefect: Any,
-    centre: CallCentre,
     hook: Webhook,
     state: Path,
     tmp_path: Path,
@@ -65,10 +65,14 @@ def run(
         "alerts: {channels: {team: {env: TEAM_URL}}, suppress_minutes: 0}\n"
     )
     monkeypatch.setenv("ROLLCALL_CONFIG", str(tmp_path))
-    monkeypatch.setenv("ROLLCALL_DATABASE_URL", centre.url)
     monkeypatch.setenv("ROLLCALL_STATE_DIR", str(state))
     monkeypatch.setenv("TEAM_URL", hook.url)
-    return lambda flow, **parameters: flow(**parameters, return_state=True)
+
+    def ended(flow: Any, centre: CallCentre | Floor, **parameters: str) -> Any:
+        monkeypatch.setenv("ROLLCALL_DATABASE_URL", centre.url)
+        return flow(**parameters, return_state=True)
+
+    return ended
 
 
 def is_migrated(centre: CallCentre) -> bool:
@@ -84,16 +88,17 @@ def is_migrated(centre: CallCentre) -> bool:
     ],
 )
 def test_what_is_no_approval_of_a_stored_plan_is_refused(
-    run: Callable[..., Any], centre: CallCentre, parameters: dict[str, str], reason: str
+    run: Callable[..., Any], floor: Floor, parameters: dict[str, str], reason: str
 ) -> None:
     from flows.apply_approved_plan import apply_approved_plan
 
-    before = centre.images()
-    ended = run(apply_approved_plan, **parameters)
+    floor.session()
+    before = floor.digest()
+    ended = run(apply_approved_plan, floor, **parameters)
     assert ended.is_failed()
     assert reason in ended.message
-    assert centre.images() == before
-    assert not is_migrated(centre)
+    assert floor.digest() == before
+    assert floor.rows("select 1 from rollcall_ops.runs") == []
 
 
 @pytest.mark.slow
@@ -105,14 +110,14 @@ def test_a_plan_is_refused_after_its_expiry_or_a_drift_of_the_schema(
 
     with monkeypatch.context() as patch:
         patch.setenv("ROLLCALL_VARS", "{plan_expires_hours: 0.000001}")
-        expired = run(propose).message.split()[-1]
-        ended = run(apply_approved_plan, plan_hash=expired, approved_by="Ada")
+        expired = run(propose, centre).message.split()[-1]
+        ended = run(apply_approved_plan, centre, plan_hash=expired, approved_by="Ada")
     assert ended.is_failed()
     assert "the plan expired at" in ended.message
-    fresh = run(propose).message.split()[-1]
+    fresh = run(propose, centre).message.split()[-1]
     centre.rows("alter table agent_sessions add column note text")
     try:
-        ended = run(apply_approved_plan, plan_hash=fresh, approved_by="Ada")
+        ended = run(apply_approved_plan, centre, plan_hash=fresh, approved_by="Ada")
     finally:
         centre.rows("alter table agent_sessions drop column note")
     assert ended.is_failed()
@@ -121,6 +126,7 @@ def test_a_plan_is_refused_after_its_expiry_or_a_drift_of_the_schema(
     assert any("The command run failed" in text for text in hook.texts)
 
 
+@pytest.mark.slow
 def test_a_proposed_plan_is_executed_by_its_hash_under_the_name_of_its_approver(
     run: Callable[..., Any], prefect: Any, centre: CallCentre, hook: Webhook
 ) -> None:
@@ -128,7 +134,7 @@ def test_a_proposed_plan_is_executed_by_its_hash_under_the_name_of_its_approver(
     from flows.propose import propose
 
     before = centre.images()
-    proposed = run(propose)
+    proposed = run(propose, centre)
     plan_hash = proposed.message.split()[-1]
     assert (proposed.is_completed(), proposed.name) == (True, "PLAN_WAITS")
     assert centre.images() == before
@@ -139,7 +145,7 @@ def test_a_proposed_plan_is_executed_by_its_hash_under_the_name_of_its_approver(
     assert "create index" in summary.lower()
     assert "abandoned_session" in summary
 
-    ended = run(apply_approved_plan, plan_hash=plan_hash, approved_by="Ada Lovelace")
+    ended = run(apply_approved_plan, centre, plan_hash=plan_hash, approved_by="Ada Lovelace")
     assert (ended.is_completed(), ended.name) == (True, "READY"), ended.message
     assert is_migrated(centre)
     ((approved_by, recorded),) = centre.rows(
@@ -149,5 +155,5 @@ def test_a_proposed_plan_is_executed_by_its_hash_under_the_name_of_its_approver(
     assert recorded == plan_hash
     assert any("No plan waits for approval" in text for text in hook.texts)
 
-    nothing = run(propose)
+    nothing = run(propose, centre)
     assert (nothing.is_completed(), nothing.name) == (True, "NOTHING_PENDING")
