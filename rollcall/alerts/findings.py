@@ -187,12 +187,12 @@ def _plan(facts: Facts, settings: AlertSettings) -> Finding:
         "plan",
         plan.hash if plan else None,
         Level.INFO,
-        f"A plan with {plan.statements} statements and {plan.changes} session changes waits for approval "
-        f"until {_instant(plan.expires_at)}: {plan.hash}."
+        f"A plan waits for approval until {_instant(plan.expires_at)}. Statements: {plan.statements}, "
+        f"session changes: {plan.changes}. Its hash is {plan.hash}."
         if plan
         else "",
         "No plan waits for approval.",
-        f"`rollcall run --plan {plan.hash}` executes it." if plan else "",
+        f"`rollcall run --plan {plan.hash} --approved-by NAME` executes it." if plan else "",
         owner=settings.owner_of(Kind.PLAN),
     )
 
@@ -204,7 +204,7 @@ def _regret(facts: Facts, settings: AlertSettings) -> Finding:
         "regret",
         newest.astimezone(UTC).isoformat(),
         Level.WARNING,
-        f"{len(facts.regrets)} sessions were closed, and their agents showed life afterwards.",
+        f"Sessions that were closed, and whose agents showed life afterwards: {len(facts.regrets)}.",
         next_step="`rollcall verify` names them, and `rollcall undo` restores the sessions of a run.",
         is_over=True,
         owner=settings.owner_of(Kind.REGRET),

@@ -27,7 +27,7 @@ def alerts(
     action: Annotated[
         Action | None,
         typer.Argument(
-            metavar="[test|check]",
+            metavar="test|check",
             help="test: send a test message to every channel. check: send what the ledger says.",
         ),
     ] = None,

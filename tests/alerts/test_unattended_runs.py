@@ -321,7 +321,8 @@ def test_a_plan_that_waits_is_told_until_it_is_executed(
     stored = json.loads(run("plan", "--store", "--json").stdout)["hash"]
     assert run("alerts", "check").returncode == 0
     (text,) = hook.texts
-    assert "1 session changes waits for approval" in text
+    assert "A plan waits for approval until" in text
+    assert "session changes: 1." in text
     assert f"rollcall run --plan {stored}" in text
     assert run("clean", "--plan", stored).returncode == 0
     assert run("alerts", "check", suppress_minutes=0).returncode == 0
@@ -340,7 +341,7 @@ def test_a_regret_is_told_once(floor: Floor, hook: Webhook, run: Callable[..., A
     assert run("alerts", "check", **options).returncode == 0
     assert run("alerts", "check", **options).returncode == 0
     (text,) = hook.texts
-    assert "1 sessions were closed, and their agents showed life afterwards" in text
+    assert "Sessions that were closed, and whose agents showed life afterwards: 1." in text
     assert session not in text
 
 
