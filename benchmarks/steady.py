@@ -11,12 +11,13 @@ from collections.abc import Iterator
 import psycopg
 
 from benchmarks import call_centres
-from benchmarks.measure import Line, at_most, in_pairs, ratio_line, seconds, shown_only
+from benchmarks.measure import Line, at_most, in_pairs, ratio_line, seconds, seconds_of, shown_only
 from benchmarks.options import Options
 from benchmarks.server import Databases, settle
 from rollcall.clean.breaker import check_breaker
 from rollcall.clean.cleaning import clean
 from rollcall.demo import DefectCounts, Scale
+from rollcall.ledger.presence import record_presence
 from rollcall.ledger.runs import open_run
 from rollcall.plan.pending_work import make_plan
 from rollcall.workspace import Workspace
@@ -46,6 +47,10 @@ def lines(long: Workspace, short: Workspace, options: Options) -> Iterator[Line]
     yield shown_only(f"{what}, database time in all", least, seconds(least))
     judged = min(planned(long) for _ in range(options.pairs)) * 1000
     yield shown_only("  of it, to judge the sessions", judged, f"{judged:.1f} ms", at_most(100, " ms"))
+    look = min(looked(long) for _ in range(options.pairs)) * 1000
+    yield shown_only(
+        "  beside it, to record which agents are present", look, f"{look:.1f} ms", at_most(10, " ms")
+    )
     what = f"the same, {TIMES} x the history against 1 x ({open_sessions(short):,} open)"
     yield ratio_line(what, ours, other, at_most(1.2), seconds)
 
@@ -63,6 +68,13 @@ def planned(workspace: Workspace) -> float:
         started = time.perf_counter()
         snapshot.rows(query)
         return time.perf_counter() - started
+
+
+def looked(workspace: Workspace) -> float:
+    """Seconds of one look at the presence of all open sessions, of which few have changed."""
+    with open_run(workspace, "clean") as run:
+        record_presence(run)  # the first look begins an interval for each session
+        return seconds_of(lambda: record_presence(run))
 
 
 def nothing_to_do(workspace: Workspace) -> float:

@@ -33,11 +33,7 @@ findings as not materialized (
 newest_sessions as (
     select
         s.*,
-        true as is_logged_in,
-        s.status in ({{ literals(available_statuses()) }}) as is_available,
-        coalesce(s.device_connected, false) as has_device,
-        {{ has_fresh_heartbeat('s') }} as has_fresh_heartbeat,
-        coalesce(s.max_concurrent_calls, 1) - s.agents_live_calls as free_call_slots
+        {{ routing_facts('s') }}
     from findings as s
     where s.recency = 1
 ),
@@ -54,11 +50,7 @@ judged as (
         array_remove(
             array[
                 case when s.is_logged_in is null then 'not_logged_in' end,
-                case when s.abandoned_session then 'abandoned' end,
-                case when s.is_logged_in and s.is_available is not true then 'not_available' end,
-                case when flag.is_on and not s.has_fresh_heartbeat then 'no_fresh_heartbeat' end,
-                case when flag.is_on and not s.has_device then 'device_not_connected' end,
-                case when flag.is_on and s.free_call_slots <= 0 then 'no_free_call_slot' end
+                {{ reasons_against_routing('s', 'flag') }}
             ],
             null
         ) as reasons

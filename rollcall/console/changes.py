@@ -22,6 +22,7 @@ from rollcall.report.words_of_changes import (
 if TYPE_CHECKING:
     from rollcall.clean.cleaning import CleaningResult
     from rollcall.detach import Detachment
+    from rollcall.ledger.presence import Look
     from rollcall.migrate.catalog_state import CatalogProof
     from rollcall.migrate.migration import MigrationResult
     from rollcall.plan.pending_work import Plan
@@ -33,6 +34,7 @@ __all__ = [
     "show_cleaning",
     "show_detachment",
     "show_export",
+    "show_look",
     "show_migration",
     "show_plan",
     "show_statement",
@@ -125,6 +127,18 @@ def show_clean_role(role: str | None) -> None:
         write(
             "No ROLLCALL_CLEAN_ROLE is set: this works with all rights of the login role "
             "(`rollcall doctor --grants` prints the statements that make one with just enough).",
+            soft_wrap=True,
+        )
+
+
+def show_look(look: Look) -> None:
+    """Show what a look at the open sessions recorded, or why it recorded nothing."""
+    if look.left_out:
+        write(f"Presence was not recorded: {escape(look.left_out)}", soft_wrap=True)
+    else:
+        write(
+            f"Presence of {look.open_sessions:,} open sessions recorded: {look.ended:,} intervals ended, "
+            f"{look.begun:,} began.",
             soft_wrap=True,
         )
 

@@ -12,6 +12,7 @@ from rollcall.clean.breaker import check_breaker
 from rollcall.clean.cleaning import CleaningResult
 from rollcall.errors import BreakerTripped
 from rollcall.ledger.pooler import refuse_pooler
+from rollcall.ledger.presence import record_presence
 from rollcall.ledger.runs import open_run, past_runs
 from rollcall.migrate import migration
 from rollcall.migrate.migration import MigrationResult
@@ -97,6 +98,8 @@ def plan(job: Job) -> Plan:
 def approve(job: Job, pending: Plan, before: Assessment | None = None) -> Approved:
     """Get the approval, take the lease, and record the run, which ends with the job.
 
+    An unattended run also records the presence of the open sessions.
+
     Args:
         before: the judgement to record with the run.
 
@@ -118,6 +121,7 @@ def approve(job: Job, pending: Plan, before: Assessment | None = None) -> Approv
         except BreakerTripped as tripped:
             job.open_runs.__exit__(type(tripped), tripped, tripped.__traceback__)
             raise BreakerTripped(tripped.message, tripped.hint, run.id) from None
+        console.show_look(record_presence(run))  # before anything is repaired, and not in an outage
     return Approved(run, pending)
 
 

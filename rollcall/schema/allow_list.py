@@ -27,7 +27,8 @@ __all__ = [
 LEDGER_SCHEMA = "rollcall_ops"
 VIEW_SCHEMA = "rollcall"
 OWN_SCHEMAS = frozenset({LEDGER_SCHEMA, VIEW_SCHEMA})
-IMAGES = "changes"  # the ledger's table with images of the application's rows
+# the ledger's tables that show the application's rows: images of them, and the state of open sessions
+SHOWS_ROWS = frozenset({"changes", "presence"})
 
 # Nodes of names, constants and clauses, which have no effect by themselves.
 PLAIN_NODES = """
@@ -127,9 +128,9 @@ def created_objects(statements: Iterable[str]) -> list[str]:
 
 
 def reads_application(statement: str) -> bool:
-    """Whether the created view reads rows of the application, or images of them."""
+    """Whether the created view reads rows of the application, or what the ledger keeps of them."""
     return any(
-        (relation.schemaname and relation.schemaname not in OWN_SCHEMAS) or relation.relname == IMAGES
+        (relation.schemaname and relation.schemaname not in OWN_SCHEMAS) or relation.relname in SHOWS_ROWS
         for _, node in parsed(statement)
         if _kind(node) == "ViewStmt"
         for relation in _nodes(node, "RangeVar")

@@ -20,6 +20,7 @@ VIEWS = {
     "agent_sessions",
     "calls",
     "conservation",
+    "presence_intervals",
     "quarantined_sessions",
     "readiness_history",
     "routability",

@@ -281,6 +281,7 @@ def test_dbt_closes_what_default_privileges_open_and_applies_row_security(
         "agent_sessions",
         "calls",
         "conservation",
+        "presence_intervals",
         "quarantined_sessions",
         "routability",
         "routable_agents",

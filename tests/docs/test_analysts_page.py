@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from rollcall.assess.assessment import assess
+from rollcall.ledger.presence import record_presence
 from rollcall.ledger.runs import open_run
 from rollcall.servers.postgres import PostgresServer
 from tests.support.call_centre import CallCentre, call_centre
@@ -36,6 +37,7 @@ def cleaned(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) ->
         centre.run()
         with open_run(centre.workspace, "verify") as run:
             run.note_rules("after", assess(centre.workspace))
+            record_presence(run)
         yield Cleaned(centre, before)
 
 

@@ -163,6 +163,7 @@ def test_a_reader_of_the_views_needs_the_printed_grants_where_policies_exist(des
         "table rollcall_ops.changes",
         "table rollcall.session_changes",  # images of rows that the policies hide
         "table rollcall.time_to_repair",
+        "table rollcall.presence_intervals",
         f"delete from {sessions}",
         "delete from rollcall_ops.flags",
     ):

@@ -23,6 +23,7 @@ VIEWS = (
     "agent_sessions",
     "calls",
     "conservation",
+    "presence_intervals",
     "quarantined_sessions",
     "routability",
     "routable_agents",
