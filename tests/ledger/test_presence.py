@@ -23,6 +23,7 @@ from rollcall.workspace import Workspace
 from tests.support.call_centre import call_centre, share_compilations
 from tests.support.command import rollcall
 from tests.support.floor import TABLES, Floor, empty
+from tests.support.outages import heartbeat_outage
 from tests.support.postgres import fresh_database
 from tests.support.presence import Played, Stage, expected, merged, play
 
@@ -276,6 +277,13 @@ def test_an_unattended_clean_up_records_presence(floor: Floor, tmp_path: Path) -
     assert "Presence of 1 open sessions recorded: 0 intervals ended, 1 began." in cleaned.stdout
     assert floor.rows("select session_id, presence from rollcall.presence_intervals") == [(session, "ghost")]
     assert floor.rows("select status from agent_sessions") == [("offline",)], "seen before it was repaired"
+
+
+def test_in_an_outage_of_the_feed_nothing_is_recorded(floor: Floor, tmp_path: Path) -> None:
+    """Evidence that points at the feed says nothing of agents: a gap is better than a floor of ghosts."""
+    heartbeat_outage(floor)
+    assert rollcall("clean", "--unattended", url=floor.url, state=tmp_path).returncode == 4
+    assert floor.rows("select count(*) from rollcall_ops.presence_looks") == [(0,)]
 
 
 def test_where_nothing_is_migrated_a_clean_up_says_so(database: str, tmp_path: Path) -> None:
