@@ -290,7 +290,7 @@ def _report(settings: Settings, decision: Decision, publish: Publish | None) -> 
 
 def _settle(memory: Memory, decision: Decision, deliveries: list[Delivery]) -> None:
     """Remember which channels have not got their message; a later run tries again if that fails."""
-    claimed = [state for state in decision.states if state.claimed_until is not None]
+    claimed = [state for state in decision.states if state.key in decision.sent]
     if not claimed:
         return
     delivered = {

@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rollcall.alerts.digest import Message
 from rollcall.settings.alerts import Channel, Level
@@ -23,6 +24,7 @@ from rollcall.settings.alerts import Channel, Level
 __all__ = ["Delivery", "deliver"]
 
 TALKATIVE = ("apprise", "urllib3", "requests")  # they log URLs, which hold secrets
+NOT_REACHED = "the receiver was not reached or refused it"
 STATUS = re.compile(r"error=(\d{3})\b")
 
 
@@ -57,53 +59,29 @@ def deliver(
     """
     if not messages:
         return []
-    import apprise  # noqa: F401 - half a second, which does not count against the deadline
-
-    results: dict[str, Delivery] = {}
     statuses = _silence()
-    threads = [
-        threading.Thread(
-            target=_send,
-            args=(name, channels[name], folder, message, seconds, statuses, results),
-            daemon=True,
-        )
-        for name, message in messages.items()
-    ]
+    results: dict[str, Delivery] = {}
+    threads = []
+    for name, message in messages.items():
+        try:
+            service = _service_of(_url_of(channels[name], folder), seconds)
+        except _UnusableChannel as error:
+            results[name] = Delivery(name, str(error))
+        else:
+            arguments = (name, service, message, statuses, results)
+            threads.append(threading.Thread(target=_send, args=arguments, name=name, daemon=True))
+    deadline = time.monotonic() + seconds
     for thread in threads:
         thread.start()
-    deadline = time.monotonic() + seconds
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
     late = f"the receiver did not answer within {seconds:g} s"
     return [results.get(name) or Delivery(name, late) for name in messages]
 
 
-def _send(
-    name: str,
-    channel: Channel,
-    folder: Path,
-    message: Message,
-    seconds: float,
-    statuses: Mapping[int, str],
-    results: dict[str, Delivery],
-) -> None:
-    """Send one message. No exception leaves the thread: its text could show the URL."""
-    try:
-        is_sent = _notify(_url_of(channel, folder), message, seconds)
-    except _UnusableChannel as error:
-        results[name] = Delivery(name, str(error))
-    except Exception as error:
-        results[name] = Delivery(name, f"the message could not be sent ({type(error).__name__})")
-    else:
-        status = statuses.get(threading.get_ident())
-        answered = (
-            f"the receiver answered {status}" if status else "the receiver was not reached or refused it"
-        )
-        results[name] = Delivery(name, None if is_sent else answered)
-
-
-def _notify(url: str, message: Message, seconds: float) -> bool:
-    from apprise import Apprise, AppriseAsset, NotifyFormat, NotifyType
+def _service_of(url: str, seconds: float) -> Any:
+    """The service for a URL. Talks to no receiver; the first one loads Apprise, which takes a second."""
+    from apprise import Apprise, AppriseAsset
 
     asset = AppriseAsset(
         app_id="Rollcall",
@@ -112,17 +90,40 @@ def _notify(url: str, message: Message, seconds: float) -> bool:
         async_mode=False,
         storage_mode="memory",
     )
-    service = Apprise.instantiate(url, asset=asset)
+    try:
+        service = Apprise.instantiate(url, asset=asset)
+    except Exception as error:  # its text could show the URL
+        raise _UnusableChannel(f"its URL cannot be read ({type(error).__name__})") from None
     if service is None:
         raise _UnusableChannel("its URL is not one that Apprise knows")
     service.socket_connect_timeout = service.socket_read_timeout = seconds
     service.retry = 0
+    return service
+
+
+def _send(
+    name: str, service: Any, message: Message, statuses: Mapping[str, str], results: dict[str, Delivery]
+) -> None:
+    """Send one message. No exception leaves the thread: its text could show the URL."""
+    try:
+        is_sent = _notify(service, message)
+    except Exception as error:
+        results[name] = Delivery(name, f"the message could not be sent ({type(error).__name__})")
+    else:
+        status = statuses.get(name)
+        answered = f"the receiver answered {status}" if status else NOT_REACHED
+        results[name] = Delivery(name, None if is_sent else answered)
+
+
+def _notify(service: Any, message: Message) -> bool:
+    from apprise import Apprise, NotifyFormat, NotifyType
+
     kinds = {
         Level.INFO: NotifyType.INFO,
         Level.WARNING: NotifyType.WARNING,
         Level.CRITICAL: NotifyType.FAILURE,
     }
-    sender = Apprise(asset=asset)
+    sender = Apprise(asset=service.asset)
     sender.add(service)
     return bool(
         sender.notify(
@@ -152,21 +153,21 @@ def _url_of(channel: Channel, folder: Path) -> str:
 
 
 class _Statuses(logging.Handler):
-    """Keep the status that a receiver answered, by thread, and nothing else of a record."""
+    """Keep the status that a receiver answered, by its thread's name, and nothing else of a record."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.by_thread: dict[int, str] = {}
+        self.by_thread: dict[str, str] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(Exception):
             found = STATUS.search(record.getMessage())
             if found:
-                self.by_thread[record.thread or 0] = found[1]
+                self.by_thread[record.threadName or ""] = found[1]
 
 
-def _silence() -> Mapping[int, str]:
-    """Keep the libraries from logging for the rest of the process; gives the statuses by thread.
+def _silence() -> Mapping[str, str]:
+    """Keep the libraries from logging for the rest of the process; gives the statuses by channel.
 
     It is not undone: a thread that is late may log after the deadline.
     """

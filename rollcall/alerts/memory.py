@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from rollcall.alerts.policy import Decision
 from rollcall.alerts.values import State
-from rollcall.database.connections import fetch
+from rollcall.database.connections import Connection, fetch
 from rollcall.database.conninfo import read_conninfo
 from rollcall.errors import ConfigurationError, RollcallError
 from rollcall.ledger.ownership import lock_ledger, refuse_foreign_ledger
@@ -62,14 +62,10 @@ class LedgerMemory:
 
     def decide(self, decide: Decide) -> Decision:
         project = self._workspace.project
-        lock, read = project.sql("lock_alerts"), project.sql("alert_states")
-        record = project.sql("record_alerts")
+        read, record = project.sql("alert_states"), project.sql("record_alerts")
         moved = self._file.states()
         with self._workspace.database.transaction() as connection:
-            fetch(connection, "select set_config('lock_timeout', $1, true)", [LONGEST_WAIT])
-            fetch(connection, lock, LOCK_KEYS)
-            lock_ledger(connection, project)
-            refuse_foreign_ledger(connection, self._workspace)
+            self._take_turn(connection)
             states = {row["key"]: State.from_json(row) for row in fetch(connection, read)}
             newer = {key: state for key, state in moved.items() if _is_newer(state, states.get(key))}
             decision = decide({**states, **newer})
@@ -90,9 +86,16 @@ class LedgerMemory:
         ]
         project = self._workspace.project
         with self._workspace.database.transaction() as connection:
-            lock_ledger(connection, project)
-            refuse_foreign_ledger(connection, self._workspace)
+            self._take_turn(connection)
             fetch(connection, project.sql("record_delivery"), [json.dumps(results)])
+
+    def _take_turn(self, connection: Connection) -> None:
+        """Wait until no other run reads or writes the states, for the rest of the transaction."""
+        project = self._workspace.project
+        fetch(connection, "select set_config('lock_timeout', $1, true)", [LONGEST_WAIT])
+        fetch(connection, project.sql("lock_alerts"), LOCK_KEYS)
+        lock_ledger(connection, project)
+        refuse_foreign_ledger(connection, self._workspace)
 
 
 class FileMemory:

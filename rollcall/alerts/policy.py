@@ -29,11 +29,13 @@ class Decision:
         states: the states to write.
         news: what is new in this run.
         parcels: what each channel gets, with what an earlier run could not deliver.
+        sent: the keys that this run delivers; another run may be delivering others.
     """
 
     states: tuple[State, ...]
     news: tuple[News, ...]
     parcels: Mapping[str, tuple[News, ...]]
+    sent: frozenset[str]
 
 
 def decide(
@@ -70,7 +72,7 @@ def decide(
         told.update(state.key for state in again)
         after.update({state.key: _tried_again(state, settings, now) for state in again})
     changed = tuple(state for key, state in after.items() if states.get(key) != state)
-    return Decision(changed, tuple(news), _parcels(after, told, settings))
+    return Decision(changed, tuple(news), _parcels(after, told, settings), frozenset(told))
 
 
 def _judge_verdict(

@@ -29,7 +29,7 @@ class Story:
         decision = decide(self.states, findings, self.settings, NOON + timedelta(minutes=minute))
         for state in decision.states:
             failed = tuple(name for name in state.undelivered if name in undelivered)
-            is_done = state.claimed_until is not None
+            is_done = state.key in decision.sent
             self.states[state.key] = (
                 replace(state, undelivered=failed, claimed_until=None) if is_done else state
             )
@@ -160,7 +160,7 @@ def test_what_another_run_is_delivering_is_not_sent_twice() -> None:
     first = decide({}, [breaker("tripped")], story.settings, NOON)
     states = {state.key: state for state in first.states}
     beside = decide(states, [breaker("tripped")], story.settings, NOON + timedelta(seconds=1))
-    assert (beside.news, beside.parcels) == ((), {})
+    assert (beside.news, beside.parcels, beside.sent) == ((), {}, frozenset())
     later = decide(states, [breaker("tripped")], story.settings, NOON + timedelta(minutes=5))
     assert [item.key for item in later.parcels["team"]] == ["breaker"]
 

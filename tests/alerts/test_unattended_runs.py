@@ -246,7 +246,7 @@ def test_two_at_once_send_once(
     floor: Floor, hook: Webhook, run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run("plan", "--store", channels={}).returncode == 0
-    assert run("alerts", channels={"team": {"env": "TEAM_URL"}}).returncode == 0
+    assert run("alerts", deadline_seconds=60).returncode == 0, "writes the configuration of the checks"
     monkeypatch.setenv("TEAM_URL", hook.url)
     environment = {
         "ROLLCALL_DATABASE_URL": floor.url,
