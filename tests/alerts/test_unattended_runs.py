@@ -92,7 +92,7 @@ def test_a_verdict_is_one_message_with_counts_owners_next_step_and_report(
     assert "The verdict changed from NOT_READY to" in hook.texts[1]
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_by_default_a_verdict_has_to_last(floor: Floor, hook: Webhook, run: Callable[..., Any]) -> None:
     default = {"lasting_judgements": 2, "lasting_minutes": 4}
     assert cleaned(run, **default).returncode == 0
@@ -103,7 +103,7 @@ def test_by_default_a_verdict_has_to_last(floor: Floor, hook: Webhook, run: Call
     assert len(hook.messages) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_a_mail_is_a_digest_too(floor: Floor, run: Callable[..., Any]) -> None:
     with mail_server() as mails:
         cleaned(run, channels={"lead": {"url": mails.url}})
@@ -131,7 +131,7 @@ def test_a_breaker_is_told_once_and_so_is_its_end(
     assert (breaker["is_active"], breaker["undelivered"]) == (False, [])
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_a_failed_proof_ends_with_1_and_is_told(
     floor: Floor, hook: Webhook, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,7 +166,7 @@ def test_a_database_that_cannot_be_reached_is_told_once_without_a_ledger(
     assert [path for path in kept if b"planted-password" in path.read_bytes()] == []
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_what_a_file_remembers_moves_into_the_ledger(
     floor: Floor, hook: Webhook, run: Callable[..., Any], server: PostgresServer, tmp_path: Path
 ) -> None:
@@ -186,7 +186,7 @@ def test_what_a_file_remembers_moves_into_the_ledger(
     assert list((tmp_path / "state" / "alerts").glob("*.json")) == []
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_a_role_that_only_reads_the_ledger_repeats_nothing_that_was_told(
     floor: Floor, hook: Webhook, run: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -272,7 +272,7 @@ def test_two_at_once_send_once(
 # --- what the ledger says -------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_a_missed_run_is_told_by_a_check_and_so_is_its_return(
     floor: Floor, hook: Webhook, run: Callable[..., Any]
 ) -> None:
@@ -291,7 +291,7 @@ def test_a_missed_run_is_told_by_a_check_and_so_is_its_return(
     assert "Resolved (critical): The clean-up runs again" in hook.texts[1]
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_the_run_after_a_missed_one_tells_it_once(
     floor: Floor, hook: Webhook, run: Callable[..., Any]
 ) -> None:
@@ -348,7 +348,7 @@ def test_a_regret_is_told_once(floor: Floor, hook: Webhook, run: Callable[..., A
 # --- no secret ------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_no_secret_is_kept_anywhere(
     floor: Floor, hook: Webhook, run: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -79,6 +79,7 @@ def is_migrated(centre: CallCentre) -> bool:
     return bool(centre.rows("select 1 from pg_class where relname = 'routable_agents'"))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("parameters", "reason"),
     [
@@ -101,7 +102,7 @@ def test_what_is_no_approval_of_a_stored_plan_is_refused(
     assert floor.rows("select 1 from rollcall_ops.runs") == []
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_a_plan_is_refused_after_its_expiry_or_a_drift_of_the_schema(
     run: Callable[..., Any], centre: CallCentre, hook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,7 +127,7 @@ def test_a_plan_is_refused_after_its_expiry_or_a_drift_of_the_schema(
     assert any("The command run failed" in text for text in hook.texts)
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_a_proposed_plan_is_executed_by_its_hash_under_the_name_of_its_approver(
     run: Callable[..., Any], prefect: Any, centre: CallCentre, hook: Webhook
 ) -> None:
