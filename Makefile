@@ -19,7 +19,7 @@ run: setup ## assess, plan, migrate, clean, verify: on ROLLCALL_DATABASE_URL, or
 	@if [ -n "$$ROLLCALL_DATABASE_URL" ]; then exec $(bin)/rollcall run --history; else exec $(bin)/rollcall demo; fi
 
 test: selected := not slow and not medium
-test: setup ## check style and types and run the quick tests: about six minutes on two cores
+test: setup ## check style and types and run the quick tests
 	@$(tests)
 
 test-ci: selected := not slow

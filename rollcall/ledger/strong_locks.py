@@ -16,8 +16,8 @@ import psycopg
 
 from rollcall.database.connections import Connection, Row, fetch, reason_of, take_role
 from rollcall.retries import LockRetries
-from rollcall.schema.allow_list import shown_query
 from rollcall.schema.declared import build_workers
+from rollcall.schema.grammar import shown_query
 from rollcall.workspace import Workspace
 
 __all__ = ["RETRIED", "ShortLockExecutor", "WaitedTooLong", "run_monitored", "set_for"]

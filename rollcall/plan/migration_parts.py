@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rollcall.errors import ConfigurationError
-from rollcall.schema.allow_list import grammar
 from rollcall.schema.declared import Statement
+from rollcall.schema.grammar import grammar
 
 __all__ = ["AddedColumn", "Part", "added_columns", "camel_case", "parts_of", "tables_of"]
 

@@ -7,21 +7,16 @@ function that is not known to be harmless, not even in a subexpression.
 
 from __future__ import annotations
 
-import importlib
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from rollcall.errors import Refused
+from rollcall.schema.grammar import enum_of, kind_of, names_of, nodes_of, parsed, refusal, walk
 
 __all__ = [
     "check_detaching",
     "check_migrating",
     "created_objects",
-    "grammar",
-    "parsed",
     "reads_application",
-    "shown_query",
 ]
 
 LEDGER_SCHEMA = "rollcall_ops"
@@ -62,7 +57,6 @@ QUERY = EXPRESSION | frozenset(QUERY_NODES.split())
 FUNCTIONS = frozenset(HARMLESS_FUNCTIONS.split())
 SERIAL_TYPES = frozenset({"serial", "serial2", "serial4", "serial8", "smallserial", "bigserial"})
 OWN_COLUMN_CONSTRAINTS = frozenset({"CONSTR_DEFAULT", "CONSTR_NOTNULL", "CONSTR_NULL", "CONSTR_FOREIGN"})
-SHOWN_CHARACTERS = 80
 COMMENT = "CommentStmt"
 TOGETHER = (
     ["ViewStmt", COMMENT],
@@ -86,20 +80,20 @@ def check_migrating(sql: str, unfinished_indexes: Iterable[str] = ()) -> list[st
         Refused: a statement is not on the list; none may be sent.
     """
     statements = parsed(sql)
-    kinds = [_kind(node) for _, node in statements]
+    kinds = [kind_of(node) for _, node in statements]
     if len(kinds) > 1 and _without_repeated_comments(kinds) not in TOGETHER:
-        raise _refusal(sql, "it is more than one statement")
+        raise refusal(sql, "it is more than one statement")
     if not kinds:
-        raise _refusal(sql, "there is no statement")
+        raise refusal(sql, "there is no statement")
     if kinds == ["DropStmt"]:
-        raise _refusal(sql, "an index is dropped only to be built again")
+        raise refusal(sql, "an index is dropped only to be built again")
     for text, node in statements:
-        if _kind(node) == "DropStmt":
+        if kind_of(node) == "DropStmt":
             _check_drop_index(text, node, frozenset(unfinished_indexes))
         else:
-            check = CHECKS.get(_kind(node))
+            check = CHECKS.get(kind_of(node))
             if check is None:
-                raise _refusal(text, f"{_kind(node)} is not on the list")
+                raise refusal(text, f"{kind_of(node)} is not on the list")
             check(text, node)
     return [text for text, _ in statements]
 
@@ -118,7 +112,7 @@ def created_objects(statements: Iterable[str]) -> list[str]:
     names = []
     for statement in statements:
         for _, node in parsed(statement):
-            kind = _kind(node)
+            kind = kind_of(node)
             if kind == "CreateSchemaStmt":
                 names.append(str(node.schemaname))
             elif kind in ("CreateStmt", "ViewStmt"):
@@ -132,8 +126,8 @@ def reads_application(statement: str) -> bool:
     return any(
         (relation.schemaname and relation.schemaname not in OWN_SCHEMAS) or relation.relname in SHOWS_ROWS
         for _, node in parsed(statement)
-        if _kind(node) == "ViewStmt"
-        for relation in _nodes(node, "RangeVar")
+        if kind_of(node) == "ViewStmt"
+        for relation in nodes_of(node, "RangeVar")
     )
 
 
@@ -144,52 +138,19 @@ def check_detaching(sql: str) -> str:
         Refused: the statement does anything else.
     """
     statements = parsed(sql)
-    if len(statements) != 1 or _kind(statements[0][1]) != "DropStmt":
-        raise _refusal(sql, "it is not one statement that drops")
+    if len(statements) != 1 or kind_of(statements[0][1]) != "DropStmt":
+        raise refusal(sql, "it is not one statement that drops")
     text, node = statements[0]
-    kind = _enum(node, "remove_type")
-    names = [_names(item) for item in node.objects]
+    kind = enum_of(node, "remove_type")
+    names = [names_of(item) for item in node.objects]
     if kind not in ("OBJECT_VIEW", "OBJECT_TABLE", "OBJECT_SCHEMA"):
-        raise _refusal(text, "only Rollcall's views, tables and schemas may be dropped")
+        raise refusal(text, "only Rollcall's views, tables and schemas may be dropped")
     parts = 1 if kind == "OBJECT_SCHEMA" else 2
     if any(len(name) != parts or name[0] not in OWN_SCHEMAS for name in names):
-        raise _refusal(text, "it is not in one of Rollcall's schemas")
-    if _enum(node, "behavior") != "DROP_RESTRICT":
-        raise _refusal(text, "dependent objects must stay")
+        raise refusal(text, "it is not in one of Rollcall's schemas")
+    if enum_of(node, "behavior") != "DROP_RESTRICT":
+        raise refusal(text, "dependent objects must stay")
     return text
-
-
-def parsed(sql: str) -> list[tuple[str, Any]]:
-    """Split a text into statements with their syntax trees.
-
-    Raises:
-        Refused: the text cannot be parsed.
-    """
-    postgast = grammar()
-    try:
-        tree = postgast.parse(sql)
-    except postgast.PgQueryError as error:
-        raise _refusal(sql, f"it cannot be parsed ({error})") from error
-    source = sql.encode()
-    statements = []
-    for raw in tree.stmts:
-        end = raw.stmt_location + raw.stmt_len if raw.stmt_len else len(source)
-        text = source[raw.stmt_location : end].decode().strip()
-        statements.append((text, getattr(raw.stmt, raw.stmt.WhichOneof("node"))))
-    return statements
-
-
-def shown_query(query: str) -> str:
-    """Shorten a query of another session to one line without values and comments."""
-    postgast = grammar()
-    try:
-        # a deparsed syntax tree has no comments; a query that the server truncated cannot be parsed
-        query = postgast.normalize(postgast.deparse(postgast.parse(query)))
-    except postgast.PgQueryError:
-        query = re.sub(r"/[*].*?([*]/|$)|--[^\n]*", " ", query, flags=re.DOTALL)
-        query = re.sub(r"(?i)e?'.*?('|$)|[$]\w*[$].*", "?", query, flags=re.DOTALL)
-        query = re.sub(r"\b\d[\w.]*", "?", query)
-    return _shortened(query)
 
 
 # --- one check per kind of statement --------------------------------------------------------------
@@ -198,15 +159,15 @@ def shown_query(query: str) -> str:
 def _check_schema(text: str, node: Any) -> None:
     _allow_nodes(text, node, PLAIN | {"CreateSchemaStmt"})
     if node.schemaname not in OWN_SCHEMAS or node.HasField("authrole"):
-        raise _refusal(text, "the schema is not one of Rollcall's")
+        raise refusal(text, "the schema is not one of Rollcall's")
 
 
 def _check_table(text: str, node: Any) -> None:
     _allow_nodes(text, node, EXPRESSION | {"CreateStmt", "ColumnDef", "Constraint", "SQLValueFunction"})
     _require_own(text, node.relation)
     if node.inh_relations or node.partbound.ByteSize() or node.partspec.ByteSize() or node.tablespacename:
-        raise _refusal(text, "a ledger table has no parent, partitions or tablespace")
-    for constraint in _nodes(node, "Constraint"):
+        raise refusal(text, "a ledger table has no parent, partitions or tablespace")
+    for constraint in nodes_of(node, "Constraint"):
         if constraint.pktable.ByteSize():
             _require_own(text, constraint.pktable)
 
@@ -215,30 +176,30 @@ def _check_view(text: str, node: Any) -> None:
     _allow_nodes(text, node, QUERY | {"ViewStmt", "DefElem"})
     _require_own(text, node.view)
     _require_view_options(text, node)
-    if _enum(node, "with_check_option") not in ("NO_CHECK_OPTION", "VIEW_CHECK_OPTION_UNDEFINED"):
-        raise _refusal(text, "Rollcall's views have no check option")
+    if enum_of(node, "with_check_option") not in ("NO_CHECK_OPTION", "VIEW_CHECK_OPTION_UNDEFINED"):
+        raise refusal(text, "Rollcall's views have no check option")
 
 
 def _check_view_options(text: str, node: Any) -> None:
     """Check an ALTER VIEW that lets a view read with the rights of its reader."""
     _allow_nodes(text, node, PLAIN | {"AlterTableStmt", "AlterTableCmd", "DefElem"})
     _require_own(text, node.relation)
-    if len(node.cmds) != 1 or _enum(node.cmds[0].alter_table_cmd, "subtype") != "AT_SetRelOptions":
-        raise _refusal(text, "the only change of a view is to set its options")
+    if len(node.cmds) != 1 or enum_of(node.cmds[0].alter_table_cmd, "subtype") != "AT_SetRelOptions":
+        raise refusal(text, "the only change of a view is to set its options")
     _require_view_options(text, node)
 
 
 def _require_view_options(text: str, node: Any) -> None:
-    for option in _nodes(node, "DefElem"):
+    for option in nodes_of(node, "DefElem"):
         if option.defname not in VIEW_OPTIONS or option.arg.string.sval != "true":
-            raise _refusal(text, "only a stricter option of a view may be set")
+            raise refusal(text, "only a stricter option of a view may be set")
 
 
 def _check_alter_table(text: str, node: Any) -> None:
-    if _enum(node, "objtype") == "OBJECT_INDEX":
+    if enum_of(node, "objtype") == "OBJECT_INDEX":
         _check_attach(text, node)
         return
-    if _enum(node, "objtype") == "OBJECT_VIEW":
+    if enum_of(node, "objtype") == "OBJECT_VIEW":
         _check_view_options(text, node)
         return
     if node.relation.schemaname in OWN_SCHEMAS:
@@ -247,22 +208,22 @@ def _check_alter_table(text: str, node: Any) -> None:
     _allow_nodes(
         text, node, PLAIN | {"AlterTableStmt", "AlterTableCmd", "ColumnDef", "Constraint", "TypeCast"}
     )
-    if _enum(node, "objtype") != "OBJECT_TABLE" or len(node.cmds) != 1:
-        raise _refusal(text, "one column of one table is added at a time")
+    if enum_of(node, "objtype") != "OBJECT_TABLE" or len(node.cmds) != 1:
+        raise refusal(text, "one column of one table is added at a time")
     _require_application(text, node.relation)
     command = node.cmds[0].alter_table_cmd
     if not node.relation.inh:
-        raise _refusal(text, "a column is added to the partitions as well")
-    if _enum(command, "subtype") != "AT_AddColumn" or command.missing_ok or node.missing_ok:
-        raise _refusal(text, "the only change of a table is to add a missing column")
+        raise refusal(text, "a column is added to the partitions as well")
+    if enum_of(command, "subtype") != "AT_AddColumn" or command.missing_ok or node.missing_ok:
+        raise refusal(text, "the only change of a table is to add a missing column")
     column = getattr(command, "def").column_def
     if column.type_name.names and column.type_name.names[-1].string.sval.lower() in SERIAL_TYPES:
-        raise _refusal(text, "a sequence as a default would rewrite the table")
-    kinds = {_enum(item.constraint, "contype") for item in column.constraints}
+        raise refusal(text, "a sequence as a default would rewrite the table")
+    kinds = {enum_of(item.constraint, "contype") for item in column.constraints}
     if not kinds <= {"CONSTR_DEFAULT", "CONSTR_NOTNULL", "CONSTR_NULL"}:
-        raise _refusal(text, "a new column has no constraint, identity or generation")
+        raise refusal(text, "a new column has no constraint, identity or generation")
     if "CONSTR_NOTNULL" in kinds and "CONSTR_DEFAULT" not in kinds:
-        raise _refusal(text, "a column that must not be null needs a default")
+        raise refusal(text, "a column that must not be null needs a default")
 
 
 def _check_ledger_column(text: str, node: Any) -> None:
@@ -270,25 +231,25 @@ def _check_ledger_column(text: str, node: Any) -> None:
     allowed = EXPRESSION | {"AlterTableStmt", "AlterTableCmd", "ColumnDef", "Constraint", "SQLValueFunction"}
     _allow_nodes(text, node, allowed)
     commands = [item.alter_table_cmd for item in node.cmds]
-    kinds = [_enum(command, "subtype") for command in commands]
-    if _enum(node, "objtype") != "OBJECT_TABLE" or node.missing_ok or commands[0].missing_ok:
-        raise _refusal(text, "one column of one table is added at a time")
+    kinds = [enum_of(command, "subtype") for command in commands]
+    if enum_of(node, "objtype") != "OBJECT_TABLE" or node.missing_ok or commands[0].missing_ok:
+        raise refusal(text, "one column of one table is added at a time")
     if kinds not in (["AT_AddColumn"], ["AT_AddColumn", "AT_ColumnDefault"]):
-        raise _refusal(text, "the only change of a ledger table is to add a missing column")
+        raise refusal(text, "the only change of a ledger table is to add a missing column")
     column = getattr(commands[0], "def").column_def
     if len(commands) > 1 and commands[1].name != column.colname:
-        raise _refusal(text, "a default is set only for the column that is added")
+        raise refusal(text, "a default is set only for the column that is added")
     for item in column.constraints:
         if item.constraint.pktable.ByteSize():
             _require_own(text, item.constraint.pktable)
-    if not {_enum(item.constraint, "contype") for item in column.constraints} <= OWN_COLUMN_CONSTRAINTS:
-        raise _refusal(text, "a new column of a ledger table is not a key")
+    if not {enum_of(item.constraint, "contype") for item in column.constraints} <= OWN_COLUMN_CONSTRAINTS:
+        raise refusal(text, "a new column of a ledger table is not a key")
 
 
 def _check_attach(text: str, node: Any) -> None:
     _allow_nodes(text, node, PLAIN | {"AlterTableStmt", "AlterTableCmd", "PartitionCmd"})
-    if len(node.cmds) != 1 or _enum(node.cmds[0].alter_table_cmd, "subtype") != "AT_AttachPartition":
-        raise _refusal(text, "the only change of an index is ATTACH PARTITION")
+    if len(node.cmds) != 1 or enum_of(node.cmds[0].alter_table_cmd, "subtype") != "AT_AttachPartition":
+        raise refusal(text, "the only change of an index is ATTACH PARTITION")
     _require_application(text, node.relation)
 
 
@@ -296,29 +257,29 @@ def _check_index(text: str, node: Any) -> None:
     _allow_nodes(text, node, EXPRESSION | {"IndexStmt", "IndexElem"})
     _require_application(text, node.relation)
     if not node.concurrent and node.relation.inh:
-        raise _refusal(text, "an index is built concurrently, or without its partitions")
+        raise refusal(text, "an index is built concurrently, or without its partitions")
     if node.unique or node.primary or node.isconstraint:
-        raise _refusal(text, "a declared index must not refuse writes of the application")
+        raise refusal(text, "a declared index must not refuse writes of the application")
     if node.if_not_exists or not node.idxname or node.table_space:
-        raise _refusal(text, "an index has a name, and is built only where it is missing")
+        raise refusal(text, "an index has a name, and is built only where it is missing")
 
 
 def _check_comment(text: str, node: Any) -> None:
     _allow_nodes(text, node, PLAIN | {"CommentStmt"})
-    kind, names = _enum(node, "objtype"), _names(node.object)
+    kind, names = enum_of(node, "objtype"), names_of(node.object)
     if kind == "OBJECT_COLUMN" and len(names) == 3 and not _is_system(names[0]):
         return
     if kind in ("OBJECT_VIEW", "OBJECT_TABLE") and names[0] in OWN_SCHEMAS:
         return
-    raise _refusal(text, "only columns and Rollcall's relations are commented")
+    raise refusal(text, "only columns and Rollcall's relations are commented")
 
 
 def _check_drop_index(text: str, node: Any, unfinished: frozenset[str]) -> None:
-    names = [".".join(_names(item)) for item in node.objects]
-    if _enum(node, "remove_type") != "OBJECT_INDEX" or not node.concurrent or node.missing_ok:
-        raise _refusal(text, "only an unfinished index of Rollcall may be dropped")
-    if len(names) != 1 or names[0] not in unfinished or _enum(node, "behavior") != "DROP_RESTRICT":
-        raise _refusal(text, "the ledger has no record that Rollcall left this index unfinished")
+    names = [".".join(names_of(item)) for item in node.objects]
+    if enum_of(node, "remove_type") != "OBJECT_INDEX" or not node.concurrent or node.missing_ok:
+        raise refusal(text, "only an unfinished index of Rollcall may be dropped")
+    if len(names) != 1 or names[0] not in unfinished or enum_of(node, "behavior") != "DROP_RESTRICT":
+        raise refusal(text, "the ledger has no record that Rollcall left this index unfinished")
 
 
 CHECKS: dict[str, Callable[[str, Any], None]] = {
@@ -336,54 +297,22 @@ CHECKS: dict[str, Callable[[str, Any], None]] = {
 
 def _allow_nodes(text: str, node: Any, allowed: frozenset[str]) -> None:
     """Refuse a tree with a node or a function that is not on the list."""
-    for child in _walk(node):
-        kind = _kind(child)
+    for child in walk(node):
+        kind = kind_of(child)
         if kind not in allowed:
-            raise _refusal(text, f"{kind} is not on the list for it")
+            raise refusal(text, f"{kind} is not on the list for it")
         if kind == "FuncCall":
             names = [part.string.sval for part in child.funcname]
             if names[:-1] not in ([], ["pg_catalog"]) or names[-1] not in FUNCTIONS:
-                raise _refusal(text, f"the function {'.'.join(names)} is not on the list")
+                raise refusal(text, f"the function {'.'.join(names)} is not on the list")
         elif kind == "A_Expr":
             names = [part.string.sval for part in child.name]
             if names[:-1] not in ([], ["pg_catalog"]):
-                raise _refusal(text, f"the operator {'.'.join(names)} is not PostgreSQL's own")
+                raise refusal(text, f"the operator {'.'.join(names)} is not PostgreSQL's own")
         elif kind == "RangeVar" and child.relpersistence != "p":
-            raise _refusal(text, "temporary and unlogged objects are not allowed")
+            raise refusal(text, "temporary and unlogged objects are not allowed")
         elif kind == "SelectStmt" and (child.locking_clause or child.into_clause.ByteSize()):
-            raise _refusal(text, "a view only reads")
-
-
-def grammar() -> Any:
-    """PostgreSQL's grammar from the postgast package, imported on first use."""
-    return importlib.import_module("postgast")
-
-
-def _walk(node: Any) -> Iterator[Any]:
-    for _, child in grammar().walk(node):
-        yield child
-
-
-def _nodes(node: Any, kind: str) -> Iterator[Any]:
-    return (child for child in _walk(node) if _kind(child) == kind)
-
-
-def _kind(node: Any) -> str:
-    return str(type(node).__name__)
-
-
-def _enum(node: Any, field: str) -> str:
-    """The name of an enum field's value."""
-    descriptor = node.DESCRIPTOR.fields_by_name[field]
-    return str(descriptor.enum_type.values_by_number[getattr(node, field)].name)
-
-
-def _names(node: Any) -> list[str]:
-    """The parts of a qualified name: a list of strings, or one string."""
-    kind = node.WhichOneof("node")
-    if kind == "list":
-        return [item.string.sval for item in node.list.items]
-    return [node.string.sval]
+            raise refusal(text, "a view only reads")
 
 
 def _is_system(schema: str) -> bool:
@@ -392,21 +321,9 @@ def _is_system(schema: str) -> bool:
 
 def _require_own(text: str, relation: Any) -> None:
     if relation.schemaname not in OWN_SCHEMAS:
-        raise _refusal(text, "it is not in one of Rollcall's schemas")
+        raise refusal(text, "it is not in one of Rollcall's schemas")
 
 
 def _require_application(text: str, relation: Any) -> None:
     if _is_system(relation.schemaname):
-        raise _refusal(text, "its table is not named with the application's schema")
-
-
-def _refusal(sql: str, reason: str) -> Refused:
-    return Refused(
-        f"a statement is not on the allow-list: {reason} ({_shortened(sql)})",
-        "nothing was sent; correct the model that declares it",
-    )
-
-
-def _shortened(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= SHOWN_CHARACTERS else f"{line[:SHOWN_CHARACTERS]}..."
+        raise refusal(text, "its table is not named with the application's schema")

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from rollcall.dbt.project import RollcallRelation
-from rollcall.schema.allow_list import grammar
+from rollcall.schema.grammar import grammar
 
 __all__ = ["declared_types", "missing_columns", "why_not_ours"]
 

@@ -9,12 +9,19 @@ from tests.support.paths import ROOT
 FILES = sorted(path.relative_to(ROOT) for path in (ROOT / "tests").rglob("*.py"))
 TESTS = [path for path in FILES if path.name.startswith("test_")]
 LONGEST = 500
+LONGEST_MODULE = 400
 
 
 def test_no_file_is_long_and_no_name_is_there_twice() -> None:
     lines = {path: len((ROOT / path).read_text("utf-8").splitlines()) for path in FILES}
     assert not {path: count for path, count in lines.items() if count > LONGEST}
     assert len({path.name for path in TESTS}) == len(TESTS)
+
+
+def test_no_module_is_long() -> None:
+    modules = [path for folder in ("rollcall", "flows") for path in (ROOT / folder).rglob("*.py")]
+    lines = {path: len(path.read_text("utf-8").splitlines()) for path in modules}
+    assert not {path: count for path, count in lines.items() if count > LONGEST_MODULE}
 
 
 def imported(tree: ast.Module) -> set[str]:

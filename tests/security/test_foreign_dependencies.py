@@ -14,8 +14,8 @@ from rollcall.demo import Variant
 from rollcall.errors import Refused
 from rollcall.ledger.ownership import seal
 from rollcall.rules.results import Severity
-from rollcall.schema.allow_list import grammar, parsed
 from rollcall.schema.declared import declared_changes
+from rollcall.schema.grammar import grammar, parsed
 from tests.support.call_centre import call_centre
 from tests.support.live_migration import TINY, Live
 
