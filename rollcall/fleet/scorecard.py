@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,9 @@ from rollcall import __version__, report
 from rollcall.fleet.entries import Entry
 from rollcall.fleet.judging import ASSESS, CLEAN, Answer
 from rollcall.private_files import replaced_file
-from rollcall.report.text import in_words, number, printable
-from rollcall.rules.results import Severity, Verdict
-from rollcall.rules.verdict import HEADLINES
+from rollcall.report.text import in_words, moment, number, printable
+from rollcall.rules.results import Verdict
+from rollcall.rules.verdict import DECISIVE, HEADLINES, TONES
 
 __all__ = ["NOT_ALL_EVALUATED", "NOT_ALL_READY", "Scorecard", "Standing", "read_scorecard", "standing_of"]
 
@@ -28,13 +28,6 @@ NOT_ALL_EVALUATED = 15
 JSON, PAGE = "scorecard.json", "index.html"
 
 _ORDER = list(Verdict)  # the better ones first, as the verdicts are declared
-_TONES = {
-    Verdict.READY.value: "good",
-    Verdict.NEEDS_SESSION_CLEANUP.value: "fair",
-    Verdict.NEEDS_DATABASE_MIGRATION.value: "bad",
-    Verdict.NOT_READY.value: "bad",
-}
-_DECISIVE = (Severity.BLOCKING.value, Severity.CRITICAL.value)
 
 
 @dataclass(frozen=True)
@@ -82,7 +75,7 @@ class Standing:
 
     @property
     def tone(self) -> str:
-        return _TONES[self.verdict] if self.verdict else "none"
+        return TONES[Verdict(self.verdict)] if self.verdict else "none"
 
     @property
     def title(self) -> str:
@@ -133,7 +126,7 @@ def standing_of(
             "violations": rule["violations"] - rule["waived"],
         }
         for rule in document.get("rules", ())
-        if not rule["passed"] and not rule["not_judged"] and rule["severity"] in _DECISIVE
+        if not rule["passed"] and not rule["not_judged"] and rule["severity"] in DECISIVE
     )
     is_evaluated = bool(document)
     problem = "" if is_evaluated else last.problem or (cleaned.problem if cleaned else "")
@@ -235,7 +228,6 @@ class Scorecard:
             scorecard=self,
             worst=worst,
             titles={verdict.value: HEADLINES[verdict][1] for verdict in Verdict},
-            tones=_TONES,
             version=__version__,
         )
 
@@ -266,7 +258,5 @@ def _template() -> Template:
         lstrip_blocks=True,
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
-    environment.filters.update(
-        number=number, moment=lambda instant: f"{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-    )
+    environment.filters.update(number=number, moment=moment)
     return environment.get_template("scorecard.html.j2")

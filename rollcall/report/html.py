@@ -17,7 +17,8 @@ from rollcall import __version__
 from rollcall.report import charts, text, words
 from rollcall.report import words_of_changes as change_words
 from rollcall.report.outcome import RunOutcome
-from rollcall.rules.results import Assessment, Verdict
+from rollcall.rules.results import Assessment
+from rollcall.rules.verdict import TONES
 
 __all__ = ["DATA_DOCS", "render", "write_report"]
 
@@ -28,12 +29,6 @@ ROWS_SHOWN = 200
 REASONS_SHOWN = 20
 LONGEST_KEY = 200
 
-_TONES = {
-    Verdict.READY: "good",
-    Verdict.NEEDS_SESSION_CLEANUP: "fair",
-    Verdict.NEEDS_DATABASE_MIGRATION: "bad",
-    Verdict.NOT_READY: "bad",
-}
 _CHECK_TONES = {"PASS": "good", "NEEDS_CLEANUP": "fair", "FAIL": "bad"}
 _CHECK_WORDS = {"PASS": "passes", "NEEDS_CLEANUP": "needs cleaning", "FAIL": "fails"}
 _CHECK_WORDS_PAST = {"PASS": "passed", "NEEDS_CLEANUP": "needed cleaning", "FAIL": "failed"}
@@ -70,7 +65,7 @@ def write_report(directory: Path, outcome: RunOutcome) -> Path:
 def render(outcome: RunOutcome, *, has_data_docs: bool = False) -> str:
     """Render the page. Its size is bounded for any number of violations and skipped rows."""
     latest = outcome.latest
-    tone = _TONES[latest.verdict] if latest else "none"
+    tone = TONES[latest.verdict] if latest else "none"
     page = _template().render(
         outcome=outcome,
         latest=latest,
@@ -108,7 +103,7 @@ def _template() -> Template:
         check_words=_CHECK_WORDS,
         check_words_past=_CHECK_WORDS_PAST,
         check_symbols=_CHECK_SYMBOLS,
-        tones=_TONES,
+        tones=TONES,
         skipped_statements=lambda rows: change_words.grouped(rows, "object", REASONS_SHOWN, KEYS_SHOWN),
         skipped_sessions=lambda rows: change_words.grouped(rows, "session_id", REASONS_SHOWN, KEYS_SHOWN),
     )

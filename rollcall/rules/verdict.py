@@ -7,7 +7,17 @@ from enum import StrEnum
 
 from rollcall.rules.results import Check, RuleResult, Severity, Verdict
 
-__all__ = ["EXIT_CODES", "HEADLINES", "FailOn", "checks_of", "exit_code_of", "fails", "verdict_of"]
+__all__ = [
+    "DECISIVE",
+    "EXIT_CODES",
+    "HEADLINES",
+    "TONES",
+    "FailOn",
+    "checks_of",
+    "exit_code_of",
+    "fails",
+    "verdict_of",
+]
 
 PASS = "PASS"
 FAIL = "FAIL"
@@ -38,14 +48,21 @@ HEADLINES: Mapping[Verdict, tuple[str, str]] = {
     Verdict.NOT_READY: ("🔴", "NOT READY"),
 }
 
+TONES: Mapping[Verdict, str] = {  # as the style sheet of the reports names them
+    Verdict.READY: "good",
+    Verdict.NEEDS_SESSION_CLEANUP: "fair",
+    Verdict.NEEDS_DATABASE_MIGRATION: "bad",
+    Verdict.NOT_READY: "bad",
+}
+
 _CLEANABLE = (Check.SESSIONS_CLEAN, Check.CALL_REFS_CLEAN)
 _FOR_A_PERSON = (Check.AGENTS_AVAILABLE, Check.DATA_TRUSTWORTHY)
-_DECISIVE = (Severity.BLOCKING, Severity.CRITICAL)
+DECISIVE = (Severity.BLOCKING, Severity.CRITICAL)
 
 
 def checks_of(rules: Iterable[RuleResult]) -> dict[Check, str]:
     """The value of each check; warnings and infos do not fail a check."""
-    failing = {rule.check for rule in rules if not rule.passed and rule.severity in _DECISIVE}
+    failing = {rule.check for rule in rules if not rule.passed and rule.severity in DECISIVE}
     return {
         check: PASS if check not in failing else NEEDS_CLEANUP if check in _CLEANABLE else FAIL
         for check in Check
@@ -68,8 +85,8 @@ def fails(rule: RuleResult, fail_on: FailOn = FailOn.CRITICAL) -> bool:
     if rule.passed:
         return False
     if fail_on is FailOn.BLOCKING:
-        return rule.severity in _DECISIVE and rule.check in _FOR_A_PERSON
-    return rule.severity in _DECISIVE or (fail_on is FailOn.WARN and rule.severity is Severity.WARNING)
+        return rule.severity in DECISIVE and rule.check in _FOR_A_PERSON
+    return rule.severity in DECISIVE or (fail_on is FailOn.WARN and rule.severity is Severity.WARNING)
 
 
 def exit_code_of(verdict: Verdict, rules: Iterable[RuleResult], fail_on: FailOn = FailOn.CRITICAL) -> int:
