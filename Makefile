@@ -27,12 +27,15 @@ test-ci: setup ## the same with the tests of medium length, as CI does
 	@$(tests)
 
 test-all: test-ci ## the same, and then the slow tests
-	@$(bin)/python -m pytest -n 3 --dist worksteal -m slow --durations=25
+	@$(bin)/python -m pytest $(workers) --dist worksteal -m slow --durations=25
+
+# A crashed worker ends the run: with a replacement, pytest-xdist can wait for ever.
+workers := -n 3 --max-worker-restart=0
 
 # The tests run also where the linters fail: both results are shown, and either failure fails the target.
 define tests
 $(MAKE) --no-print-directory --keep-going -j2 $(linters) || export ROLLCALL_LINT_FAILED=1; \
-$(bin)/python -m pytest -n 3 --dist loadfile -m '$(selected)' --durations=25 && [ -z "$$ROLLCALL_LINT_FAILED" ]
+$(bin)/python -m pytest $(workers) --dist loadfile -m '$(selected)' --durations=25 && [ -z "$$ROLLCALL_LINT_FAILED" ]
 endef
 
 lint: setup $(linters) ## check style and types only

@@ -1,4 +1,4 @@
-"""The report's charts as inline static SVG, drawn from Vega-Lite by vl-convert.
+"""The report's charts: what they show, as Vega-Lite, and how their drawing stands on the page.
 
 A chart loads nothing. Its fonts and colours are those of the page, as CSS variables, so that it suits light
 and dark mode and print. Each chart has a sentence with the same content.
@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from rollcall.report.drawing import draw
 from rollcall.report.text import in_words, moment, number, printable
 from rollcall.rules.results import Assessment, OpenSession, PastResult, Presence
 
-__all__ = ["STATES", "Chart", "charts_of_rules", "timeline"]
+__all__ = ["STATES", "Chart", "charts_of_rules", "drawings_of", "shown_sessions", "timeline"]
 
 COUNT_WIDTH = 34  # width of the labels, so that all charts align
 SHOWN_HOURS = 12
@@ -49,13 +50,13 @@ _CONFIG: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart and a sentence with the same content. The markup contains no script.
+    """A chart as Vega-Lite and a sentence with the same content.
 
     `is_level`: every count of the chart is the same.
     """
 
     name: str
-    svg: str
+    spec: dict[str, Any]
     sentence: str
     is_level: bool = False
 
@@ -113,7 +114,7 @@ def _chart_of_rule(points: Sequence[PastResult]) -> Chart:
         f"{number(len(points))} judgements from {moment(points[0].recorded_at)}:"
         f" {number(counts[0])} at first, at most {number(max(counts))}, now {number(counts[-1])}."
     )
-    return Chart(points[0].rule, _drawn(spec), sentence, is_level=len(set(counts)) == 1)
+    return Chart(points[0].rule, spec, sentence, is_level=len(set(counts)) == 1)
 
 
 def _first_and_last(points: Sequence[PastResult]) -> dict[str, Any]:
@@ -193,7 +194,7 @@ def timeline(presence: Presence, judged_at: datetime, cutoff: datetime) -> Chart
         "data": {"values": rows},
         "layer": layers,
     }
-    return Chart("timeline", _drawn(spec), _presence_sentence(presence, judged_at, cutoff))
+    return Chart("timeline", spec, _presence_sentence(presence, judged_at, cutoff))
 
 
 def _begin(shown: Sequence[OpenSession], judged_at: datetime, cutoff: datetime) -> datetime:
@@ -242,11 +243,13 @@ def _presence_sentence(presence: Presence, judged_at: datetime, cutoff: datetime
 # --- drawing ----------------------------------------------------------------------------------
 
 
-def _drawn(spec: dict[str, Any]) -> str:
-    import vl_convert
+def drawings_of(shown: Sequence[Chart | None]) -> dict[str, str]:
+    """Draw charts as inline SVG without scripts: the markup per name, empty if they cannot be drawn."""
+    specs = {chart.name: {"config": _CONFIG, **chart.spec} for chart in shown if chart}
+    return {name: _inline(svg) for name, svg in draw(specs).items()}
 
-    whole = {"$schema": "https://vega.github.io/schema/vega-lite/v5.json", "config": _CONFIG, **spec}
-    svg: str = vl_convert.vegalite_to_svg(whole)
+
+def _inline(svg: str) -> str:
     # an inline drawing needs no namespaces; a sentence on the page replaces its title
     svg = re.sub(r'\sxmlns(:xlink)?="[^"]*"', "", svg)
     return svg.replace("<svg", '<svg aria-hidden="true" focusable="false"', 1)
