@@ -16,6 +16,7 @@ import pytest
 
 from rollcall import console
 from rollcall.servers.postgres import PostgresServer
+from tests.support.compilations import remember_injections
 from tests.support.postgres import NOT_DURABLE, fresh_database, temporary_folder
 
 _test_pg_bin = os.environ.get("ROLLCALL_TEST_PG_BIN")
@@ -73,6 +74,7 @@ def _remove_leftovers() -> None:
 @pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
     """One running server for the whole session; nothing on it survives a power cut."""
+    remember_injections()
     _remove_leftovers()
     with temporary_folder() as folder:
         server = PostgresServer(folder / "data", request.config.getoption("--pg-bin"), NOT_DURABLE)

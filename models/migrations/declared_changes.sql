@@ -22,6 +22,7 @@ select
     kind,
     object_name,
     state,
+    state in ('missing', 'invalid', 'building') as is_pending,
     statement,
     reason,
     lock,
@@ -35,3 +36,4 @@ select
         order by array_position(array['schema', 'column', 'comment', 'index'], kind), file, step, object_name
     ) as position
 from declared
+order by position

@@ -10,5 +10,5 @@ select
     warning,
     in_transaction
 from {{ ref('declared_changes') }}
-where state in ('missing', 'invalid', 'building')
+where is_pending
 order by position

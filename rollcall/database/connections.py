@@ -13,7 +13,7 @@ import os
 import re
 import socket
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
@@ -136,6 +136,7 @@ class Snapshot:
     """Queries on one snapshot of the database."""
 
     connection: Connection
+    _read: dict[str, list[Row]] = field(default_factory=dict)
 
     def exported(self) -> str:
         """Export the snapshot for other transactions; returns its name."""
@@ -150,6 +151,12 @@ class Snapshot:
     def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[Row]:
         with _text_needed(self.connection):
             return fetch(self.connection, query, parameters)
+
+    def rows_once(self, query: str, read: Callable[[], list[Row]]) -> list[Row]:
+        """The rows that `read` gives for a query: they are the same for the whole snapshot."""
+        if query not in self._read:
+            self._read[query] = read()
+        return self._read[query]
 
     def stream(self, query: str) -> Iterator[Row]:
         """Yield the rows of a query, holding a few thousand in memory."""

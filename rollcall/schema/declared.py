@@ -91,9 +91,12 @@ class Conflict:
 
 
 def declared_changes(snapshot: Snapshot, project: Project) -> list[Row]:
-    """Every declared change of the application's schema with its state in the catalog."""
-    _set_index_states(snapshot, project)
-    return snapshot.rows(project.sql("declared_changes"))
+    """Every declared change of the application's schema with its state, in the order of execution.
+
+    A snapshot reads them once: planning the query takes the server longer than executing it.
+    """
+    query = project.sql("declared_changes")
+    return snapshot.rows_once(query, lambda: _with_index_states(snapshot, project, snapshot.rows(query)))
 
 
 def pending_statements(snapshot: Snapshot, project: Project) -> tuple[Statement, ...]:
@@ -102,8 +105,7 @@ def pending_statements(snapshot: Snapshot, project: Project) -> tuple[Statement,
     Raises:
         Refused: a statement is not on the allow-list.
     """
-    _set_index_states(snapshot, project)
-    rows = snapshot.rows(project.sql("migration_plan"))
+    rows = [change for change in declared_changes(snapshot, project) if change["is_pending"]]
     planned = [
         Statement(
             kind=row["kind"],
@@ -242,18 +244,15 @@ def _conflict(snapshot: Snapshot, project: Project, relation: RollcallRelation, 
 # --- states of indexes that the catalog does not show --------------------------------------------
 
 
-def _set_index_states(snapshot: Snapshot, project: Project) -> None:
-    """Set the indexes that differ from their names for the models, for this transaction.
+def _with_index_states(snapshot: Snapshot, project: Project, changes: Sequence[Row]) -> list[Row]:
+    """Correct the states of indexes that differ from their names, also for later queries of the transaction.
 
     The server compares two expressions: EXPLAIN of a query with both normalises them without reading a row.
     The ledger tells which unfinished indexes Rollcall made.
     """
-    if snapshot.row("select current_setting('rollcall.index_states', true) as states")["states"]:
-        return
-    fetch(snapshot.connection, "select set_config('rollcall.index_states', '{}', true)")
     made: set[str] | None = None
     states: dict[str, str] = {}
-    for change in snapshot.rows(project.sql("declared_changes")):
+    for change in changes:
         if change["found_expressions"] is None or change["state"] == "conflicting":
             continue
         name = change["object_name"]
@@ -264,12 +263,8 @@ def _set_index_states(snapshot: Snapshot, project: Project) -> None:
             made = _made_objects(snapshot, project) if made is None else made
             if name not in made:
                 states[name] = "conflicting"
-    if states:
-        fetch(
-            snapshot.connection,
-            "select set_config('rollcall.index_states', $1, true)",
-            [json.dumps(states)],
-        )
+    fetch(snapshot.connection, "select set_config('rollcall.index_states', $1, true)", [json.dumps(states)])
+    return snapshot.rows(project.sql("declared_changes")) if states else list(changes)
 
 
 def _is_same(snapshot: Snapshot, change: Row, declared: Sequence[str]) -> bool:
