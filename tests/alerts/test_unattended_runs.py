@@ -114,6 +114,7 @@ def test_a_mail_is_a_digest_too(floor: Floor, run: Callable[..., Any]) -> None:
 # --- breaker, proof, failure ----------------------------------------------------------------------
 
 
+@pytest.mark.medium
 def test_a_breaker_is_told_once_and_so_is_its_end(
     floor: Floor, hook: Webhook, run: Callable[..., Any]
 ) -> None:
@@ -213,6 +214,7 @@ def test_a_role_that_only_reads_the_ledger_repeats_nothing_that_was_told(
 # --- receivers that fail --------------------------------------------------------------------------
 
 
+@pytest.mark.medium
 def test_what_a_receiver_refused_is_sent_by_the_next_run_once(
     floor: Floor, hook: Webhook, run: Callable[..., Any]
 ) -> None:
@@ -329,6 +331,7 @@ def test_a_plan_that_waits_is_told_until_it_is_executed(
     assert "No plan waits for approval" in hook.texts[1]
 
 
+@pytest.mark.medium
 def test_a_regret_is_told_once(floor: Floor, hook: Webhook, run: Callable[..., Any]) -> None:
     options = {"channels": {"team": {"env": "TEAM_URL"}}, "lasting_judgements": 50}
     session = floor.session()

@@ -103,6 +103,7 @@ def add_extreme_times(centre: CallCentre) -> None:
 # --- what is counted --------------------------------------------------------------------------
 
 
+@pytest.mark.medium
 def test_the_first_reading_is_a_full_one_and_the_next_one_counts_the_same(centre: CallCentre) -> None:
     add_extreme_times(centre)
     first = read(centre)
@@ -123,6 +124,7 @@ def test_the_first_reading_is_a_full_one_and_the_next_one_counts_the_same(centre
     assert reading(on_request).why_full == ON_REQUEST
 
 
+@pytest.mark.medium
 def test_a_reading_of_a_clock_that_was_ahead_is_not_believed(centre: CallCentre) -> None:
     """By its instant, everything that changed since would count as read."""
     read(centre)
@@ -155,6 +157,7 @@ def test_what_was_closed_or_moved_since_is_found(centre: CallCentre) -> None:
     assert counts(found) == counts(assess(centre.workspace, full_history=True))
 
 
+@pytest.mark.medium
 def test_what_changed_long_after_it_was_closed_is_found_by_a_full_reading_and_then_known(
     centre: CallCentre,
 ) -> None:
@@ -170,6 +173,7 @@ def test_what_changed_long_after_it_was_closed_is_found_by_a_full_reading_and_th
     assert counts(assess(centre.workspace, history=True)) == counts(full)
 
 
+@pytest.mark.medium
 def test_what_is_known_is_judged_again_however_old_it_is(centre: CallCentre) -> None:
     mended, purged = (add_session(centre, timedelta(days=5), "available") for _ in range(2))
     gone = add_reversed_call(centre, timedelta(days=5))
@@ -191,6 +195,7 @@ def test_what_is_known_is_judged_again_however_old_it_is(centre: CallCentre) -> 
     assert mended in next(rule.keys for rule in again.rules if rule.name == "closed_but_working")
 
 
+@pytest.mark.medium
 def test_readings_are_added_and_never_changed(centre: CallCentre) -> None:
     read(centre)
     first = centre.rows("select * from rollcall_ops.history_passes")
@@ -219,6 +224,7 @@ def tuples_read(centre: CallCentre, *, full: bool) -> dict[str, tuple[int, int]]
         }
 
 
+@pytest.mark.medium
 def test_the_rest_of_the_tables_is_not_read(database: str, tmp_path: Path) -> None:
     centre = call_centre(database, tmp_path, scale=SCALE)
     centre.run()
@@ -291,6 +297,7 @@ def passes(centre: CallCentre, judged: Callable[[], object]) -> dict[str, float]
     }
 
 
+@pytest.mark.medium
 def test_all_of_the_history_is_read_in_three_passes(database: str, tmp_path: Path) -> None:
     """The closed sessions and the calls with their keys, and the deployed view of all sessions."""
     scale = Scale(agents=60, sessions=20_000, calls=20_000, days=30)
@@ -318,6 +325,7 @@ def reading_since(recorded: Assessment) -> datetime:
 # --- when everything is read --------------------------------------------------------------------
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("change", "why"),
     [
@@ -370,6 +378,7 @@ def test_more_failures_than_are_kept_are_counted_all_the_same(database: str, tmp
     assert counts(second) == counts(first)
 
 
+@pytest.mark.medium
 def test_who_may_not_read_the_ledger_reads_everything(centre: CallCentre, tmp_path: Path) -> None:
     read(centre)
     role = f"watcher_{datetime.now(UTC):%H%M%S%f}"

@@ -47,6 +47,7 @@ def standby_of(primary: PostgresServer, data: Path, **settings: str) -> Postgres
     return standby
 
 
+@pytest.mark.medium
 def test_assess_works_on_a_replica(tmp_path: Path) -> None:
     with temporary_folder() as folder:
         primary = PostgresServer(folder / "primary", settings=NOT_DURABLE)

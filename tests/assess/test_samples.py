@@ -52,6 +52,7 @@ def judged(centre: CallCentre, folder: Path, *options: str) -> dict[str, str]:
     }
 
 
+@pytest.mark.medium
 def test_no_value_is_anywhere_unless_asked_for(centre: CallCentre, tmp_path: Path) -> None:
     said = judged(centre, tmp_path / "without")
     assert len(said) > 8
@@ -61,6 +62,7 @@ def test_no_value_is_anywhere_unless_asked_for(centre: CallCentre, tmp_path: Pat
     assert "samples" not in json.dumps(assess(centre.workspace).to_json())
 
 
+@pytest.mark.medium
 def test_values_are_shown_on_request_and_kept_nowhere(centre: CallCentre, tmp_path: Path) -> None:
     said = judged(centre, tmp_path / "with", "--samples", "3")
     holding = {where for where, text in said.items() if "Zyxwvut" in html.unescape(text)}

@@ -108,6 +108,7 @@ def test_waived_keys_are_subtracted_exactly_and_shown(floor: Floor) -> None:
     assert not assessment.warnings
 
 
+@pytest.mark.medium
 def test_a_check_whose_every_failure_is_waived_passes(clean: Floor) -> None:
     clean.centre.rows(
         """
@@ -135,6 +136,7 @@ def test_a_check_whose_every_failure_is_waived_passes(clean: Floor) -> None:
         clean.centre.rows("delete from agent_sessions where id::text = %s", key)
 
 
+@pytest.mark.medium
 def test_a_waiver_neither_stops_a_repair_nor_asks_for_one(database: str, tmp_path: Path) -> None:
     """The plan is that of the rules alone, to the last byte; so is what is changed."""
     floor = Floor(database, tmp_path)
@@ -199,6 +201,7 @@ def test_waivers_of_the_history_are_judged_with_it(floor: Floor) -> None:
     assert found.passed
 
 
+@pytest.mark.medium
 def test_by_agent_and_by_the_day_when_it_began(floor: Floor) -> None:
     centre = floor.centre
     keys = floor.rule("abandoned_session").keys
@@ -232,6 +235,7 @@ def test_overlapping_waivers_subtract_a_violation_once(floor: Floor) -> None:
     assert [result.matches for result in assessment.waivers] == [1, before.violations]
 
 
+@pytest.mark.medium
 def test_counts_stay_exact_beyond_what_is_listed(database: str, tmp_path: Path) -> None:
     write(tmp_path)
     overrides = {"waivers_file": str(tmp_path / "waivers.csv"), "failing_keys_per_rule": 2}
@@ -245,6 +249,7 @@ def test_counts_stay_exact_beyond_what_is_listed(database: str, tmp_path: Path) 
     assert len(waived.waived_keys) == 2
 
 
+@pytest.mark.medium
 def test_a_waived_failure_is_not_taken_for_resolved(clean: Floor) -> None:
     found = clean.rule("duplicate_open_session")
     with open_run(clean.centre.workspace, "test") as run:

@@ -134,6 +134,7 @@ class Listener(ProgressCallback):
         self.waits.set()
 
 
+@pytest.mark.medium
 def test_what_holds_the_work_holds_every_connection_and_is_said_once(floor: Floor) -> None:
     for _ in range(20):
         floor.session()
@@ -259,6 +260,7 @@ def test_who_ends_the_run_waits_for_no_statement(floor: Floor, monkeypatch: pyte
     assert floor.changes() == []
 
 
+@pytest.mark.medium
 def test_a_distant_server_makes_no_batch_smaller(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every answer takes 200 ms to reach us: that is no reason to change a row at a time."""
     for _ in range(40):

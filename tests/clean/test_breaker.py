@@ -50,6 +50,7 @@ def test_a_heartbeat_outage_changes_nothing_and_says_why(floor: Floor) -> None:
     assert floor.clean().changed == 30, "a person may execute it"
 
 
+@pytest.mark.medium
 def test_an_evening_s_logout_wave_trips_nothing(floor: Floor) -> None:
     """At the end of the shift 60 of 64 close their browsers without a logout; a night shift of 4 goes on."""
     for number in range(60):
@@ -111,6 +112,7 @@ def test_offline_sessions_need_no_work(floor: Floor) -> None:
     assert unattended(floor) == 30
 
 
+@pytest.mark.medium
 def test_an_outage_is_not_executed_in_small_portions(floor: Floor) -> None:
     """Every five minutes a run closes those whose window has just passed: their sum is what counts."""
     agents = [floor.agent() for _ in range(10)]

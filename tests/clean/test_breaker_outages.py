@@ -129,6 +129,7 @@ def test_an_extreme_time_hides_no_outage(floor: Floor, moment: str) -> None:
     assert is_stopped(floor)
 
 
+@pytest.mark.medium
 @settings(
     max_examples=8,
     deadline=None,

@@ -37,6 +37,7 @@ def invoke(*arguments: str, code: int | None = None) -> str:
     return done.stdout
 
 
+@pytest.mark.medium
 def test_every_output_of_assess_begins_with_it(stopped: Floor, tmp_path: Path) -> None:
     ((run_id,),) = stopped.rows("select run_id from rollcall_ops.runs")
     summary, report = tmp_path / "summary.md", tmp_path / "report"
@@ -64,6 +65,7 @@ def test_the_terminal_begins_with_it_within_80_columns(stopped: Floor) -> None:
     assert "breaker" in invoke("history").splitlines()[1]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("by", ["a person", "the feed"])
 def test_it_is_said_until_it_is_dealt_with(stopped: Floor, by: str) -> None:
     """A second night that is stopped does not end it; a person's clean-up or a feed that works does."""

@@ -119,6 +119,7 @@ def test_plan_migrate_clean_undo_verify(database: str, tmp_path: Path, rollcall:
     assert "is not as it was made" in refused.errors
 
 
+@pytest.mark.medium
 def test_a_role_that_may_only_read_the_application_is_told_what_is_missing(
     floor: Floor, rollcall: Command
 ) -> None:
@@ -173,6 +174,7 @@ def test_clean_unattended_through_an_outage_exits_with_4_and_says_why(
     assert rollcall(floor.url, "clean").code == 0
 
 
+@pytest.mark.medium
 def test_without_a_role_of_its_own_a_clean_up_says_so_and_goes_on(
     floor: Floor, rollcall: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,6 +226,7 @@ def job(floor: Floor, approval: Approval, source: str | None = None) -> Job:
     return Job(floor.workspace, "run", approval, source)
 
 
+@pytest.mark.medium
 def test_run_with_an_approved_plan_asks_nothing_and_executes_just_that(floor: Floor, tmp_path: Path) -> None:
     planned = floor.session()
     floor.session(seen=1)

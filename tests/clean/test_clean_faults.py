@@ -130,6 +130,7 @@ def test_a_check_for_one_column_of_three_in_any_schema_passed_a_half_migrated_da
     assert missing >= 2
 
 
+@pytest.mark.medium
 def test_a_backfill_declared_abandoned_sessions_device_connected(database: str, tmp_path: Path) -> None:
     workspace = unmigrated(
         database,
@@ -161,6 +162,7 @@ def test_open_offline_sessions_counted_as_stuck_but_never_closed_kept_the_verdic
     assert rules["open_but_offline"].severity.value == "info"
 
 
+@pytest.mark.medium
 def test_indexes_on_the_heartbeat_columns_made_every_heartbeat_rewrite_every_index(
     database: str, tmp_path: Path
 ) -> None:

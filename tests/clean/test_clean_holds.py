@@ -108,6 +108,7 @@ def test_a_floor_that_waits_for_locks_is_left_in_peace(floor: Floor, database: s
     assert found == {19: [], 20: ["20 sessions wait for locks"] if where == "in our database" else []}
 
 
+@pytest.mark.medium
 def test_plan_and_clean_agree_whatever_the_session_s_time_zone(floor: Floor) -> None:
     for zone in ("America/New_York", "Asia/Kolkata", "Pacific/Auckland"):
         floor.rows(f"alter role current_user set timezone = '{zone}'")

@@ -76,6 +76,7 @@ def test_a_table_that_is_locked_when_a_batch_locks_is_not_waited_for_either(
     assert reasons(result) == {session: "locked by another transaction until the end"}
 
 
+@pytest.mark.medium
 def test_a_batch_that_takes_too_long_is_divided(floor: Floor) -> None:
     """The application has a slow trigger: together they would hold their rows for two seconds."""
     for _ in range(16):
@@ -90,6 +91,7 @@ def test_a_batch_that_takes_too_long_is_divided(floor: Floor) -> None:
     assert max(floor.batches()) <= 8, "no statement waits for more of them than the lock time-out lets pass"
 
 
+@pytest.mark.medium
 def test_a_row_that_takes_too_long_by_itself_is_reported_and_stops_no_other(floor: Floor) -> None:
     slow, *others = [floor.session() for _ in range(5)]
     make_trigger(floor, f"if new.id = '{slow}' then perform pg_sleep(60); end if; return new;")
@@ -129,6 +131,7 @@ def test_the_application_waits_for_no_batch_longer_than_the_lock_time_out(
     assert reasons(result)[session].startswith("came back")
 
 
+@pytest.mark.medium
 def test_who_waits_for_a_batch_is_seen_and_gets_a_pause(
     floor: Floor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -185,6 +185,7 @@ def test_assess_tells_the_verdict_by_exit_code_json_and_reports(database: str, t
     assert (tmp_path / "reports" / "latest" / "index.html").exists()
 
 
+@pytest.mark.medium
 def test_the_steps_one_by_one(database: str, tmp_path: Path) -> None:
     """migrate, clean and verify as commands of their own, and what they leave in the history."""
     centre = call_centre(database, tmp_path)
@@ -224,6 +225,7 @@ def test_not_ready_is_for_a_person(database: str, tmp_path: Path) -> None:
     assert max(len(line) for line in done.stdout.splitlines()) <= 80
 
 
+@pytest.mark.medium
 def test_two_runs_at_once(database: str, tmp_path: Path) -> None:
     call_centre(database, tmp_path)
     with psycopg.connect(database, autocommit=True) as other:
@@ -233,6 +235,7 @@ def test_two_runs_at_once(database: str, tmp_path: Path) -> None:
     assert_one_line(done, 3, "Another run is at work", "the other run")
 
 
+@pytest.mark.medium
 def test_an_ascii_terminal_gets_ascii(database: str, tmp_path: Path) -> None:
     call_centre(database, tmp_path, scale=Scale(agents=60, sessions=300, calls=900, days=10))
     done = rollcall_process("assess", url=database, state=tmp_path, PYTHONIOENCODING="ascii", NO_COLOR="1")

@@ -65,6 +65,7 @@ def written(here: Path) -> dict[str, Any]:
     return dict(yaml.safe_load((here / "rollcall.yml").read_text("utf-8")))
 
 
+@pytest.mark.medium
 def test_the_default_application_gets_its_own_names_and_is_judged(database: str, here: Path) -> None:
     """Read-only, and with nothing of the rows in the file but the counts of statuses."""
     prepare(database, TABLES, ROWS)

@@ -54,6 +54,7 @@ def shell(floor: Floor, script: str, **more: str) -> subprocess.CompletedProcess
 # --- standard output ------------------------------------------------------------------------------
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("as_json", "redirection", "loss"),
     [
@@ -90,6 +91,7 @@ def test_a_character_that_the_output_cannot_hold_is_escaped() -> None:
     assert written.getvalue() == b"before \\xe9 after"
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("command", "redirection"),
     [("assess", ">&-"), ("assess --json", ">/dev/full"), ("history", ">/dev/full")],
@@ -225,6 +227,7 @@ def held_clean_up(floor: Floor, **options: Any) -> Iterator[subprocess.Popen[str
         process.communicate()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("name", "exit_code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_a_signal_ends_a_run_that_is_recorded(floor: Floor, name: str, exit_code: int) -> None:
     with held_clean_up(floor, preexec_fn=heed_signals) as process:

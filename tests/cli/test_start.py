@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.call_centre import call_centre
 from tests.support.command import rollcall
 from tests.support.paths import ROOT
@@ -63,6 +65,7 @@ def test_help_loads_the_command_line_alone() -> None:
     assert not {"importlib.metadata", "email.message", "zipfile"} & set(report["modules"])
 
 
+@pytest.mark.medium
 def test_a_second_assess_loads_no_step_that_it_does_not_take(database: str, tmp_path: Path) -> None:
     centre = call_centre(database, tmp_path)
     assert rollcall("assess", url=centre.url, state=tmp_path).returncode == 11  # compiles

@@ -61,6 +61,7 @@ def url_of(server: TlsServer) -> str:
     return f"postgresql://{place}/{parameters.pop('dbname')}?{urlencode(parameters, quote_via=quote)}"
 
 
+@pytest.mark.medium
 @needs_tls
 def test_the_server_refuses_a_connection_without_them(secure: TlsServer) -> None:
     for name in ("sslrootcert", "sslcert", "hostaddr"):

@@ -117,6 +117,7 @@ def test_what_one_role_changed_another_can_undo(role: Role, centre: CallCentre) 
     assert centre.images() == before
 
 
+@pytest.mark.medium
 def test_two_roles_see_the_same(role: Role, centre: CallCentre) -> None:
     plan = make_plan(centre.workspace)
     role.set(**ODD)
@@ -128,6 +129,7 @@ def test_two_roles_see_the_same(role: Role, centre: CallCentre) -> None:
     assert {**make_plan(theirs, plan.judged_at).header, **when} == {**plan.header, **when}
 
 
+@pytest.mark.medium
 def test_the_lease_survives_a_limit_on_idle_sessions(role: Role) -> None:
     role.set(idle_session_timeout="2s")
     workspace = role.workspace()

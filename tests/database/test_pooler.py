@@ -145,6 +145,7 @@ def counts(workspace: Workspace, judged_at: datetime | None = None) -> dict[str,
     }
 
 
+@pytest.mark.medium
 def test_assess_and_plan_give_the_same_through_it(
     behind: CallCentre, in_transaction_mode: tuple[Pooler, Workspace]
 ) -> None:
@@ -163,6 +164,7 @@ def test_assess_and_plan_give_the_same_through_it(
     assert verify(pooled).assessment.verdict is assess(behind.workspace).verdict
 
 
+@pytest.mark.medium
 def test_nothing_of_ours_is_left_on_a_server_connection(
     behind: CallCentre, in_transaction_mode: tuple[Pooler, Workspace]
 ) -> None:
@@ -324,6 +326,7 @@ def test_traffic_of_others_does_not_hide_it(
             client.close()
 
 
+@pytest.mark.medium
 def test_a_pool_of_one_process_is_seen_in_time(server: PostgresServer, behind: CallCentre) -> None:
     with pooler(server, "pooled", "transaction", pool_size=1) as front:
         started = time.monotonic()

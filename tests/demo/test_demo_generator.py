@@ -62,6 +62,7 @@ def test_the_usual_defects_are_exactly_there(database: str, variant: Variant) ->
             assert absent == blocking | {"device_lost"}
 
 
+@pytest.mark.medium
 def test_the_default_scale(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         planted = load_call_centre(connection, Scale(), NAMES)

@@ -193,6 +193,7 @@ def test_the_github_job_fails_before_and_passes_after_the_repair(
     assert shell(steps["Judge"]).returncode == 2, "no judgement at all is no fail of the data"
 
 
+@pytest.mark.medium
 def test_the_gitlab_job_of_a_clean_floor_passes(shell: Any, database: str, tmp_path: Path) -> None:
     call_centre(database, tmp_path, defects=DefectCounts(), scale=SCALE)
     done = shell("\n".join(GITLAB["rollcall"]["script"]))

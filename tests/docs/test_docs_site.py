@@ -49,6 +49,7 @@ def sections_of(page: Path) -> dict[str, list[str]]:
     return sections
 
 
+@pytest.mark.medium
 def test_every_file_of_the_docs_has_a_page(site: Path) -> None:
     pages = {path.relative_to(site).with_suffix("") for path in site.rglob("*.html")}
     sources = {path.relative_to(ROOT / "docs").with_suffix("") for path in (ROOT / "docs").rglob("*.md")}

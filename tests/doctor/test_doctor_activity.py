@@ -20,6 +20,7 @@ from tests.support.clinic import OPERATOR, SESSIONS, Clinic, eventually, set_var
 # --- what others do right now ----------------------------------------------------------------------
 
 
+@pytest.mark.medium
 def test_long_transaction(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     with clinic.connect() as other:
         pid = other.info.backend_pid
@@ -34,6 +35,7 @@ def test_long_transaction(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> No
     assert "secret" not in line
 
 
+@pytest.mark.medium
 def test_prepared_transaction(clinic: Clinic) -> None:
     with clinic.connect() as other:
         other.tpc_begin(other.xid(1, "it's", "left"))

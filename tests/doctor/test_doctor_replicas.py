@@ -76,6 +76,7 @@ def test_enum_without_the_closed_status_and_space_for_indexes(
     assert "low_disk_space" in by_name(examine(unmigrated.workspace))
 
 
+@pytest.mark.medium
 def test_subscriber_without_the_new_columns(unmigrated: CallCentre) -> None:
     unmigrated.rows("create publication p for table public.agent_sessions")
     try:
@@ -91,6 +92,7 @@ def test_subscriber_without_the_new_columns(unmigrated: CallCentre) -> None:
 # --- replicas ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.medium
 def test_standby_and_replica(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     with standby_of(clinic.server) as standby:
         set_var(monkeypatch, clinic, "doctor_lag_megabytes", 10**6)

@@ -13,12 +13,14 @@ from tests.support.clinic import CLEAN, MIGRATE, OPERATOR, READ, Clinic, by_name
 # --- roles -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.medium
 def test_no_clean_role(clinic: Clinic) -> None:
     found = by_name(examine(clinic.workspace_of(OPERATOR, MIGRATE)))
     assert found.keys() == {"no_clean_role"}
     assert found["no_clean_role"].found == ("ROLLCALL_CLEAN_ROLE is not set: clean works as operator",)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("role", "said"),
     [("nobody_knows", "which does not exist"), ("crm", "operator may not act as crm")],

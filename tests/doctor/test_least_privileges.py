@@ -141,6 +141,7 @@ def test_every_command_works_with_exactly_the_printed_grants(desk: Desk) -> None
     assert desk.ran == documented_commands()
 
 
+@pytest.mark.medium
 def test_a_reader_of_the_views_needs_the_printed_grants_where_policies_exist(desk: Desk) -> None:
     sessions = desk.centre.table("sessions_table")
     desk.centre.rows(f"alter table {sessions} enable row level security")
@@ -222,6 +223,7 @@ def test_an_analyst_reads_every_view_and_nothing_else(desk: Desk) -> None:
     assert "refused_reader" not in {finding["name"] for finding in desk.run(OPERATOR, "doctor")["findings"]}
 
 
+@pytest.mark.medium
 def test_views_that_apply_policies_refuse_an_analyst_and_doctor_says_so(desk: Desk) -> None:
     sessions = desk.centre.table("sessions_table")
     desk.centre.rows(f"alter table {sessions} enable row level security")

@@ -37,6 +37,7 @@ def create(situation: Callable[..., None], table: str) -> None:
     situation(f"create table {table}", f"drop table {table.split(' (')[0]}")
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("tool", Tool)
 def test_the_export_for_the_tool_is_named(clinic: Clinic, situation: Callable[..., None], tool: Tool) -> None:
     create(situation, BOOKKEEPING[tool])

@@ -43,6 +43,7 @@ def test_before_anything_is_deployed_every_flag_is_off(database: str, tmp_path: 
         flags.switch(centre.workspace, "warp_drive", on=True)
 
 
+@pytest.mark.medium
 def test_the_flag_changes_who_is_routable_at_once_and_back(ready: CallCentre) -> None:
     by_status = ready.rows(ROUTABLE)
     assert by_status
@@ -65,6 +66,7 @@ def test_the_flag_changes_who_is_routable_at_once_and_back(ready: CallCentre) ->
     assert ready.rows(ROUTABLE) == by_status
 
 
+@pytest.mark.medium
 def test_a_dead_heartbeat_feed_blocks_once_the_flag_is_on(ready: CallCentre) -> None:
     assert assess(ready.workspace).verdict is Verdict.READY
     ready.rows("update agent_sessions set last_heartbeat = null where logout_at is null")
@@ -119,6 +121,7 @@ def switches(centre: CallCentre) -> list[str]:
     return [run["approved_by"] for run in runs if run["command"] == "flags"]
 
 
+@pytest.mark.medium
 def test_off_works_without_the_right_to_record_it(ready: CallCentre) -> None:
     flags.switch(ready.workspace, "pause_cleaning", on=True)
     role = f"flagger_{uuid.uuid4().hex[:8]}"
@@ -139,6 +142,7 @@ def test_off_works_without_the_right_to_record_it(ready: CallCentre) -> None:
     assert [flag.is_on for flag in flags.show(ready.workspace)] == [False, False]
 
 
+@pytest.mark.medium
 def test_a_switch_waits_for_no_run(ready: CallCentre) -> None:
     """`pause_cleaning` is switched while a run holds the lease, and is recorded all the same."""
     with open_run(ready.workspace, "clean"):

@@ -148,6 +148,7 @@ def test_lists_that_are_cut_off_are_compared_as_far_as_they_are_known(database: 
     assert second.trend.keys_since[-1] is None
 
 
+@pytest.mark.medium
 def test_old_results_are_pruned_and_a_rules_latest_never(database: str, tmp_path: Path) -> None:
     centre = call_centre(database, tmp_path, {"rule_results_keep_days": 2}, scale=SCALE)
     first = record(centre, history=True)
@@ -182,6 +183,7 @@ def test_who_may_not_read_the_ledger_sees_everything_but_the_trend(
         centre.rows(f"drop role {role}")
 
 
+@pytest.mark.medium
 def test_what_the_reports_charts_show(centre: CallCentre) -> None:
     for _ in range(3):
         record(centre)
@@ -196,6 +198,7 @@ def test_what_the_reports_charts_show(centre: CallCentre) -> None:
     assert abandoned <= set(rule(assessment, "abandoned_session").keys)
 
 
+@pytest.mark.medium
 def test_a_run_says_what_it_resolved(centre: CallCentre) -> None:
     record(centre)
     before = rule(assess(centre.workspace), "abandoned_session")
@@ -207,6 +210,7 @@ def test_a_run_says_what_it_resolved(centre: CallCentre) -> None:
     assert set(after.trend.resolved_keys) == set(before.keys)
 
 
+@pytest.mark.medium
 def test_the_record_is_a_view_for_people(centre: CallCentre) -> None:
     centre.run()
     record(centre)
@@ -238,6 +242,7 @@ def test_the_command_shows_what_each_run_found_new_and_resolved(centre: CallCent
     assert newest["run_id"] in shown
 
 
+@pytest.mark.medium
 def test_the_number_of_queries_depends_on_neither_rules_nor_violations(
     centre: CallCentre, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,6 +270,7 @@ def test_the_number_of_queries_depends_on_neither_rules_nor_violations(
         centre.rows("update agent_sessions set status = 'break' where status = 'siesta'")
 
 
+@pytest.mark.medium
 def test_all_of_it_is_one_snapshot(centre: CallCentre, monkeypatch: pytest.MonkeyPatch) -> None:
     """The floor changes between the counts and the keys, the trend and the charts: no output shows it."""
     record(centre)

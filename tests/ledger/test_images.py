@@ -66,6 +66,7 @@ def test_a_forged_before_image_is_found_and_never_restored(floor: Floor) -> None
     assert floor.digest() == after
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "change",
     [

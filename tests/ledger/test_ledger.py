@@ -48,6 +48,7 @@ def columns_of_ledger(live: Live) -> set[tuple[str, str]]:
     return set(live.rows(columns, "rollcall_ops"))
 
 
+@pytest.mark.medium
 def test_an_older_ledger_is_completed_and_everything_works_on_it(live: Live) -> None:
     live.migrate()
     first = clean_up(live)
@@ -83,6 +84,7 @@ def test_an_older_ledger_is_completed_and_everything_works_on_it(live: Live) -> 
     ]
 
 
+@pytest.mark.medium
 def test_clean_completes_it_too(live: Live) -> None:
     live.migrate()
     make_older(live)
@@ -93,6 +95,7 @@ def test_clean_completes_it_too(live: Live) -> None:
     ) == [(True,)]
 
 
+@pytest.mark.medium
 def test_who_reads_the_ledger_is_waited_for_gently_and_named(live: Live) -> None:
     live.migrate()
     make_older(live)
@@ -156,6 +159,7 @@ def test_a_column_is_added_as_it_is_declared_but_for_what_old_rows_cannot_have()
     }
 
 
+@pytest.mark.medium
 def test_two_runs_do_not_complete_it_twice(live: Live) -> None:
     live.migrate()
     make_older(live)

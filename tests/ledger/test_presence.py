@@ -166,6 +166,7 @@ def test_of_a_gap_nothing_is_known(floor: Floor) -> None:
     ]
 
 
+@pytest.mark.medium
 def test_what_proves_abandoned_was_a_ghost_since_its_last_sign_of_life(floor: Floor) -> None:
     """The agent left 150 minutes ago and closed the tab 20 minutes later; a look proves it."""
     session = floor.session(seen=150, login=200)
@@ -215,6 +216,7 @@ def test_a_call_that_rings_at_a_ghost_proves_nothing(floor: Floor) -> None:
     assert {row[1] for row in intervals(floor)} == {"ghost"}
 
 
+@pytest.mark.medium
 def test_an_interval_without_a_reason_is_that_of_a_routable_agent(database: str, tmp_path: Path) -> None:
     centre = call_centre(database, tmp_path)
     with open_run(centre.workspace, "migrate") as run:

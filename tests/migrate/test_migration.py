@@ -48,6 +48,7 @@ def test_only_what_is_declared_is_added_and_all_else_is_as_before(live: Live) ->
     assert {outcome for _, outcome in live.outcomes()} == {"done"}
 
 
+@pytest.mark.medium
 def test_the_proof_names_foreign_changes_meanwhile(live: Live) -> None:
     def progress(text: str) -> None:
         if text == COLUMNS[0]:
@@ -63,6 +64,7 @@ def test_the_proof_names_foreign_changes_meanwhile(live: Live) -> None:
     )
 
 
+@pytest.mark.medium
 def test_verify_shows_the_proof_that_is_kept_with_the_run(live: Live) -> None:
     rows = {f"public.{name}": live.rows(f"select count(*) from {name}")[0][0] for name in TABLES}
     result = live.migrate()
@@ -89,6 +91,7 @@ def test_verify_shows_the_proof_that_is_kept_with_the_run(live: Live) -> None:
         )
 
 
+@pytest.mark.medium
 def test_verify_shows_foreign_changes_during_the_migration(live: Live) -> None:
     def progress(text: str) -> None:
         if text == COLUMNS[0]:
@@ -150,6 +153,7 @@ def test_a_row_that_differs_without_a_write_breaks_the_proof() -> None:
         assert table.holds is holds
 
 
+@pytest.mark.medium
 def test_a_large_table_is_counted_or_left_and_never_digested(live: Live) -> None:
     live.rows("analyze")
     live = live.with_settings(
@@ -164,6 +168,7 @@ def test_a_large_table_is_counted_or_left_and_never_digested(live: Live) -> None
     assert result.proof.holds
 
 
+@pytest.mark.medium
 def test_a_second_run_takes_no_strong_lock_and_does_not_wait(live: Live) -> None:
     live.migrate()
     with live.reader(), live.probed() as probes:
@@ -172,6 +177,7 @@ def test_a_second_run_takes_no_strong_lock_and_does_not_wait(live: Live) -> None
     assert probes.locks == set()
 
 
+@pytest.mark.medium
 def test_a_prepared_select_star_fails_until_it_is_prepared_again_and_the_plan_says_so(live: Live) -> None:
     warnings = {statement.warning for statement in live.plan().statements if statement.kind == "column"}
     assert len(warnings) == 1
@@ -210,6 +216,7 @@ def test_a_role_that_does_not_own_the_table_is_told_what_to_do(live: Live) -> No
         live.rows("drop role visitor")
 
 
+@pytest.mark.medium
 def test_row_level_security_hides_no_difference_of_the_schema(live: Live) -> None:
     live.migrate()
     live.rows("create role bound login")

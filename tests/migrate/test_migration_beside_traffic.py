@@ -46,6 +46,7 @@ def test_while_a_reader_stays_no_other_session_waits_and_then_it_goes_on(live: L
     assert probes.longest < 1
 
 
+@pytest.mark.medium
 def test_a_reader_that_never_ends_is_named_and_nothing_is_changed(live: Live) -> None:
     live = live.impatient()
     with live.reader("select 'a secret' as s, count(*) from agent_sessions") as pid, live.probed() as probes:
@@ -69,6 +70,7 @@ def test_a_reader_that_never_ends_is_named_and_nothing_is_changed(live: Live) ->
     live.assert_complete()
 
 
+@pytest.mark.medium
 def test_an_old_snapshot_elsewhere_is_waited_for_or_named_and_leaves_no_invalid_index(
     live: Live,
 ) -> None:
@@ -97,6 +99,7 @@ def test_an_old_snapshot_elsewhere_is_waited_for_or_named_and_leaves_no_invalid_
     live.assert_complete()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("processes", "workers"), [(None, "0"), (3, "2")])
 def test_an_index_is_built_by_as_many_processes_as_are_allowed(
     live: Live, processes: int | None, workers: str
@@ -148,6 +151,7 @@ def vacuumed(live: Live, until: str, name: str = "maintenance") -> Iterator[int]
             thread.join()
 
 
+@pytest.mark.medium
 def test_a_vacuum_that_holds_it_up_is_named(live: Live) -> None:
     with vacuumed(live, "select 1 from pg_stat_progress_vacuum where pid = %s") as pid:
         result = live.impatient(**NOT_HASTY).migrate()
@@ -158,6 +162,7 @@ def test_a_vacuum_that_holds_it_up_is_named(live: Live) -> None:
     assert live.migrate().skipped == []
 
 
+@pytest.mark.medium
 def test_a_vacuum_that_waits_itself_is_named_with_whom_it_waits_for(live: Live) -> None:
     waits = "select 1 from pg_locks where pid = %s and not granted"
     with (
@@ -170,6 +175,7 @@ def test_a_vacuum_that_waits_itself_is_named_with_whom_it_waits_for(live: Live) 
     assert f"which waits itself for server process {holder}" in reason
 
 
+@pytest.mark.medium
 def test_an_autovacuum_that_holds_it_up_is_named(live: Live) -> None:
     live.rows(
         "alter table agent_sessions set (autovacuum_vacuum_threshold = 1, autovacuum_vacuum_scale_factor = 0,"

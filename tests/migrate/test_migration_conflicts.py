@@ -72,6 +72,7 @@ def test_a_column_that_differs_is_a_conflict(live: Live, column: str, name: str)
     assert_refused_for(live, name)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("definition", "name"),
     [
@@ -110,6 +111,7 @@ def assert_refused_for(live: Live, name: str) -> None:
     assert live.differences(before).holds
 
 
+@pytest.mark.medium
 def test_a_conflict_is_found_by_assess(live: Live) -> None:
     live.rows("alter table agent_sessions add column device_connected text")
     live.rows("create index rollcall_open_sessions on agent_sessions (agent_id)")
@@ -119,6 +121,7 @@ def test_a_conflict_is_found_by_assess(live: Live) -> None:
     assert assess(live.workspace).verdict is Verdict.NOT_READY
 
 
+@pytest.mark.medium
 def test_an_invalid_index_that_is_not_ours_is_reported_and_left(live: Live) -> None:
     live.migrate()
     live.rows("drop index rollcall_open_sessions")
@@ -140,6 +143,7 @@ FOREIGN = {
 }
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("ddl", FOREIGN)
 def test_what_is_in_the_place_of_a_view_of_ours_is_reported_and_left(live: Live, ddl: str) -> None:
     live.rows("create schema rollcall")
@@ -166,6 +170,7 @@ def test_a_foreign_view_with_the_very_columns_of_ours_is_left(live: Live) -> Non
     assert live.rows(comment) == [("ours now",)]
 
 
+@pytest.mark.medium
 def test_a_view_of_ours_that_would_lose_a_column_is_reported_and_left(live: Live) -> None:
     live.migrate()
     view = "rollcall.routable_agents"
@@ -220,6 +225,7 @@ STOPS = {
 }
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", STOPS)
 def test_what_refuses_every_repair_is_a_rule_that_stops_a_run(live: Live, name: str) -> None:
     before, made, mended, key = STOPS[name]
@@ -247,6 +253,7 @@ def test_a_status_that_the_enum_lacks_stops_a_run(server: PostgresServer, tmp_pa
         original.drop()
 
 
+@pytest.mark.medium
 def test_a_table_of_the_same_name_elsewhere_does_not_confuse(live: Live) -> None:
     live.rows("create schema aaa")
     live.rows("create table aaa.agent_sessions (id uuid, last_heartbeat text, device_connected int)")

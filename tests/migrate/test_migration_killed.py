@@ -40,6 +40,7 @@ def test_killed_at_any_instant_the_next_run_ends_valid_and_complete(live: Live, 
     live.assert_complete()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", [COLUMNS[0], INDEXES[0]])
 def test_terminated_in_the_server_the_next_run_goes_on(live: Live, name: str) -> None:
     held = "agent_sessions" if name in COLUMNS else "call_sessions"
@@ -56,6 +57,7 @@ def test_terminated_in_the_server_the_next_run_goes_on(live: Live, name: str) ->
     live.assert_complete()
 
 
+@pytest.mark.medium
 def test_the_connection_that_holds_the_lease_is_terminated(live: Live) -> None:
     with live.reader():
         victim = Victim(live)
@@ -66,6 +68,7 @@ def test_the_connection_that_holds_the_lease_is_terminated(live: Live) -> None:
     live.assert_complete()
 
 
+@pytest.mark.medium
 def test_a_run_whose_lease_another_took_sends_nothing_more(live: Live) -> None:
     """It hangs for a while, say, and its lock is gone when it wakes up; its fencing token tells."""
     with live.workspace.database.snapshot() as snapshot:
@@ -90,6 +93,7 @@ def test_a_run_whose_lease_another_took_sends_nothing_more(live: Live) -> None:
     live.assert_complete()
 
 
+@pytest.mark.medium
 def test_a_build_that_goes_on_after_a_kill_is_waited_for(live: Live) -> None:
     with contextlib.closing(live.connect()) as writer:
         writer.execute("update call_sessions set duration_seconds = duration_seconds where false")
@@ -111,6 +115,7 @@ def test_a_build_that_goes_on_after_a_kill_is_waited_for(live: Live) -> None:
     live.assert_complete()
 
 
+@pytest.mark.medium
 def test_a_build_whose_client_was_killed_is_stopped_and_built_again(live: Live) -> None:
     with contextlib.closing(live.connect()) as writer:
         writer.execute("update call_sessions set duration_seconds = duration_seconds where false")

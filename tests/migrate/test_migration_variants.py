@@ -93,6 +93,7 @@ def test_a_locked_partition_fails_within_the_budget_and_the_next_run_finishes(pa
         live.assert_complete()
 
 
+@pytest.mark.medium
 def test_every_partition_has_its_part_a_new_one_and_a_deeper_one_too(partitioned: Original) -> None:
     with partitioned.live() as live:
         live.rows("drop table agent_sessions_3")
@@ -298,6 +299,7 @@ def test_an_index_that_was_built_on_something_foreign_is_named(plain: Original, 
         live.assert_complete()
 
 
+@pytest.mark.medium
 def test_the_script_for_psql_does_what_migrate_does(
     plain: Original, tmp_path: Path, server: PostgresServer
 ) -> None:
@@ -312,6 +314,7 @@ def test_the_script_for_psql_does_what_migrate_does(
         _assert_completed_by(text, live, tmp_path, server)
 
 
+@pytest.mark.medium
 def test_the_script_for_psql_makes_the_index_of_each_partition(
     partitioned: Original, tmp_path: Path, server: PostgresServer
 ) -> None:

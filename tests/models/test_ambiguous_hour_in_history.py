@@ -85,6 +85,7 @@ SESSIONS = {  # login, activity, logout: the rules that are violated
 }
 
 
+@pytest.mark.medium
 def test_calls_are_reversed_where_every_reading_is(berlin: CallCentre) -> None:
     keys = {times: add_call(berlin, *times) for times in CALLS}
     found = violations(berlin)

@@ -74,6 +74,7 @@ def assert_every_call_is_right(centre: CallCentre) -> int:
     return sum(call["talk_seconds"] or 0 for call in found.values())
 
 
+@pytest.mark.medium
 def test_every_call_is_there_once_before_and_after_a_clean_up_and_its_undo(centre: CallCentre) -> None:
     centre.rows(
         f"{INSERT} values"
@@ -90,6 +91,7 @@ def test_every_call_is_there_once_before_and_after_a_clean_up_and_its_undo(centr
     assert assert_every_call_is_right(centre) == talked
 
 
+@pytest.mark.medium
 def test_a_time_that_cannot_be_calculated_with_is_null_and_a_defect(centre: CallCentre) -> None:
     centre.rows(
         f"{INSERT} values"
@@ -100,6 +102,7 @@ def test_a_time_that_cannot_be_calculated_with_is_null_and_a_defect(centre: Call
     assert centre.rows(query) == [(None, None, None, None, False, ["extreme_call_times"])]
 
 
+@pytest.mark.medium
 def test_each_change_is_shown_with_what_was_before_and_the_run_that_undid_it(centre: CallCentre) -> None:
     before = centre.images()
     _, _, cleaning, _ = centre.run()
@@ -131,6 +134,7 @@ def test_each_change_is_shown_with_what_was_before_and_the_run_that_undid_it(cen
     }
 
 
+@pytest.mark.medium
 def test_the_time_to_repair_begins_with_the_first_judgement_that_saw_it(centre: CallCentre) -> None:
     with open_run(centre.workspace, "verify") as run:
         run.note_rules("after", assess(centre.workspace))
@@ -205,6 +209,7 @@ def test_each_active_agent_is_routable_or_has_every_reason_why_not(
             assert ("no_free_call_slot" in found) == (flag and row["free_call_slots"] == 0)
 
 
+@pytest.mark.medium
 def test_each_column_is_described_in_the_database(centre: CallCentre) -> None:
     """An analyst reads it in psql, or in a tool for queries."""
     columns = centre.rows(

@@ -161,6 +161,7 @@ def test_a_session_without_any_sign_of_life_is_named_and_held(floor: Floor) -> N
     assert planned(floor)[session][0] == "close"
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("stuck", ["on_call", "a missing call", "a call that is over"])
 @pytest.mark.parametrize("heartbeat", [0, None])
 def test_a_stuck_session_without_an_activity_is_named_until_it_is_abandoned(
@@ -338,6 +339,7 @@ def test_a_call_with_an_extreme_time_is_named_and_holds_its_session(
     assert held
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("extreme", EXTREMES)
 def test_an_extreme_start_does_not_end_a_live_call(floor: Floor, extreme: str) -> None:
     """No session refers to the call, so no rule holds the session: the call alone protects the agent."""
@@ -354,6 +356,7 @@ def test_an_extreme_start_does_not_end_a_live_call(floor: Floor, extreme: str) -
     assert set(planned(floor)) == set(sessions), "it was connected over live_call_max_hours ago"
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("extreme", EXTREMES)
 def test_a_live_call_with_extreme_times_alone_is_unknown(floor: Floor, extreme: str) -> None:
     agent = floor.agent()
@@ -364,6 +367,7 @@ def test_a_live_call_with_extreme_times_alone_is_unknown(floor: Floor, extreme: 
     assert assess(floor.workspace, floor.now).verdict.value == "NOT_READY"
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("status", "extreme"), list(zip(["connected", "ringing", "strange", None], EXTREMES, strict=True))
 )
@@ -402,6 +406,7 @@ def test_an_extreme_end_of_the_call_of_another_agent_protects_every_session(
     assert rules["extreme_time"] == (older,)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("extreme", EXTREMES)
 def test_a_call_of_extreme_times_alone_is_not_over(floor: Floor, extreme: str) -> None:
     agent = floor.agent()

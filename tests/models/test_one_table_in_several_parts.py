@@ -71,6 +71,7 @@ def test_what_stops_a_repair_is_found_in_a_table_that_is_agents_and_sessions(sta
     assert counts["session_update_rule"] == 1
 
 
+@pytest.mark.medium
 def test_doctor_finds_what_concerns_either_part_once(staff: Workspace) -> None:
     execute(
         staff,

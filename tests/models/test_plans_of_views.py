@@ -64,6 +64,7 @@ def test_no_view_is_worth_a_compilation(centre: CallCentre, query: str) -> None:
     assert plan["Total Cost"] < JIT_ABOVE_COST / 4
 
 
+@pytest.mark.medium
 def test_routing_reads_the_open_sessions_once_and_the_calls_of_available_agents(centre: CallCentre) -> None:
     plan = plan_of(centre, "select * from rollcall.routable_agents")
     assert rows_read(plan, "agent_sessions") <= open_sessions(centre)
@@ -78,6 +79,7 @@ def test_routing_reads_the_open_sessions_once_and_the_calls_of_available_agents(
     assert max(lookups) <= available < open_sessions(centre)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("condition", [AGENT, LOGIN_DAY, LOGOUT_DAY])
 def test_the_sessions_of_an_agent_or_a_day_are_read_and_no_others(centre: CallCentre, condition: str) -> None:
     plan = plan_of(centre, f"{SESSIONS} {condition}")

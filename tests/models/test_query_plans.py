@@ -48,6 +48,7 @@ def test_before_the_migration_the_calls_of_an_agent_are_read_once(
     assert max(reads) <= 2 * OPEN, "once for each agent, or for each session that names a call"
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("statistics", ["fresh", "stale", "missing"])
 def test_before_the_migration_assess_reads_each_table_once(
     database: str, tmp_path: Path, statistics: str
@@ -62,6 +63,7 @@ def test_before_the_migration_assess_reads_each_table_once(
     assert_read_once(centre, before)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("statistics", ["fresh", "stale", "missing"])
 def test_before_the_migration_a_plan_reads_each_table_once(
     database: str, tmp_path: Path, statistics: str

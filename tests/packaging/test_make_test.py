@@ -55,6 +55,7 @@ def summary(done: subprocess.CompletedProcess[str]) -> str:
     return [line for line in done.stdout.splitlines() if not line.startswith("make: ***")][-1]
 
 
+@pytest.mark.medium
 def test_linters_and_tests_that_pass(checkout: Path) -> None:
     done = make_test(checkout)
     assert done.returncode == 0, done.stdout
@@ -63,6 +64,7 @@ def test_linters_and_tests_that_pass(checkout: Path) -> None:
     assert "1 passed" in summary(done)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", LINTERS)
 def test_a_linter_that_fails(checkout: Path, name: str) -> None:
     program(checkout, name, f"echo {name} finds a fault; exit 1")
@@ -73,6 +75,7 @@ def test_a_linter_that_fails(checkout: Path, name: str) -> None:
     assert "1 passed" in summary(done)
 
 
+@pytest.mark.medium
 def test_a_test_that_fails(checkout: Path) -> None:
     (checkout / "test_one.py").write_text("def test_one(): assert False\n")
     done = make_test(checkout)
@@ -81,6 +84,7 @@ def test_a_test_that_fails(checkout: Path) -> None:
     assert "1 failed" in summary(done)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("target", "passed"), [("test", 1), ("test-ci", 2), ("test-all", 3)])
 def test_each_set_of_tests_has_the_former_one(checkout: Path, target: str, passed: int) -> None:
     marked = "import pytest\n" + "".join(

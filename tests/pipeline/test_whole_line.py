@@ -75,6 +75,7 @@ def each_server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
             server.stop()
 
 
+@pytest.mark.medium
 @pytest.mark.skipif(not SYSTEM_PG_BIN.exists(), reason="no PostgreSQL of the system (Debian's postgresql-15)")
 def test_the_same_on_a_postgresql_of_the_system(tmp_path: Path) -> None:
     with temporary_folder() as folder:
@@ -104,6 +105,7 @@ def digest(centre: CallCentre, *, declared: bool = True) -> str:
     return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
 
 
+@pytest.mark.medium
 def test_migrate_clean_undo_clean_digests_are_equal_at_each_stage(
     each_server: PostgresServer, tmp_path: Path
 ) -> None:
@@ -134,6 +136,7 @@ def test_migrate_clean_undo_clean_digests_are_equal_at_each_stage(
     assert digest(centre) == repaired
 
 
+@pytest.mark.medium
 def test_a_second_run_finds_nothing_and_writes_nothing_to_the_application(damaged: CallCentre) -> None:
     damaged.run()
     rows = "select xmin::text, ctid::text, to_jsonb(t)::text from public.{} as t order by 1, 2"
@@ -151,6 +154,7 @@ def test_a_second_run_finds_nothing_and_writes_nothing_to_the_application(damage
     assert ([damaged.rows(rows.format(table)) for table in tables], damaged.rows(schema)) == before
 
 
+@pytest.mark.medium
 def test_assess_and_plan_change_nothing_and_need_select_alone(damaged: CallCentre, tmp_path: Path) -> None:
     damaged.rows("create role watcher login")
     try:
@@ -221,6 +225,7 @@ def test_a_sound_call_centre_has_no_violation(database: str, tmp_path: Path) -> 
     assert {r.name for r in assessment.rules if not r.passed and r.check is not Check.SCHEMA_READY} == set()
 
 
+@pytest.mark.medium
 def test_what_a_blocking_finding_concerns_is_not_cleaned(database: str, tmp_path: Path) -> None:
     variant = Variant()
     blocking = {

@@ -133,6 +133,7 @@ def test_the_statements_are_those_of_the_plan(live: Live, tmp_path: Path, tool: 
     ]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("tool", [tool for tool in Tool if tool is not Tool.DRIZZLE])
 def test_only_the_columns_are_added_in_a_transaction(live: Live, tmp_path: Path, tool: Tool) -> None:
     """The mark of the tool is on each concurrent build, and a timeout on what shares a transaction."""
@@ -208,6 +209,7 @@ def test_a_partitioned_table_gets_its_parts_in_order(server: PostgresServer, tmp
 # --- what cannot be exported ------------------------------------------------------------------------
 
 
+@pytest.mark.medium
 def test_nothing_is_written_when_nothing_is_missing(live: Live, tmp_path: Path) -> None:
     live.migrate()
     with pytest.raises(ConfigurationError, match="nothing is left to export"):

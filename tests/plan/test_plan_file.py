@@ -272,6 +272,7 @@ def test_a_stored_plan_is_applied_by_its_hash(floor: Floor) -> None:
         read_plan(floor.workspace, plan.hash)
 
 
+@pytest.mark.medium
 def test_a_plan_holds_before_and_after_its_own_migration(database: str, tmp_path: Path) -> None:
     """One approved file for `migrate --plan` and then `clean --plan`; anything else is drift."""
     centre = call_centre(database, tmp_path)
@@ -293,6 +294,7 @@ def test_a_plan_holds_before_and_after_its_own_migration(database: str, tmp_path
         read_plan(centre.workspace, str(path))
 
 
+@pytest.mark.medium
 def test_the_number_of_rows_needs_no_memory(tmp_path: Path) -> None:
     def changes() -> Any:
         for number in range(30_000):

@@ -88,6 +88,7 @@ def written(live: Live, server: PostgresServer, tmp_path: Path) -> Script:
     return made
 
 
+@pytest.mark.medium
 def test_a_script_that_could_not_have_a_lock_goes_on_when_it_is_run_again(written: Script) -> None:
     with written.live.reader("lock table agent_sessions in share mode"):
         assert "canceling statement due to lock timeout" in written.fails()
@@ -118,6 +119,7 @@ def test_the_index_of_a_canceled_build_is_named_and_dropped_by_a_person(written:
     written.completes()
 
 
+@pytest.mark.medium
 def test_an_unfinished_index_of_rollcalls_ledger_is_built_again_by_the_script(written: Script) -> None:
     written.live.migrate()
     written.live.rows(
@@ -128,6 +130,7 @@ def test_an_unfinished_index_of_rollcalls_ledger_is_built_again_by_the_script(wr
     written.completes()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("change", "named"),
     [

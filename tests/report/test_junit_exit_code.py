@@ -29,6 +29,7 @@ def counted(path: Path) -> tuple[int, int, int]:
     return failures, errors, skipped
 
 
+@pytest.mark.medium
 def test_the_file_has_a_failure_exactly_where_the_exit_code_says_so(database: str, tmp_path: Path) -> None:
     call_centre(database, tmp_path)
     reports = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from rollcall.demo import Scale
@@ -31,6 +32,7 @@ def metrics(centre: CallCentre, state: Path, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.medium
 def test_they_say_what_the_database_holds_before_and_after_a_run(database: str, tmp_path: Path) -> None:
     centre = call_centre(database, tmp_path, scale=TINY)
     before = samples(metrics(centre, tmp_path))

@@ -60,6 +60,7 @@ def browse(profile: Path, page: Path, *flags: str) -> subprocess.CompletedProces
     return done
 
 
+@pytest.mark.medium
 @needs_chromium
 @pytest.mark.parametrize("name", ["completed", "history", "hostile_history"])
 def test_the_page_in_a_browser(tmp_path: Path, name: str) -> None:

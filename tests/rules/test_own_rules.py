@@ -89,6 +89,7 @@ def test_they_are_judged_with_the_rest_exactly(crm: Crm) -> None:
     assert len(lost.sample_keys) == 20
 
 
+@pytest.mark.medium
 def test_they_are_in_every_report(crm: Crm, tmp_path: Path) -> None:
     assessment = crm.assess()
     outcome = RunOutcome(
@@ -102,6 +103,7 @@ def test_they_are_in_every_report(crm: Crm, tmp_path: Path) -> None:
     assert any("The time at which this customer may be called is unknown" in page for page in pages)
 
 
+@pytest.mark.medium
 def test_they_can_be_waived(crm: Crm) -> None:
     write(crm.folder, line(ZONELESS, "1"), line(ZONELESS, "2"), line(ZONELESS, "3"))
     found = rule(crm.assess(), ZONELESS)

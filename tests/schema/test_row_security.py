@@ -61,6 +61,7 @@ def read_as(live: Live, role: str, query: str) -> list[Any]:
 SESSIONS = "select count(*), count(*) filter (where agent_id > 3) from {}"
 
 
+@pytest.mark.medium
 def test_without_policies_a_reader_needs_no_right_on_the_tables(live: Live, reader: str) -> None:
     live.migrate()
     let_read(live, reader)
@@ -82,6 +83,7 @@ def test_new_views_apply_the_policies_of_their_reader(live: Live, reader: str) -
     assert live.pending() == []
 
 
+@pytest.mark.medium
 def test_views_that_are_there_already_are_changed_by_the_next_migration(live: Live, reader: str) -> None:
     live.migrate()
     let_read(live, reader)
@@ -102,6 +104,7 @@ def test_views_that_are_there_already_are_changed_by_the_next_migration(live: Li
     assert live.rows(INVOKERS) == [(name,) for name in VIEWS]
 
 
+@pytest.mark.medium
 def test_a_function_of_the_reader_sees_no_row_that_a_view_filters(live: Live, reader: str) -> None:
     live.migrate()
     let_read(live, reader)
@@ -121,6 +124,7 @@ def test_a_function_of_the_reader_sees_no_row_that_a_view_filters(live: Live, re
     assert live.rows(barriers) == [("routable_agents",)]
 
 
+@pytest.mark.medium
 def test_a_policy_on_the_calls_counts_as_well(live: Live) -> None:
     live.rows("alter table public.call_sessions enable row level security")
     live.migrate()

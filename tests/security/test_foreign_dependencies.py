@@ -58,6 +58,7 @@ def found(live: Live) -> tuple[str, ...]:
     return rule.keys
 
 
+@pytest.mark.medium
 def test_planted_functions_and_operators_are_compiled_into_nothing(live: Live) -> None:
     live.rows(SHADOWS)
     (database,) = live.rows("select current_database()")[0]
@@ -68,6 +69,7 @@ def test_planted_functions_and_operators_are_compiled_into_nothing(live: Live) -
     assert live.pending() == []
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("planting", "named"),
     [
@@ -103,6 +105,7 @@ def test_what_depends_on_something_foreign_is_named(live: Live, planting: str, n
     assert found(live) == (named,)
 
 
+@pytest.mark.medium
 def test_a_created_definition_that_refers_to_something_foreign_is_rolled_back(live: Live) -> None:
     live.migrate()
     live.rows(FOREIGN)
@@ -119,6 +122,7 @@ def test_a_created_definition_that_refers_to_something_foreign_is_rolled_back(li
     assert live.rows("select to_regclass('rollcall.routable_agents')") == [(None,)]
 
 
+@pytest.mark.medium
 def test_a_type_of_the_application_is_not_foreign(database: str, tmp_path: Path) -> None:
     centre = call_centre(database, tmp_path, variant=Variant(status="enum"), scale=TINY)
     centre.run()

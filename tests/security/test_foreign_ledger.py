@@ -82,6 +82,7 @@ def test_a_prepared_table_with_a_trigger_is_refused_and_its_code_never_runs(
     assert images(live) == 0
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("planted", "named"),
     [
@@ -127,6 +128,7 @@ def test_whatever_runs_the_code_of_another_role_is_named(
     assert any(key.startswith(f"{table}: ") for key in rule.keys)
 
 
+@pytest.mark.medium
 def test_a_trigger_that_is_not_committed_yet_is_waited_for_and_seen(live: Live, attacker: str) -> None:
     live.migrate()
     live.rows(PAYLOAD)
@@ -151,6 +153,7 @@ def test_a_trigger_that_is_not_committed_yet_is_waited_for_and_seen(live: Live, 
     assert images(live) == 0
 
 
+@pytest.mark.medium
 def test_default_privileges_give_nothing_of_the_ledger_away(live: Live, attacker: str) -> None:
     live.rows("alter default privileges grant all on tables to public")
     live.rows(f"alter default privileges grant all on tables to {attacker}")
@@ -176,6 +179,7 @@ def test_default_privileges_give_nothing_of_the_ledger_away(live: Live, attacker
     assert ",=" not in live.rows(acl)[0][0].replace("{=", ",=")
 
 
+@pytest.mark.medium
 def test_doctor_names_the_roles_that_may_write_the_ledger(live: Live, attacker: str) -> None:
     live.migrate()
     assert "ledger_writers" not in {finding.name for finding in examine(live.workspace).findings}
@@ -196,6 +200,7 @@ def test_doctor_names_the_roles_that_may_write_the_ledger(live: Live, attacker: 
     assert "ledger_writers" not in {found.name for found in examine(live.workspace).findings}
 
 
+@pytest.mark.medium
 def test_a_role_that_owns_the_application_may_own_the_ledger(live: Live, attacker: str) -> None:
     live.rows(f"alter table public.agent_sessions owner to {attacker}")
     as_role(live, attacker, "create schema rollcall_ops", "create schema rollcall")

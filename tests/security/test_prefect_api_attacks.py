@@ -84,6 +84,7 @@ def deployment_of(api: Api) -> dict[str, Any]:
     return dict(request(api, "GET", path, **signature)[1])
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "headers", [{}, signed("rollcall:guess"), signed("rollcall:"), {"Authorization": "Basic x"}]
 )
@@ -162,6 +163,7 @@ def web_sockets() -> list[str]:
     ]
 
 
+@pytest.mark.medium
 def test_a_stranger_opens_no_web_socket(api: Api) -> None:
     paths = web_sockets()
     assert {"/events/in", "/events/out", "/logs/out"} <= set(paths)
@@ -219,6 +221,7 @@ def test_doctor_warns_of_a_server_without_a_password(
         process.wait()
 
 
+@pytest.mark.medium
 def test_a_prefect_server_that_is_down_is_named(scheduled: CallCentre, tmp_path: Path) -> None:
     """One line that names the variable, and no password."""
     variables = environment(
@@ -248,6 +251,7 @@ def test_an_address_that_is_none_is_named(scheduled: CallCentre, tmp_path: Path,
     assert said.startswith("rollcall: PREFECT_API_URL is no address of a server")
 
 
+@pytest.mark.medium
 def test_a_server_that_refuses_is_named(api: Api, scheduled: CallCentre, tmp_path: Path) -> None:
     """With a wrong credential, and where something else than Prefect's API answers."""
     for address, remedy in ((api.url, "PREFECT_API_AUTH_STRING"), (f"{api.url}/none", "/api")):

@@ -255,6 +255,7 @@ def test_the_guard_refuses_and_notes_whatever_a_part_of_us_would_call(tmp_path: 
     assert "telemetry.example" in sealed.log.read_text()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "url",
     [

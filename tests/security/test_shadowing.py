@@ -65,6 +65,7 @@ def centre(database: str, tmp_path: Path, victim: str, attacker: str) -> Iterato
         connection.execute(f"drop owned by {victim}, {attacker} cascade")
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("public_first", [False, True], ids=["usual_path", "public_before_pg_catalog"])
 def test_no_planted_object_is_called_or_compiled_in(
     server: PostgresServer, centre: CallCentre, victim: str, attacker: str, public_first: bool
@@ -81,6 +82,7 @@ def test_no_planted_object_is_called_or_compiled_in(
     _attacked(planted, Workspace(settings))
 
 
+@pytest.mark.medium
 def test_what_gives_the_right_answer_is_not_called_either(
     server: PostgresServer, centre: CallCentre, victim: str, attacker: str
 ) -> None:

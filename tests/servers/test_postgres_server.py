@@ -73,6 +73,7 @@ def wait_until_gone(pid: int) -> None:
     until(is_gone)
 
 
+@pytest.mark.medium
 def test_starts_is_found_again_and_stops(folder: Path, programs: Path | None) -> None:
     server = new_server(folder, programs)
     assert not server.is_running
@@ -129,6 +130,7 @@ def test_outlives_the_process_that_started_it(folder: Path) -> None:
     child.stdout.close()
 
 
+@pytest.mark.medium
 def test_starts_again_after_its_process_was_killed(folder: Path, programs: Path | None) -> None:
     server = new_server(folder, programs)
     server.start()
@@ -142,6 +144,7 @@ def test_starts_again_after_its_process_was_killed(folder: Path, programs: Path 
     assert ask(server, "select 1") == "1"
 
 
+@pytest.mark.medium
 def test_a_stale_pid_file_may_name_a_foreign_process(folder: Path) -> None:
     """Usual in containers: after a restart the same small process ids are given out again."""
     server = new_server(folder)
@@ -278,6 +281,7 @@ def test_data_of_another_version_is_refused(folder: Path) -> None:
         new_server(folder).start()
 
 
+@pytest.mark.medium
 @as_root
 def test_root_works_below_a_folder_that_only_root_may_pass(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -298,6 +302,7 @@ def test_root_works_below_a_folder_that_only_root_may_pass(
     assert running.is_relative_to(folder / "state")
 
 
+@pytest.mark.medium
 @as_root
 def test_the_account_of_root_may_pass_to_programs_that_a_command_copied(
     folder: Path, monkeypatch: pytest.MonkeyPatch

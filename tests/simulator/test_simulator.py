@@ -54,6 +54,7 @@ def test_no_present_agent_is_touched_and_no_ghost_is_left(
 # --- the judge can fail ---------------------------------------------------------------------------
 
 
+@pytest.mark.medium
 def test_a_clean_up_that_goes_by_last_activity_alone_is_caught(database: str, tmp_path: Path) -> None:
     async def close_whatever_is_idle(simulation: Simulation) -> None:
         connection = await psycopg.AsyncConnection.connect(database, autocommit=True)
@@ -77,6 +78,7 @@ def test_a_clean_up_that_goes_by_last_activity_alone_is_caught(database: str, tm
     assert all(finding.history for finding in report.wronged)
 
 
+@pytest.mark.medium
 def test_ghosts_that_stay_open_are_named(database: str, tmp_path: Path) -> None:
     settings = settings_of(database, tmp_path, **{**COMPRESSED, "abandoned_after_hours": 0.0006})
     report = run(settings, Options(agents=60, seconds=7, speed=200, create=True))
@@ -128,6 +130,7 @@ def test_a_seed_decides_everything() -> None:
 # --- other applications, and what is refused --------------------------------------------------------
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("overrides", "variant"),
     [
@@ -198,6 +201,7 @@ def command(database: str, tmp_path: Path, *arguments: str) -> subprocess.Comple
     )
 
 
+@pytest.mark.medium
 def test_the_command_says_what_it_saw(database: str, tmp_path: Path) -> None:
     truth = tmp_path / "truth.jsonl"
     done = command(database, tmp_path, "--create", "--agents=10", "--seconds=2", f"--truth={truth}")

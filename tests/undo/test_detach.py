@@ -38,6 +38,7 @@ def schemas(live: Live) -> set[str]:
     return {name for (name,) in live.rows("select nspname from pg_namespace where nspname like 'rollcall%'")}
 
 
+@pytest.mark.medium
 def test_the_application_can_change_its_tables_and_run_makes_the_views_again(live: Live) -> None:
     change = "alter table agent_sessions alter column last_activity type timestamp(6)"
     with pytest.raises(psycopg.errors.FeatureNotSupported, match="used by a view or rule"):
@@ -97,6 +98,7 @@ def test_the_ledger_with_its_before_images_stays_unless_it_is_asked_for(live: Li
     live.assert_complete()
 
 
+@pytest.mark.medium
 def test_what_depends_on_our_views_is_named_and_nothing_goes(live: Live) -> None:
     live.rows("create schema analysts")
     live.rows("create view analysts.mine as select session_id from rollcall.agent_sessions")
@@ -108,6 +110,7 @@ def test_what_depends_on_our_views_is_named_and_nothing_goes(live: Live) -> None
     assert all(outcome.startswith("failed: view analysts.mine depends on") for _, outcome in outcomes)
 
 
+@pytest.mark.medium
 def test_a_foreign_object_in_our_schema_stays_and_grants_are_told(live: Live) -> None:
     live.rows("create role reporting")
     try:
@@ -134,6 +137,7 @@ def test_a_foreign_object_in_our_schema_stays_and_grants_are_told(live: Live) ->
         live.rows("drop role reporting")
 
 
+@pytest.mark.medium
 def test_a_long_query_of_an_analyst_is_named_and_nothing_goes(live: Live) -> None:
     with live.reader("select count(*) from rollcall.agent_sessions") as pid:
         with pytest.raises(Refused, match=f"could not be dropped: .*server process {pid} "):
@@ -142,6 +146,7 @@ def test_a_long_query_of_an_analyst_is_named_and_nothing_goes(live: Live) -> Non
         assert f"server process {pid} " in live.outcomes()[-1][1]
 
 
+@pytest.mark.medium
 def test_beside_another_run_it_leaves(live: Live) -> None:
     for ledger in (False, True):
         with open_run(live.workspace, "run"), pytest.raises(LeaseHeld):

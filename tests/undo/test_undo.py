@@ -49,6 +49,7 @@ def test_a_commit_that_is_not_heard_of_counts_once(floor: Floor, monkeypatch: py
     assert floor.rows("select changed from rollcall_ops.runs") == [(3,), (3,)]
 
 
+@pytest.mark.medium
 def test_clean_undo_clean_undo_undo_the_undo_digests_are_equal_at_each_stage(floor: Floor) -> None:
     three_kinds(floor)
     damaged = floor.digest()
@@ -137,6 +138,7 @@ def test_an_unknown_run_is_said_so(floor: Floor) -> None:
         undone(floor, "20260101T000000Z-0000")
 
 
+@pytest.mark.medium
 def test_beside_another_run_it_leaves_at_once(floor: Floor) -> None:
     floor.session()
     run_id = floor.clean().run_id
@@ -249,6 +251,7 @@ def test_whose_undo_was_undone_is_no_longer_held_back(floor: Floor) -> None:
 # --- the proof -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("damage", "found"),
     [
@@ -304,6 +307,7 @@ def test_what_the_application_does_after_us_is_no_flaw_of_the_proof(floor: Floor
 # --- regret ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("life", "sign"),
     [
