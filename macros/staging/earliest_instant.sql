@@ -4,7 +4,7 @@
 #}
 {% macro earliest_instant(expression, type) -%}
     {%- if 'with time zone' in type or is_utc() -%}
-        {{ instant(expression, type) }}
+        {{ compared_instant(expression, type) }}
     {%- else -%}
         (case
             when {{ expression }} between timestamp '0001-01-02' and timestamp '9999-12-31'

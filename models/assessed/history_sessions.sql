@@ -8,7 +8,7 @@ with closed as (
     select
         s.session_id,
         s.earliest_login_at,
-        s.logout_at,
+        s.compared_logout_at as logout_at,
         s.earliest_activity_at,
         s.earliest_heartbeat_at,
         s.status,
@@ -22,7 +22,7 @@ with closed as (
     select
         s.session_id,
         s.earliest_login_at,
-        s.logout_at,
+        s.compared_logout_at as logout_at,
         s.earliest_activity_at,
         s.earliest_heartbeat_at,
         s.status,
@@ -40,7 +40,7 @@ with closed as (
         select
             s.session_id,
             s.earliest_login_at,
-            s.logout_at,
+            s.compared_logout_at as logout_at,
             s.earliest_activity_at,
             s.earliest_heartbeat_at,
             s.status,

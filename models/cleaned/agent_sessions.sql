@@ -68,77 +68,96 @@ closed_sessions as not materialized (
         {% else %}
             {{ literal(var('closed_status')) }} as status,
         {% endif %}
+        extract(
+            epoch from s.compared_logout_at - {{ regular_login_at('s.compared_login_at', 's.compared_logout_at') }}
+        )::bigint as regular_seconds,
         s.reversed_session_times,
         {{ violated_rules('s', rules_of('history_sessions')) }} as defects
     from judged_closed_sessions as s
-)
+),
 
-{% if is_looked_up %}
+-- a query of its own, so that PostgreSQL leaves out the columns that a reader does not ask for
+parts as (
+    {% if is_looked_up %}
+        select
+            s.session_id,
+            s.agent_id,
+            s.status,
+            true as is_open,
+            {{ ordinary_time('s.login_at') }} as login_at,
+            null::timestamptz as logout_at,
+            {{ ordinary_time('s.last_seen_at') }} as last_seen_at,
+            s.live_call_id,
+            null::bigint as duration_seconds,
+            s.defects
+        from open_sessions as s
+        where not s.is_doubled
+            and {{ shows_life_of_its_own('s', cut_off) }}
+
+        union all
+
+    {% endif %}
     select
-        s.session_id,
-        s.agent_id,
-        s.status,
-        true as is_open,
-        {{ ordinary_time('s.login_at') }} as login_at,
-        null::timestamptz as logout_at,
-        {{ ordinary_time('s.last_seen_at') }} as last_seen_at,
-        s.live_call_id,
-        null::bigint as duration_seconds,
-        s.defects
-    from open_sessions as s
-    where not s.is_doubled
-        and {{ shows_life_of_its_own('s', cut_off) }}
+        session_id,
+        agent_id,
+        status,
+        not abandoned_session as is_open,
+        {{ ordinary_time('login_at') }} as login_at,
+        {{ ordinary_time('logout_at') }} as logout_at,
+        {{ ordinary_time('last_seen_at') }} as last_seen_at,
+        live_call_id,
+        {{ seconds_between('login_at', 'logout_at') }}::bigint as duration_seconds,
+        defects
+    from open_sessions
+    where not is_doubled
+        {{ 'and ' ~ may_be_abandoned('open_sessions', cut_off) if is_looked_up }}
 
     union all
 
-{% endif %}
+    select
+        session_id,
+        agent_id,
+        status,
+        false as is_open,
+        regular_login_at as login_at,
+        logout_at,
+        last_seen_at,
+        null as live_call_id,
+        regular_seconds as duration_seconds,
+        defects
+    from closed_sessions
+    where not is_open
+        and regular_login_at is not null
+
+    union all
+
+    select
+        session_id,
+        agent_id,
+        status,
+        false as is_open,
+        {{ ordinary_time('login_at') }} as login_at,
+        case when not reversed_session_times then {{ ordinary_time('logout_at') }} end as logout_at,
+        last_seen_at,
+        null as live_call_id,
+        case
+            when not reversed_session_times then {{ seconds_between('login_at', 'logout_at') }}::bigint
+        end as duration_seconds,
+        defects
+    from closed_sessions
+    where not is_open
+        and regular_login_at is null
+)
+
 select
     session_id,
     agent_id,
     status,
-    not abandoned_session as is_open,
-    {{ ordinary_time('login_at') }} as login_at,
-    {{ ordinary_time('logout_at') }} as logout_at,
-    {{ ordinary_time('last_seen_at') }} as last_seen_at,
-    live_call_id,
-    {{ seconds_between('login_at', 'logout_at') }}::bigint as duration_seconds,
-    defects
-from open_sessions
-where not is_doubled
-    {{ 'and ' ~ may_be_abandoned('open_sessions', cut_off) if is_looked_up }}
-
-union all
-
-select
-    session_id,
-    agent_id,
-    status,
-    false as is_open,
-    regular_login_at as login_at,
+    is_open,
+    login_at,
     logout_at,
     last_seen_at,
-    null as live_call_id,
-    extract(epoch from logout_at - regular_login_at)::bigint as duration_seconds,
+    live_call_id,
+    duration_seconds,
     defects
-from closed_sessions
-where not is_open
-    and regular_login_at is not null
-
-union all
-
-select
-    session_id,
-    agent_id,
-    status,
-    false as is_open,
-    {{ ordinary_time('login_at') }} as login_at,
-    case when not reversed_session_times then {{ ordinary_time('logout_at') }} end as logout_at,
-    last_seen_at,
-    null as live_call_id,
-    case
-        when not reversed_session_times then {{ seconds_between('login_at', 'logout_at') }}::bigint
-    end as duration_seconds,
-    defects
-from closed_sessions
-where not is_open
-    and regular_login_at is null
+from parts

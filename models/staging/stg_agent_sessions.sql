@@ -31,6 +31,8 @@ renamed as (
         present.earliest_login_at,
         present.earliest_activity_at,
         present.earliest_heartbeat_at,
+        present.compared_login_at,
+        present.compared_logout_at,
         present.latest_possible_at,
         present.device_connected,
         present.max_concurrent_calls
@@ -44,11 +46,13 @@ renamed as (
             {{ session_is_open(columns) }} as is_open,
             {{ instant(login_at, login_type) }} as login_at,
             {{ instant(logout_at, logout_type) }} as logout_at,
-            {{ instant(activity, activity_type) }} as last_activity_at,
-            {{ instant(heartbeat, heartbeat_type) }} as last_heartbeat_at,
+            {{ compared_instant(activity, activity_type) }} as last_activity_at,
+            {{ compared_instant(heartbeat, heartbeat_type) }} as last_heartbeat_at,
             {{ earliest_instant(login_at, login_type) }} as earliest_login_at,
             {{ earliest_instant(activity, activity_type) }} as earliest_activity_at,
             {{ earliest_instant(heartbeat, heartbeat_type) }} as earliest_heartbeat_at,
+            {{ compared_instant(login_at, login_type) }} as compared_login_at,
+            {{ compared_instant(logout_at, logout_type) }} as compared_logout_at,
             greatest(
                 {{ earliest_instant(login_at, login_type) }},
                 {{ earliest_instant(activity, activity_type) }},
@@ -73,6 +77,8 @@ select
     earliest_login_at,
     earliest_activity_at,
     earliest_heartbeat_at,
+    compared_login_at,
+    compared_logout_at,
     latest_possible_at,
     device_connected,
     max_concurrent_calls

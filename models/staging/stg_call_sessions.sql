@@ -17,25 +17,25 @@ select
     {{ app_value(columns, 'calls_agent_id_column') }} as agent_id,
     {{ status }}::text as status,
     {{ direction }}::text as direction,
-    {{ instant(started_at, started_type) }} as started_at,
+    {{ compared_instant(started_at, started_type) }} as started_at,
     {{ earliest_instant(started_at, started_type) }} as earliest_started_at,
-    {{ instant(connected_at, connected_type) }} as connected_at,
-    {{ instant(ended_at, ended_type) }} as ended_at,
+    {{ compared_instant(connected_at, connected_type) }} as connected_at,
+    {{ compared_instant(ended_at, ended_type) }} as ended_at,
     {{ call_dated_at(
-        instant(started_at, started_type),
-        instant(connected_at, connected_type),
-        instant(ended_at, ended_type)
+        compared_instant(started_at, started_type),
+        compared_instant(connected_at, connected_type),
+        compared_instant(ended_at, ended_type)
     ) }} as dated_at,
     {{ call_moved_at(columns) }} as moved_at,
     greatest(
-        {{ ordinary_time(instant(started_at, started_type)) }},
-        {{ ordinary_time(instant(connected_at, connected_type)) }},
-        {{ ordinary_time(instant(ended_at, ended_type)) }}
+        {{ ordinary_time(compared_instant(started_at, started_type)) }},
+        {{ ordinary_time(compared_instant(connected_at, connected_type)) }},
+        {{ ordinary_time(compared_instant(ended_at, ended_type)) }}
     ) as last_changed_at,
     {{ sign_of_life_of_call(
-        instant(started_at, started_type),
-        instant(connected_at, connected_type),
-        instant(ended_at, ended_type),
+        compared_instant(started_at, started_type),
+        compared_instant(connected_at, connected_type),
+        compared_instant(ended_at, ended_type),
         direction ~ '::text'
     ) }} as sign_of_life_at,
     {{ sign_of_life_of_call(
@@ -45,7 +45,7 @@ select
         direction ~ '::text'
     ) }} as latest_possible_at,
     {{ ended_at }} is not null as has_ended,
-    {{ is_extreme_time(instant(ended_at, ended_type)) }} as has_extreme_end,
+    {{ is_extreme_time(compared_instant(ended_at, ended_type)) }} as has_extreme_end,
     coalesce(
         {{ has_live_status(columns, status, ended_at, ended_type) }},
         false
@@ -56,9 +56,9 @@ select
         or (
             {{ status }}::text in ({{ literals(var('live_call_statuses')) }})
             and {{ call_dated_at(
-                instant(started_at, started_type),
-                instant(connected_at, connected_type),
-                instant(ended_at, ended_type)
+                compared_instant(started_at, started_type),
+                compared_instant(connected_at, connected_type),
+                compared_instant(ended_at, ended_type)
             ) }} is not null
         ),
         false

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -104,6 +105,18 @@ def test_the_history_is_not_read_for_the_open_sessions(centre: CallCentre) -> No
     plan = plan_of(centre, f"{SESSIONS} is_open")
     assert plan["Actual Rows"] == open_sessions(centre)
     assert rows_read(plan, "agent_sessions") <= 6 * open_sessions(centre)
+
+
+def test_columns_that_a_query_leaves_out_are_not_calculated(centre: CallCentre) -> None:
+    def plan(columns: str) -> str:
+        ((documents,),) = centre.rows(
+            f"explain (verbose, format json) select {columns} from rollcall.agent_sessions"
+        )
+        return json.dumps(documents)
+
+    for rule in ("closed_but_working", "duplicate_open_session"):
+        assert f"'{rule}'" in plan("defects"), "the names of the rules stand in the plan that finds them"
+        assert f"'{rule}'" not in plan("count(*), sum(duration_seconds)")
 
 
 def test_a_silent_floor_costs_routing_no_reading_of_all_calls(centre: CallCentre) -> None:

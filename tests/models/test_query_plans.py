@@ -95,6 +95,27 @@ def test_before_the_migration_old_calls_do_not_leave_their_scan(
     assert 0 < max(rows) < scale.calls / 4
 
 
+def test_all_of_the_history_is_judged_without_a_look_up_of_the_zone_for_each_row(
+    database: str, tmp_path: Path
+) -> None:
+    """PostgreSQL looks the name of a zone up for each conversion, which takes as long as reading the row."""
+    centre = call_centre(database, tmp_path, scale=Scale(agents=20, sessions=200, calls=200))
+    with centre.workspace.database.snapshot() as snapshot:
+        explained = snapshot.row(
+            "explain (verbose, format json) "
+            + centre.workspace.project.sql("history_judged").replace("$1", "'[]'")
+        )
+    (document,) = explained["QUERY PLAN"]
+    conditions = [
+        (node["Relation Name"], node.get("Filter", ""))
+        for node in nodes(document["Plan"])
+        if node["Node Type"] == "Seq Scan" and "rollcall.history_since" not in node.get("Filter", "")
+    ]
+    of_all_rows = [item for item in conditions if item[0] in ("agent_sessions", "call_sessions")]
+    assert {table for table, _ in of_all_rows} == {"agent_sessions", "call_sessions"}
+    assert [item for item in of_all_rows if "AT TIME ZONE 'UTC'" in item[1]] == []
+
+
 def crooked_centre(database: str, tmp_path: Path, statistics: str) -> CallCentre:
     """Few open sessions, all but one abandoned; one agent has most of the calls, and is away for a year."""
     scale = Scale(agents=OPEN * 3, sessions=6_000, calls=30_000)
