@@ -1,7 +1,8 @@
-"""Commands that only read: config, history and doctor."""
+"""Commands that only read: config, history, docs and doctor."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -47,6 +48,25 @@ def config(as_json: Json = False, variables: Vars = None) -> None:
         print_json(settings.to_json())
     else:
         console.show_configuration(settings)
+
+
+def docs(
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="Write the page here, not beside the reports."),
+    ] = None,
+    variables: Vars = None,
+) -> None:
+    """Write the views, their columns and their lineage as one page. Read-only."""
+    from rollcall.private_files import replaced_file
+    from rollcall.report.folder import LINEAGE
+
+    workspace = open_workspace(variables, False)
+    page = output or workspace.settings.reports_directory / LINEAGE
+    text = workspace.project.documentation()
+    with replaced_file(page) as file:
+        file.write(text.encode())
+    typer.echo(f"The models, their columns and their lineage: {page}")
 
 
 def doctor(

@@ -31,6 +31,7 @@ COMMANDS = (  # in the order of `rollcall --help`
     change.flags,
     look.doctor,
     look.config,
+    look.docs,
     alerts.alerts,
     demo.simulate,
     serve.serve,

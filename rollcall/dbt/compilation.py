@@ -31,6 +31,7 @@ __all__ = [
     "RollcallRelation",
     "compile_project",
     "compiled_variables",
+    "document_project",
     "parsed_variables",
     "render_macro",
 ]
@@ -111,6 +112,35 @@ def compile_project(
     )
 
 
+def document_project(
+    settings: Settings, database_name: str, columns: Sequence[Mapping[str, Any]], target: Path
+) -> str:
+    """Write dbt's documentation of the project: models, columns, lineage, compiled SQL. Without a connection.
+
+    Args:
+        target: dbt's target folder, for this call alone: dbt reads its artifacts back from it.
+
+    Returns:
+        One HTML page that loads nothing and names no path of this machine.
+
+    Raises:
+        ConfigurationError: a configured table or column does not exist.
+        EvaluationError: dbt could not compile or document the project.
+    """
+    variables = {**compiled_variables(settings), COLUMNS: list(columns)}
+    compiling = _compile_arguments(settings, columns, target, write_json=True)
+    documenting = [
+        *("docs", "generate", "--static", "--empty-catalog", "--no-compile"),
+        *_common_arguments(settings, target, variables, write_json=True),
+    ]
+    for arguments in (compiling, documenting):
+        outcome = _invoke(database_name, arguments)
+        if not outcome.success:
+            raise _failure(outcome)
+    page = (target / "static_index.html").read_text(encoding="utf-8")
+    return page.replace(json.dumps(str(settings.project_directory))[1:-1], "")
+
+
 def _compiled_files(target: Path) -> Iterator[tuple[str, str]]:
     """Name and SQL of each compiled file; only these contain the SQL of ephemeral models."""
     for folder in ("models", "analyses"):
@@ -147,21 +177,27 @@ def parsed_variables(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _compile_arguments(settings: Settings, columns: Sequence[Mapping[str, Any]], target: Path) -> list[str]:
+def _compile_arguments(
+    settings: Settings, columns: Sequence[Mapping[str, Any]], target: Path, *, write_json: bool = False
+) -> list[str]:
+    variables = {**compiled_variables(settings), COLUMNS: list(columns)}
     return [
         "compile",
         *("--select", "resource_type:model", "resource_type:analysis"),
         *("--indirect-selection", "empty"),  # without the models' tests
         *("--no-populate-cache", "--no-introspect"),
-        *_common_arguments(settings, target, {**compiled_variables(settings), COLUMNS: list(columns)}),
+        *_common_arguments(settings, target, variables, write_json=write_json),
     ]
 
 
-def _common_arguments(settings: Settings, target: Path, variables: Mapping[str, Any]) -> list[str]:
+def _common_arguments(
+    settings: Settings, target: Path, variables: Mapping[str, Any], *, write_json: bool = False
+) -> list[str]:
     project = str(settings.project_directory)
     return [
         *("--quiet", "--no-use-colors", "--log-level", "none", "--log-level-file", "none"),
-        "--no-write-json",  # the artifacts are unused, and writing them takes as long as parsing
+        # only the documentation uses the artifacts, and writing them takes as long as parsing
+        "--write-json" if write_json else "--no-write-json",
         *("--project-dir", project, "--profiles-dir", project),
         *("--target-path", str(target), "--log-path", str(target / "logs")),
         *("--vars", json.dumps({**variables, DEPLOYED: True})),

@@ -27,6 +27,7 @@ from rollcall.dbt.compilation import (
     RollcallRelation,
     compile_project,
     compiled_variables,
+    document_project,
     parsed_variables,
 )
 from rollcall.errors import EvaluationError
@@ -80,6 +81,13 @@ class Project:
         )
         _keep(compilation, file)
         return compilation
+
+    def documentation(self) -> str:
+        """dbt's documentation of the project for this database, as one HTML page that loads nothing."""
+        columns = read_application_columns(self._database, self._settings)
+        check_application(columns, self._database, self._settings)
+        with tempfile.TemporaryDirectory() as target:
+            return document_project(self._settings, self._database.name, columns, Path(target))
 
     @property
     def _target(self) -> Path:

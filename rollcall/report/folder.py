@@ -13,12 +13,12 @@ from datetime import UTC
 from pathlib import Path
 
 from rollcall.errors import ConfigurationError, RollcallError
-from rollcall.report.html import DATA_DOCS, write_report
+from rollcall.report.html import DATA_DOCS, LINEAGE, write_report
 from rollcall.report.junit import junit_xml
 from rollcall.report.markdown import markdown_summary
 from rollcall.report.outcome import RunOutcome
 
-__all__ = ["ReportFailed", "publish"]
+__all__ = ["LINEAGE", "ReportFailed", "publish"]
 
 LATEST = "latest"
 RESULT = "result.json"

@@ -23,6 +23,7 @@ from rollcall.rules.verdict import TONES
 __all__ = ["DATA_DOCS", "render", "write_report"]
 
 DATA_DOCS = Path("data-docs", "index.html")
+LINEAGE = "lineage.html"  # beside the folders of the reports; `rollcall docs` writes it
 
 KEYS_SHOWN = 50
 ROWS_SHOWN = 200
@@ -45,7 +46,7 @@ def write_report(directory: Path, outcome: RunOutcome) -> Path:
     """Write the report of one run.
 
     Args:
-        directory: created if missing. Existing data docs in it are linked.
+        directory: created if missing. Existing data docs in it, and the page `LINEAGE` beside it, are linked.
 
     Returns:
         The path of its ``index.html``, which appears complete or not at all.
@@ -54,7 +55,11 @@ def write_report(directory: Path, outcome: RunOutcome) -> Path:
         OSError: the folder cannot be written.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    page = render(outcome, has_data_docs=(directory / DATA_DOCS).is_file())
+    page = render(
+        outcome,
+        has_data_docs=(directory / DATA_DOCS).is_file(),
+        has_lineage=(directory.parent / LINEAGE).is_file(),
+    )
     index = directory / "index.html"
     unfinished = directory / ".index.html.part"
     unfinished.write_text(page, encoding="utf-8", newline="\n")
@@ -62,7 +67,7 @@ def write_report(directory: Path, outcome: RunOutcome) -> Path:
     return index
 
 
-def render(outcome: RunOutcome, *, has_data_docs: bool = False) -> str:
+def render(outcome: RunOutcome, *, has_data_docs: bool = False, has_lineage: bool = False) -> str:
     """Render the page. Its size is bounded for any number of violations and skipped rows."""
     latest = outcome.latest
     tone = TONES[latest.verdict] if latest else "none"
@@ -81,6 +86,7 @@ def render(outcome: RunOutcome, *, has_data_docs: bool = False) -> str:
         drawings=charts.drawings_of([*rule_charts, presence_chart]),
         presence_sessions=charts.shown_sessions(latest.presence) if latest and latest.presence else [],
         data_docs=DATA_DOCS.as_posix() if has_data_docs else None,
+        lineage=f"../{LINEAGE}" if has_lineage else None,
         version=__version__,
         keys_shown=KEYS_SHOWN,
         rows_shown=ROWS_SHOWN,

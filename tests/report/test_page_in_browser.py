@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,45 +20,13 @@ from rollcall.ledger.runs import open_run
 from rollcall.report.folder import publish
 from rollcall.report.html import render, write_report
 from rollcall.servers.postgres import PostgresServer
+from tests.support.browser import browse, needs_chromium
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.outcomes import HOSTILE, OUTCOMES, outcome
 from tests.support.paths import ROOT
 
+
 # --- in a browser -----------------------------------------------------------------------------
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-    "--enable-logging=stderr",
-)
-
-
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
-
-
-def browse(profile: Path, page: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    """Open a page in a fresh headless Chromium; what its console says is on stderr."""
-    done = subprocess.run(
-        [str(CHROMIUM), *FLAGS, f"--user-data-dir={profile}", *flags, page.resolve().as_uri()],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "CONSOLE" not in done.stderr, done.stderr
-    return done
-
-
 @pytest.mark.medium
 @needs_chromium
 @pytest.mark.parametrize("name", ["completed", "history", "hostile_history"])
