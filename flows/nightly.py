@@ -1,4 +1,4 @@
-"""The nightly run: assess with the history, clean, verify, report. No migration."""
+"""The nightly run: assess with the history, clean, verify, build, report. No migration."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["nightly"]
 
 @flow(name="rollcall-nightly", **tasks.UNATTENDED)
 def nightly(full_history: bool = False) -> State[Any]:
-    """Judge one database with its history, repair its sessions, and report."""
+    """Judge one database with its history, repair its sessions, build the analysts' tables, and report."""
     with tasks.begin("clean", history=True, full_history=full_history) as job:
         before = tasks.assess(job)
         pending = tasks.plan(job)
@@ -34,6 +34,7 @@ def nightly(full_history: bool = False) -> State[Any]:
             return tasks.stopped_by_breaker(tripped)
         cleaning = tasks.clean(job, approved)
         verification = tasks.verify(job, approved, before)
+        tasks.build(approved)
         outcome = job.outcome(
             approved.run.id, before=before, plan=pending, cleaning=cleaning, verification=verification
         )

@@ -28,6 +28,7 @@ from rollcall.alerts.events import event_of
 from rollcall.clean.cleaning import CleaningResult
 from rollcall.database.connections import reason_of
 from rollcall.errors import BreakerTripped, EvaluationError, LeaseHeld
+from rollcall.ledger.intervals import Build
 from rollcall.migrate.migration import MigrationResult
 from rollcall.pipeline import steps
 from rollcall.pipeline.job import Approval, Approved, Job
@@ -50,6 +51,7 @@ __all__ = [
     "approve",
     "assess",
     "begin",
+    "build",
     "clean",
     "ended",
     "left_to_another",
@@ -200,6 +202,15 @@ def clean(job: Job, approved: Approved) -> CleaningResult:
     console.step("Clean")
     done = steps.clean(job, approved)
     console.show_cleaning(done)
+    return done
+
+
+@_task
+def build(approved: Approved) -> Build:
+    """Build the analysts' days and intervals."""
+    console.step("Build")
+    done = steps.build(approved)
+    console.show_build(done)
     return done
 
 

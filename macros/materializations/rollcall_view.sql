@@ -27,10 +27,12 @@
         left join pg_catalog.pg_class as c on c.oid = named.oid
     {% endcall %}
     {%- set is_same, is_invoker, has_row_security, can_invoke = load_result('deployed')['data'][0] -%}
-    {#- the ledger's tables of changes and of presence show the application's rows -#}
+    {#- the ledger's tables of changes, of presence, and what is built show the application's rows -#}
     {%- set reads_application = (quoted(var('app_schema')) ~ '.') in definition
         or '"changes"' in definition
-        or '"presence"' in definition -%}
+        or '"presence"' in definition
+        or '"built_agent_intervals"' in definition
+        or '"built_queue_intervals"' in definition -%}
     {% if has_row_security and reads_application and not can_invoke %}
         {% do exceptions.raise_compiler_error(
             "rollcall: PostgreSQL before 15 cannot apply row-level security for the reader of " ~ relation

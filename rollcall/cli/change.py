@@ -1,4 +1,4 @@
-"""Commands that change something: migrate, clean, undo, run, detach, flags."""
+"""Commands that change something: migrate, clean, build, undo, run, detach, flags."""
 
 from __future__ import annotations
 
@@ -80,6 +80,27 @@ def clean(
     else:
         console.show_cleaning(result)
     raise typer.Exit(0 if result.is_complete else PARTLY_DONE)
+
+
+def build(
+    full: Annotated[
+        bool, typer.Option("--full", help="Build every day that the calls and the looks still reach.")
+    ] = False,
+    as_json: Json = False,
+    variables: Vars = None,
+) -> None:
+    """Build the analysts' days and intervals: what changed since the last build."""
+    from rollcall import console
+    from rollcall.ledger.intervals import build as execute
+    from rollcall.ledger.runs import open_run
+
+    workspace = open_workspace(variables, as_json)
+    with open_run(workspace, "build", user()) as run:
+        result = execute(run, full=full)
+    if as_json:
+        print_json(result.to_json())
+    else:
+        console.show_build(result)
 
 
 def undo(

@@ -27,6 +27,7 @@ COMMANDS = (  # in the order of `rollcall --help`
     judge.verify,
     change.run,
     change.undo,
+    change.build,
     look.history,
     change.flags,
     look.doctor,

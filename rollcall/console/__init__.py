@@ -3,6 +3,7 @@
 from rollcall.console.alerts import show_alerts, show_deliveries, show_news
 from rollcall.console.assessment import show_assessment, show_tripped_breaker, show_verification
 from rollcall.console.changes import (
+    show_build,
     show_clean_role,
     show_cleaning,
     show_detachment,
@@ -32,6 +33,7 @@ __all__ = [
     "progress",
     "show_alerts",
     "show_assessment",
+    "show_build",
     "show_clean_role",
     "show_cleaning",
     "show_configuration",

@@ -22,6 +22,7 @@ from rollcall.report.words_of_changes import (
 if TYPE_CHECKING:
     from rollcall.clean.cleaning import CleaningResult
     from rollcall.detach import Detachment
+    from rollcall.ledger.intervals import Build
     from rollcall.ledger.presence import Look
     from rollcall.migrate.catalog_state import CatalogProof
     from rollcall.migrate.migration import MigrationResult
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "show_build",
     "show_clean_role",
     "show_cleaning",
     "show_detachment",
@@ -141,6 +143,25 @@ def show_look(look: Look) -> None:
             f"{look.begun:,} began.",
             soft_wrap=True,
         )
+
+
+def show_build(result: Build) -> None:
+    """Show which days a build built, or why it built nothing."""
+    if result.left_out:
+        write(f"The analysts' tables were not built: {escape(result.left_out)}", soft_wrap=True)
+    elif result.first_day is None:
+        write("Nothing to build: there is no call, and no unattended run has looked at the sessions.")
+    else:
+        write(
+            f"Built {result.days:,} days from {result.first_day} to {result.last_day}: "
+            f"{result.agent_intervals:,} intervals of agents.",
+            soft_wrap=True,
+        )
+        if result.kept_days:
+            write(
+                f"{result.kept_days:,} days were kept as they were, because calls or looks of them are gone.",
+                soft_wrap=True,
+            )
 
 
 def show_cleaning(result: CleaningResult) -> None:

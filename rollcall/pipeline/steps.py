@@ -11,6 +11,7 @@ from rollcall.clean import cleaning
 from rollcall.clean.breaker import check_breaker
 from rollcall.clean.cleaning import CleaningResult
 from rollcall.errors import BreakerTripped
+from rollcall.ledger.intervals import Build, build_if_possible
 from rollcall.ledger.pooler import refuse_pooler
 from rollcall.ledger.presence import record_presence
 from rollcall.ledger.runs import open_run, past_runs
@@ -27,6 +28,7 @@ from rollcall.verify import verify as judge_and_prove
 __all__ = [
     "approve",
     "assess",
+    "build",
     "clean",
     "metrics",
     "migrate",
@@ -147,6 +149,11 @@ def clean(job: Job, approved: Approved) -> CleaningResult:
         return cleaning.clean(
             job.workspace, approved.run, approved.plan, progress, unattended=job.approval.is_unattended
         )
+
+
+def build(approved: Approved) -> Build:
+    """Build the analysts' tables in the run; a failure is told in the result."""
+    return build_if_possible(approved.run)
 
 
 def verify(job: Job, run_id: str | None = None) -> Verification:

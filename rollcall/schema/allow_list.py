@@ -22,8 +22,8 @@ __all__ = [
 LEDGER_SCHEMA = "rollcall_ops"
 VIEW_SCHEMA = "rollcall"
 OWN_SCHEMAS = frozenset({LEDGER_SCHEMA, VIEW_SCHEMA})
-# the ledger's tables that show the application's rows: images of them, and the state of open sessions
-SHOWS_ROWS = frozenset({"changes", "presence"})
+# the ledger's tables that show the application's rows: images, the state of sessions, and what is built
+SHOWS_ROWS = frozenset({"changes", "presence", "built_agent_intervals", "built_queue_intervals"})
 
 # Nodes of names, constants and clauses, which have no effect by themselves.
 PLAIN_NODES = """

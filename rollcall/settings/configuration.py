@@ -253,8 +253,8 @@ def _values_out_of_range(variables: Mapping[str, Any]) -> Iterator[str]:
                 f"var {name} must be a whole number from 1 to {MOST_AT_ONCE}, not {variables[name]!r}",
                 "correct it",
             )
-    if variables["app_time_zone"] not in zoneinfo.available_timezones():
-        yield line(
-            f"var app_time_zone names no time zone: {variables['app_time_zone']}",
-            "use a name like UTC or Europe/Berlin",
-        )
+    for name in ("app_time_zone", "business_time_zone"):
+        if variables[name] not in zoneinfo.available_timezones():
+            yield line(
+                f"var {name} names no time zone: {variables[name]}", "use a name like UTC or Europe/Berlin"
+            )

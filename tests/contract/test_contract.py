@@ -74,6 +74,7 @@ def test_every_document_has_the_fields_that_others_build_on(
     run_id = rollcall("clean", "clean")["run_id"]
     rollcall("verify", "verify", "--run", run_id)
     rollcall("undo", "undo", run_id)
+    rollcall("build", "build")
     rollcall("history", "history")
     rollcall("flags", "flags")
     rollcall("doctor", "doctor")

@@ -17,11 +17,14 @@ from tests.support.paths import ROOT
 
 SCALE = Scale(agents=60, sessions=600, calls=2_000, days=10)
 VIEWS = {
+    "agent_days",
+    "agent_intervals",
     "agent_sessions",
     "calls",
     "conservation",
     "presence_intervals",
     "quarantined_sessions",
+    "queue_intervals",
     "readiness_history",
     "routability",
     "routable_agents",

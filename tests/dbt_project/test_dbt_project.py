@@ -278,11 +278,14 @@ def test_dbt_closes_what_default_privileges_open_and_applies_row_security(
     invokers = "select relname::text from pg_class where 'security_invoker=true' = any(reloptions) order by 1"
     # all views that show rows of the application, or images of them
     views = (
+        "agent_days",
+        "agent_intervals",
         "agent_sessions",
         "calls",
         "conservation",
         "presence_intervals",
         "quarantined_sessions",
+        "queue_intervals",
         "routability",
         "routable_agents",
         "session_changes",

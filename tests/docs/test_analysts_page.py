@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from rollcall.assess.assessment import assess
+from rollcall.ledger.intervals import build
 from rollcall.ledger.presence import record_presence
 from rollcall.ledger.runs import open_run
 from rollcall.servers.postgres import PostgresServer
@@ -38,6 +39,7 @@ def cleaned(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) ->
         with open_run(centre.workspace, "verify") as run:
             run.note_rules("after", assess(centre.workspace))
             record_presence(run)
+            build(run)
         yield Cleaned(centre, before)
 
 
@@ -90,3 +92,20 @@ def test_the_hours_lost_to_ghosts(cleaned: Cleaned) -> None:
     shown = answer(cleaned.centre, "ghost_hours")
     assert sum(ghosts for _, ghosts, _ in shown) == len(closed) > 0
     assert float(sum(hours for *_, hours in shown)) == pytest.approx(hours)
+
+
+def test_the_days_and_intervals_have_every_inbound_call_and_all_talking_time(cleaned: Cleaned) -> None:
+    variables = cleaned.centre.variables
+    calls = cleaned.centre.images("calls_table", "calls_id_column").values()
+    inbound = [
+        row for row in calls
+        if row["direction"] == "inbound" and (row["connected_at"] or not is_live(row, variables))
+    ]  # fmt: skip
+    levels = answer(cleaned.centre, "level_of_hour")
+    assert sum(offered for _, offered, _ in levels) == len(inbound) > 0
+    ended = [row for row in calls if row["connected_at"] and row["ended_at"] and row["agent_id"]]
+    talked = sum(
+        max((instant(row["ended_at"]) - instant(row["connected_at"])).total_seconds(), 0) for row in ended
+    )
+    shown = answer(cleaned.centre, "hours_of_talk")
+    assert float(sum(hours for _, _, _, hours, _ in shown)) == pytest.approx(talked / 3600, rel=1e-3)

@@ -119,6 +119,7 @@ def test_every_command_works_with_exactly_the_printed_grants(desk: Desk) -> None
     desk.run(OPERATOR, "verify", "--run", run_id)
     assert desk.run(OPERATOR, "undo", run_id)["restored"] == cleaned["changed"]
     desk.run(OPERATOR, "plan", "--store")
+    assert desk.run(OPERATOR, "build")["days"] > 0
     for state in ("on", "off"):
         desk.run(OPERATOR, "flags", "pause_cleaning", state)
     assert [run["command"] for run in desk.run(OPERATOR, "history")][:2] == ["flags", "flags"]
@@ -165,6 +166,8 @@ def test_a_reader_of_the_views_needs_the_printed_grants_where_policies_exist(des
         "table rollcall.session_changes",  # images of rows that the policies hide
         "table rollcall.time_to_repair",
         "table rollcall.presence_intervals",
+        "table rollcall.agent_days",
+        "table rollcall.queue_intervals",
         f"delete from {sessions}",
         "delete from rollcall_ops.flags",
     ):

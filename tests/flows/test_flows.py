@@ -290,9 +290,11 @@ def test_the_nightly_run_judges_the_history_and_reports(
     ended = run(nightly, centre, state)
     assert ended.name == "READY"
     assert tasks_of(prefect, ended) == [
-        *("assess", "plan", "approve", "clean", "verify", "publish", "summarise", "alert"),
+        *("assess", "plan", "approve", "clean", "verify", "build", "publish", "summarise", "alert"),
     ]
     outcome = ended.result()
+    built = "select count(distinct built_by), min(built_by) from rollcall_ops.built_agent_intervals"
+    assert centre.rows(built) == [(1, outcome.run_id)]
     assert "reversed_session_times" in {rule.name for rule in outcome.latest.rules}
     result = json.loads((state / "reports" / outcome.run_id / "result.json").read_text())
     assert result["verdict"] == "READY"

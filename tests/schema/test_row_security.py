@@ -20,11 +20,14 @@ where c.relnamespace = 'rollcall'::regnamespace and 'security_invoker=true' = an
 """
 # the views that show rows of the application, or images of them
 VIEWS = (
+    "agent_days",
+    "agent_intervals",
     "agent_sessions",
     "calls",
     "conservation",
     "presence_intervals",
     "quarantined_sessions",
+    "queue_intervals",
     "routability",
     "routable_agents",
     "session_changes",

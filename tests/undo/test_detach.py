@@ -14,11 +14,14 @@ from rollcall.ledger.runs import open_run
 from tests.support.live_migration import Live, Original
 
 VIEWS = [
+    "agent_days",
+    "agent_intervals",
     "agent_sessions",
     "calls",
     "conservation",
     "presence_intervals",
     "quarantined_sessions",
+    "queue_intervals",
     "readiness_history",
     "routability",
     "routable_agents",

@@ -1,0 +1,59 @@
+-- One row per agent and day of the business time zone on which the agent had an open session or a call: the sums of
+-- agent_intervals. Of an observed day a time that the agent did not have is zero.
+{%- set times = [
+    'logged_in_seconds', 'available_seconds', 'on_call_seconds', 'break_seconds', 'ghost_seconds',
+    'ghost_available_seconds',
+] %}
+with summed as (
+    select
+        agent_id,
+        business_day,
+        {% for time in times -%}
+            sum({{ time }}) as {{ time }},
+        {% endfor -%}
+        sum(after_call_seconds) as after_call_seconds,
+        sum(calls_offered)::bigint as calls_offered,
+        sum(calls_answered)::bigint as calls_answered,
+        sum(calls_missed)::bigint as calls_missed,
+        sum(calls_missed_as_ghost)::bigint as calls_missed_as_ghost,
+        sum(talk_seconds) as talk_seconds
+    from {{ ref('built_agent_intervals') }}
+    group by agent_id, business_day
+),
+
+known as (
+    select
+        summed.agent_id,
+        summed.business_day,
+        days.observed_seconds,
+        {% for time in times -%}
+            case when days.observed_seconds > 0 then coalesce(summed.{{ time }}, 0) end as {{ time }},
+        {% endfor -%}
+        summed.after_call_seconds,
+        summed.calls_offered,
+        summed.calls_answered,
+        summed.calls_missed,
+        summed.calls_missed_as_ghost,
+        summed.talk_seconds
+    from summed
+    join {{ ref('built_days') }} as days on days.business_day = summed.business_day
+)
+
+select
+    agent_id,
+    business_day,
+    observed_seconds,
+    logged_in_seconds,
+    available_seconds,
+    on_call_seconds,
+    break_seconds,
+    after_call_seconds,
+    ghost_seconds,
+    ghost_available_seconds,
+    calls_offered,
+    calls_answered,
+    calls_missed,
+    calls_missed_as_ghost,
+    talk_seconds,
+    {{ occupancy('on_call_seconds', 'after_call_seconds', 'available_seconds') }} as occupancy
+from known

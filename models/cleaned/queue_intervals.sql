@@ -1,0 +1,14 @@
+-- One row per 15 minutes of a built day, for the whole call centre: inbound calls by the time at which they began.
+select
+    interval_start,
+    local_start,
+    business_day,
+    observed_seconds,
+    calls_offered,
+    calls_answered,
+    calls_abandoned,
+    calls_answered_in_time,
+    calls_missed_with_ghost_available,
+    wait_seconds_of_answered / nullif(calls_answered, 0) as average_speed_of_answer,
+    calls_answered_in_time::numeric / nullif(calls_offered, 0) as service_level
+from {{ ref('built_queue_intervals') }}

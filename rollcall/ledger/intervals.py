@@ -1,0 +1,130 @@
+"""The analysts' tables: agents and the queue per 15 minutes, built from presence and calls.
+
+A build reads the deployed views and the ledger, and writes three tables of the ledger alone. Each
+transaction builds some whole days, so a build that is killed leaves whole days, and the next one goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import psycopg
+
+from rollcall.database.connections import fetch, reason_of
+from rollcall.errors import ConfigurationError, EvaluationError
+from rollcall.ledger.runs import Run
+
+__all__ = ["Build", "build", "build_if_possible"]
+
+SETTINGS = """
+    select set_config('jit', 'off', true), set_config('statement_timeout', $1, true),
+        set_config('rollcall.judged_at', $2, true)
+"""
+
+
+@dataclass(frozen=True)
+class Build:
+    """The result of a build.
+
+    Attributes:
+        run_id: the run that built.
+        first_day, last_day: the days of the business time zone that were read; none if nothing was to do.
+        days, kept_days: how many of them were built, and kept because their calls or looks are gone.
+        agent_intervals: how many rows of agents and 15 minutes were written.
+        left_out: why nothing was built; empty if something was, or if nothing was to do.
+    """
+
+    run_id: str
+    first_day: str | None = None
+    last_day: str | None = None
+    days: int = 0
+    kept_days: int = 0
+    agent_intervals: int = 0
+    left_out: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def build(run: Run, *, full: bool = False, judged_at: datetime | None = None) -> Build:
+    """Build what changed since the last build, or every day that the sources still reach.
+
+    Args:
+        full: build all days.
+        judged_at: the instant that ends the last day; none: now.
+
+    Raises:
+        ConfigurationError: PostgreSQL does not know the business time zone.
+        EvaluationError: the view of the calls is not deployed.
+        Refused: another run holds the lease now.
+    """
+    _check(run)
+    variables = run.workspace.settings.variables
+    settings = [
+        f"{max(1, round(variables['build_timeout_seconds']))}s",
+        judged_at.isoformat() if judged_at else "",
+    ]
+    with run.connection.transaction():
+        fetch(run.connection, SETTINGS, settings)
+        found = fetch(run.connection, run.workspace.project.sql("days_to_build"), [full])
+    if not found:
+        return Build(run.id)
+    first, last = found[0]["first_day"], found[0]["last_day"]
+    rows = [
+        row
+        for chunk in _chunks(first, last, max(1, round(variables["build_days_at_once"])))
+        for row in _build_days(run, settings, *chunk)
+    ]
+    kept = sum(row["is_kept"] for row in rows)
+    intervals = sum(row["agent_intervals"] for row in rows)
+    return Build(run.id, first.isoformat(), last.isoformat(), len(rows) - kept, kept, intervals)
+
+
+def _check(run: Run) -> None:
+    zone = run.workspace.settings.variables["business_time_zone"]
+    try:
+        needs = fetch(run.connection, run.workspace.project.sql("build_needs"))[0]
+    except psycopg.errors.InvalidParameterValue:
+        raise ConfigurationError(
+            f"PostgreSQL does not know the time zone of the var business_time_zone: {zone}",
+            "use a name that `select name from pg_timezone_names` lists",
+        ) from None
+    if not needs["has_calls"]:
+        raise EvaluationError(
+            "the view rollcall.calls, which a build reads, is not deployed", "`rollcall migrate` makes it"
+        )
+
+
+def _chunks(first: date, last: date, days: int) -> Iterator[tuple[date, date]]:
+    """The days in portions, each as its first and last day."""
+    while first <= last:
+        yield first, min(last, first + timedelta(days=days - 1))
+        first += timedelta(days=days)
+
+
+def _build_days(run: Run, settings: list[str], first: date, last: date) -> list[dict[str, Any]]:
+    """Build some days in one transaction. Gives one row per day."""
+    project = run.workspace.project
+    with run.connection.transaction():
+        run.check_lease(run.connection)
+        fetch(run.connection, SETTINGS, settings)
+        rows = fetch(run.connection, project.sql("build_days"), [run.id, first, last])
+        fetch(run.connection, project.sql("remove_replaced"), [run.id])
+    return rows
+
+
+def build_if_possible(run: Run) -> Build:
+    """Build what changed; a failure is told in the result, and the run goes on.
+
+    Raises:
+        Refused: another run holds the lease now.
+    """
+    try:
+        return build(run)
+    except psycopg.Error as error:
+        return Build(run.id, left_out=reason_of(error))
+    except (ConfigurationError, EvaluationError) as error:
+        return Build(run.id, left_out=str(error))
