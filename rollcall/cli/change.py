@@ -53,6 +53,10 @@ def clean(
         bool,
         typer.Option("--unattended", help="No person watches: arm the breaker, leave alone what was undone."),
     ] = False,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="With --unattended: judge again, prove the run, record the verdict."),
+    ] = False,
     as_json: Json = False,
     variables: Vars = None,
 ) -> None:
@@ -65,8 +69,13 @@ def clean(
     from rollcall.workspace import Workspace
 
     quieten(as_json)
+    if verify and not unattended:
+        raise ConfigurationError(
+            "`clean --verify` belongs to --unattended",
+            "without it, `rollcall verify --run RUN_ID` proves a run",
+        )
     settings = load_settings(variables)
-    if unattended and settings.alerts.channels:
+    if unattended and (verify or settings.alerts.channels):
         from rollcall.cli.unattended import clean_and_alert
 
         result = clean_and_alert(settings, plan, approved_by)

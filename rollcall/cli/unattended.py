@@ -1,4 +1,4 @@
-"""The unattended clean-up of a configuration with channels for alerts."""
+"""The unattended clean-up that is verified, or whose configuration has channels for alerts."""
 
 from __future__ import annotations
 

@@ -40,7 +40,16 @@ from rollcall.schema.declared import (
 )
 from rollcall.workspace import Workspace
 
-__all__ = ["Run", "has_ledger", "ledger_needed", "open_run", "past_runs", "refuse_older_ledger", "run_id"]
+__all__ = [
+    "Run",
+    "has_ledger",
+    "lease_holder",
+    "ledger_needed",
+    "open_run",
+    "past_runs",
+    "refuse_older_ledger",
+    "run_id",
+]
 
 LOCK_KEYS = (0x726F6C6C, 0x63616C6C)  # "roll", "call"
 FAILURE_LENGTH = 1_000
@@ -240,6 +249,13 @@ def _take_lock(workspace: Workspace, connection: Connection) -> None:
         f"another run is at work: {_describe(holders)}",
         "wait for it, or stop it; this run changed nothing",
     )
+
+
+def lease_holder(workspace: Workspace) -> str | None:
+    """Describe the server process of the run that holds the lease; none where it is free."""
+    with workspace.database.snapshot() as snapshot:
+        holders = snapshot.rows(workspace.project.sql("lease_holder"), LOCK_KEYS)
+    return _describe(holders) if holders else None
 
 
 def _describe(holders: Sequence[dict[str, Any]]) -> str:

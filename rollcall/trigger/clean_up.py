@@ -1,0 +1,111 @@
+"""The clean-ups that requests start, each in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import secrets
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+__all__ = ["CleanUp", "CleanUps"]
+
+COMMAND = ("-m", "rollcall", "clean", "--unattended", "--verify", "--json")
+REMEMBERED = 100
+COUNTS = ("planned", "changed")
+
+
+@dataclass
+class CleanUp:
+    """A clean-up that a request has started.
+
+    Attributes:
+        id: its name in the URL.
+        exit_code: that of `rollcall clean`; none while it is at work.
+        result: the JSON document that it printed.
+    """
+
+    id: str
+    started_at: datetime
+    finished_at: datetime | None = None
+    exit_code: int | None = None
+    result: dict[str, Any] | None = None
+
+    @property
+    def is_at_work(self) -> bool:
+        return self.finished_at is None
+
+    def to_json(self) -> dict[str, Any]:
+        """Counts and the error's text; no key of a session."""
+        result = self.result or {}
+        skipped = result.get("skipped")
+        return {
+            "id": self.id,
+            "state": "running" if self.is_at_work else "ended",
+            "started_at": self.started_at.isoformat(),
+            "finished_at": self.finished_at.isoformat() if self.finished_at else None,
+            "exit_code": self.exit_code,
+            "run_id": result.get("run_id"),
+            **{name: result.get(name) for name in COUNTS},
+            "skipped": None if skipped is None else len(skipped),
+            "error": result.get("error"),
+        }
+
+
+class CleanUps:
+    """Starts at most one clean-up at a time, and remembers the latest ones."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, CleanUp] = {}
+        self._process: asyncio.subprocess.Process | None = None
+        self._ending: asyncio.Task[None] | None = None
+
+    @property
+    def at_work(self) -> CleanUp | None:
+        latest = next(reversed(self._known.values()), None)
+        return latest if latest is not None and latest.is_at_work else None
+
+    def get(self, name: str) -> CleanUp | None:
+        return self._known.get(name)
+
+    def start(self) -> CleanUp:
+        """Start a clean-up; call it only while none is at work."""
+        started = CleanUp(secrets.token_hex(8), datetime.now(UTC))
+        self._known[started.id] = started
+        while len(self._known) > REMEMBERED:
+            del self._known[next(iter(self._known))]
+        self._ending = asyncio.create_task(self._run(started))
+        return started
+
+    async def stop(self) -> None:
+        """End the process that is at work; it records its run before it ends."""
+        if self._ending is None:
+            return
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.terminate()
+        await self._ending
+
+    async def _run(self, started: CleanUp) -> None:
+        try:
+            # a session of its own: Ctrl-C reaches this process, which ends the other one
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *COMMAND,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                start_new_session=True,
+            )
+            out, _ = await self._process.communicate()
+            started.exit_code = self._process.returncode
+            with contextlib.suppress(ValueError):
+                started.result = json.loads(out)
+        except OSError as error:
+            started.exit_code = 1
+            started.result = {"error": f"The clean-up could not be started: {error.strerror}."}
+        finally:
+            started.finished_at = datetime.now(UTC)
+            print(f"clean-up {started.id} ended with exit code {started.exit_code}", flush=True)
