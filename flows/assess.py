@@ -14,7 +14,12 @@ __all__ = ["assess"]
 
 @flow(name="rollcall-assess", **tasks.UNATTENDED)
 def assess(history: bool = True, full_history: bool = False) -> State[Any]:
-    """Judge one database and publish the report. Changes nothing."""
+    """Judge one database and publish the report. Changes nothing.
+
+    Args:
+        history: judge closed sessions, calls and the views too.
+        full_history: judge all of the history, and not only what changed since the last judgement of it.
+    """
     with tasks.begin("assess", history=history, full_history=full_history) as job:
         outcome = job.outcome(before=tasks.assess(job))
         page = tasks.publish(job, outcome)

@@ -18,7 +18,11 @@ __all__ = ["nightly"]
 
 @flow(name="rollcall-nightly", **tasks.UNATTENDED)
 def nightly(full_history: bool = False) -> State[Any]:
-    """Judge one database with its history, repair its sessions, build the analysts' tables, and report."""
+    """Judge one database with its history, repair its sessions, build the analysts' tables, and report.
+
+    Args:
+        full_history: judge all of the history, and not only what changed since the last judgement of it.
+    """
     with tasks.begin("clean", history=True, full_history=full_history) as job:
         before = tasks.assess(job)
         pending = tasks.plan(job)

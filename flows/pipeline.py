@@ -24,7 +24,15 @@ def pipeline(
     plan: str | None = None,
     approved_by: str | None = None,
 ) -> State[Any]:
-    """Make one database ready, and prove it. Stops after assess on `NOT_READY`."""
+    """Make one database ready, and prove it. Stops after assess on `NOT_READY`.
+
+    Args:
+        approval: how the plan is approved: `ask` at the terminal, or `yes`.
+        history: judge closed sessions, calls and the views too.
+        full_history: judge all of the history, and not only what changed since the last judgement of it.
+        plan: the approved plan to execute: a file, or a stored plan's hash; none: what is pending.
+        approved_by: the name of the person who approved the plan; it is recorded with the run.
+    """
     with tasks.begin(
         "run",
         approval,
