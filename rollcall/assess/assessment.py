@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -141,11 +142,13 @@ def _judge_schema(
     workspace: Workspace, snapshot: Snapshot, statements: Sequence[Statement]
 ) -> tuple[Judgement, bool]:
     """Judge the schema suite. Gives also whether the application's rows are readable."""
-    counts = snapshot.row(workspace.project.sql("schema_counts"))
+    changes = declared_changes(snapshot, workspace.project)
+    states = json.dumps([{"kind": change["kind"], "state": change["state"]} for change in changes])
+    counts = snapshot.row(workspace.project.sql("schema_judged"), [states])
     own = [item.object_name for item in statements if item.kind in ("table", "view")]
     counts["missing_own_object"] += len(own)
     keys: dict[str, list[str]] = defaultdict(list, {"missing_own_object": own})
-    for change in declared_changes(snapshot, workspace.project):
+    for change in changes:
         if change["state"] != "present":
             kind = {"comment": "column", "schema": "own_object"}.get(change["kind"], change["kind"])
             keys[f"{change['state']}_{kind}"].append(change["object_name"])
