@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import zoneinfo
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
@@ -409,15 +410,26 @@ def test_what_the_application_does_not_say_of_calls_is_null(floor: Zoned) -> Non
         migrate(floor.workspace, run, make_plan(floor.workspace).statements)
 
 
-@pytest.mark.parametrize(
-    "zone", ["Mars/Olympus", "localtime"]
-)  # the machine knows the second, PostgreSQL does not
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "Local/Office"])
 def test_a_zone_that_postgresql_does_not_know_is_an_error_of_the_configuration(
     floor: Zoned, tmp_path: Path, zone: str
 ) -> None:
-    refused = rollcall("build", url=floor.url, state=tmp_path, ROLLCALL_VARS=f"business_time_zone: {zone}")
+    office = tmp_path / "zones" / "Local" / "Office"  # this machine knows it, and PostgreSQL does not
+    office.parent.mkdir(parents=True)
+    usual = zoneinfo.TZPATH
+    utc = next(Path(folder, "UTC") for folder in usual if Path(folder, "UTC").is_file())
+    office.write_bytes(utc.read_bytes())
+    zoneinfo.reset_tzpath([str(tmp_path / "zones"), *usual])
+    try:
+        refused = rollcall(
+            "build", url=floor.url, state=tmp_path / "state", ROLLCALL_VARS=f"business_time_zone: {zone}"
+        )
+    finally:
+        zoneinfo.reset_tzpath(usual)
     assert refused.returncode == 2
-    assert f"business_time_zone: {zone}." in refused.stderr or f"no time zone: {zone}." in refused.stderr
+    expected = "no time zone" if zone == "Mars/Olympus" else "PostgreSQL does not know the time zone"
+    assert expected in refused.stderr
+    assert f": {zone}." in refused.stderr
     assert len(refused.stderr.strip().splitlines()) == 1
     assert floor.rows("select count(*) from rollcall_ops.built_days") == [(0,)]
 
