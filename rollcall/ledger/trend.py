@@ -17,12 +17,21 @@ import psycopg
 
 from rollcall.database.connections import Row, Snapshot
 from rollcall.dbt.project import Project
-from rollcall.rules.results import Assessment, OpenSession, PastResult, Presence, RuleResult, Trend
+from rollcall.rules.results import (
+    Assessment,
+    OpenSession,
+    PastResult,
+    Presence,
+    PresenceLook,
+    RuleResult,
+    Trend,
+)
 from rollcall.workspace import Workspace
 
 __all__ = [
     "LEDGER_UNREADABLE",
     "past_results",
+    "read_looks",
     "read_presence",
     "rows_to_record",
     "with_failures",
@@ -123,6 +132,12 @@ def read_presence(snapshot: Snapshot, project: Project) -> Presence:
             for row in rows
         ),
     )
+
+
+def read_looks(snapshot: Snapshot, project: Project) -> tuple[PresenceLook, ...]:
+    """The looks at presence of the last hours, oldest first."""
+    rows = _history(snapshot, project.sql("looks_of_day"), [])
+    return tuple(PresenceLook(**row) for row in rows)
 
 
 def with_failures(workspace: Workspace, runs: Sequence[Row]) -> list[Row]:

@@ -14,9 +14,18 @@ from typing import Any
 
 from rollcall.report.drawing import draw
 from rollcall.report.text import in_words, moment, number, printable
-from rollcall.rules.results import Assessment, OpenSession, PastResult, Presence
+from rollcall.rules.results import Assessment, OpenSession, PastResult, Presence, PresenceLook
 
-__all__ = ["STATES", "Chart", "charts_of_rules", "drawings_of", "shown_sessions", "timeline"]
+__all__ = [
+    "LINES",
+    "STATES",
+    "Chart",
+    "charts_of_rules",
+    "drawings_of",
+    "presence_over_day",
+    "shown_sessions",
+    "timeline",
+]
 
 COUNT_WIDTH = 34  # width of the labels, so that all charts align
 SHOWN_HOURS = 12
@@ -30,6 +39,12 @@ STATES = {
     "present": ("seen just now", "var(--link)"),
     "quiet": ("quiet for a while", "var(--none)"),
     "abandoned": ("abandoned", "var(--bad)"),
+}
+# Line over the day: its label and its colour on the page.
+LINES = {
+    "shown": ("shown available", "var(--bad)"),
+    "there": ("of them, there", "var(--good)"),
+    "routable": ("of them, routable", "var(--link)"),
 }
 _POSITION = "{:04d} "  # separates and orders the rows of one agent; the label omits it
 _CONFIG: dict[str, Any] = {
@@ -238,6 +253,67 @@ def _presence_sentence(presence: Presence, judged_at: datetime, cutoff: datetime
     window = in_words((judged_at - cutoff).total_seconds())
     total = number(sum(presence.counts.values()))
     return f"Of {total} open sessions: {parts}. A session without a sign of life for {window} is abandoned."
+
+
+# --- agents shown available -------------------------------------------------------------------
+
+
+def presence_over_day(looks: Sequence[PresenceLook]) -> Chart | None:
+    """Agents shown available, there and routable, by look; None below two looks. A gap stays empty."""
+    if len(looks) < 2:
+        return None
+    segment, values = 0, []
+    for look in looks:
+        segment += look.follows_gap
+        values.append(
+            {
+                "at": _iso(look.look_at),
+                "segment": segment,
+                "shown": look.shown_available,
+                "there": look.there,
+                "routable": look.routable,
+            }
+        )
+    x = {
+        "field": "at",
+        "type": "temporal",
+        "scale": {"type": "utc"},
+        "axis": {"format": "%H:%M", "tickCount": 8, "grid": False},
+    }
+    y: dict[str, Any] = {"type": "quantitative", "axis": {"format": ",.0f", "tickMinStep": 1, "tickCount": 4}}
+    parts = {"detail": {"field": "segment", "type": "nominal"}, "x": x}
+    step = {"interpolate": "step-after"}
+    layers = [
+        {
+            "mark": {"type": "area", **step, "color": colour, "opacity": 0.35},
+            "encoding": {**parts, "y": {**y, "field": upper}, "y2": {"field": lower}},
+        }
+        for upper, lower, colour in (("shown", "there", "var(--bad)"), ("there", "routable", "var(--none)"))
+    ]
+    layers += [
+        {
+            "mark": {"type": "line", **step, "color": colour, "strokeWidth": 1.5},
+            "encoding": {**parts, "y": {**y, "field": name}},
+        }
+        for name, (_, colour) in LINES.items()
+    ]
+    spec = {"width": 640, "height": 140, "data": {"values": values}, "layer": layers}
+    return Chart("presence", spec, _sentence_on_looks(looks))
+
+
+def _sentence_on_looks(looks: Sequence[PresenceLook]) -> str:
+    worst = max(looks, key=lambda look: look.shown_available - look.there)
+    ghosts = worst.shown_available - worst.there
+    gaps = sum(look.follows_gap for look in looks[1:])
+    period = f"{number(len(looks))} looks from {moment(looks[0].look_at)}"
+    times = {0: "", 1: ", with a gap in which nothing is known"}
+    unknown = times.get(gaps, f", with {number(gaps)} gaps in which nothing is known")
+    if not ghosts:
+        return f"{period}{unknown}: every agent that was shown available was there."
+    return (
+        f"{period}{unknown}: at most {number(ghosts)} of {number(worst.shown_available)} agents that were"
+        f" shown available were not there, at {moment(worst.look_at)}."
+    )
 
 
 # --- drawing ----------------------------------------------------------------------------------

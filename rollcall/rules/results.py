@@ -195,6 +195,20 @@ class Presence:
 
 
 @dataclass(frozen=True)
+class PresenceLook:
+    """Agents at one look of an unattended run: shown available, of these there, and routable.
+
+    `follows_gap`: nothing is known of the time before.
+    """
+
+    look_at: datetime
+    follows_gap: bool
+    shown_available: int
+    there: int
+    routable: int
+
+
+@dataclass(frozen=True)
 class PendingWork:
     """The pending work, counted: statements and changes of sessions."""
 
@@ -273,6 +287,7 @@ class Assessment:
         waivers: the result of each waiver.
         past: the violations of each rule in the last recorded judgements, oldest first.
         presence: the open sessions for the report's timeline; with `details` only.
+        looks: the looks at presence of the last hours, oldest first; with `details` only.
         pending: the pending work for the report; with `details` only.
         history: the part of the history that was read; none: the history was not judged.
         breaker: the last run that the breaker stopped, until a later successful clean-up.
@@ -295,6 +310,7 @@ class Assessment:
     waivers: tuple[WaiverResult, ...] = ()
     past: tuple[PastResult, ...] = field(default=(), repr=False)
     presence: Presence | None = field(default=None, repr=False)
+    looks: tuple[PresenceLook, ...] = field(default=(), repr=False)
     pending: PendingWork | None = field(default=None, repr=False)
     history: HistoryReading | None = None
     breaker: TrippedBreaker | None = None

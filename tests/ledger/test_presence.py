@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from rollcall.assess.assessment import assess
 from rollcall.errors import Refused
 from rollcall.ledger.presence import Look, record_presence
 from rollcall.ledger.runs import open_run
@@ -25,7 +26,7 @@ from tests.support.command import rollcall
 from tests.support.floor import TABLES, Floor, empty
 from tests.support.outages import heartbeat_outage
 from tests.support.postgres import fresh_database
-from tests.support.presence import Played, Stage, expected, merged, play
+from tests.support.presence import Interval, Played, Stage, expected, merged, play
 
 ALL = """
     select session_id, status, presence, reasons, has_live_call, valid_from, valid_to
@@ -83,6 +84,17 @@ def be(floor: Floor, session: str, **values: Any) -> None:
         floor.rows(f"update agent_sessions set {name} = %s where id = %s", written, session)
 
 
+def available_at(intervals: list[Interval], moment: datetime) -> tuple[int, int, int]:
+    """How many sessions are shown available, of these there, and routable; each agent has one at a time."""
+    shown = [
+        (presence, reasons)
+        for _, status, presence, reasons, _, begin, end in intervals
+        if status == "available" and begin <= moment and (end is None or moment < end)
+    ]
+    there = [reasons for presence, reasons in shown if presence == "there"]
+    return len(shown), len(there), sum(not reasons for _, reasons in shown)
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_the_intervals_are_those_that_python_makes_of_all_looks(floor: Floor, seed: int) -> None:
     dice = random.Random(seed)
@@ -111,6 +123,11 @@ def test_the_intervals_are_those_that_python_makes_of_all_looks(floor: Floor, se
     found = [(*row[:3], tuple(row[3]), *row[4:]) for row in floor.rows(ALL)]
     assert {row[2] for row in found} == {"there", "ghost"}
     assert merged(found) == merged(computed)
+    # and the report's picture of the day is made of them
+    assert [
+        (look.look_at, look.shown_available, look.there, look.routable)
+        for look in assess(floor.workspace, details=True).looks
+    ] == [(moment, *available_at(computed, moment)) for moment in looks]
     overlaps = """
         select count(*) from rollcall.presence_intervals as a join rollcall.presence_intervals as b
             on b.session_id = a.session_id and b.valid_from > a.valid_from

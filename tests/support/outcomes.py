@@ -15,7 +15,16 @@ from rollcall.migrate.table_contents import TableProof
 from rollcall.plan.pending_work import Body, Plan
 from rollcall.report.outcome import RunOutcome
 from rollcall.rules.judging import Judgement
-from rollcall.rules.results import Assessment, OpenSession, PastResult, Presence, RuleResult, Sample, Trend
+from rollcall.rules.results import (
+    Assessment,
+    OpenSession,
+    PastResult,
+    Presence,
+    PresenceLook,
+    RuleResult,
+    Sample,
+    Trend,
+)
 from rollcall.rules.suites import read_suites
 from rollcall.rules.verdict import checks_of, verdict_of
 from rollcall.rules.waiver import Waiver, WaiverResult, WaiverState
@@ -171,6 +180,17 @@ def with_history(judged: Assessment, keys: tuple[str, ...] = (), text: str = "")
         rules=rules,
         past=past,
         presence=Presence(dict.fromkeys(states, 20) | {"present": 1_331}, sessions),
+        looks=tuple(
+            PresenceLook(
+                look_at=NOON - timedelta(minutes=5 * number),
+                follows_gap=number in (90, 288),
+                shown_available=40 + number % 17 + (number > 60) * 25,
+                there=40 + number % 17,
+                routable=30 + number % 11,
+            )
+            for number in range(288, 0, -1)
+            if not 90 < number < 100
+        ),
         waivers=(WaiverResult(waiver, WaiverState.ACTIVE, 1), WaiverResult(waiver, WaiverState.EXPIRED, 0)),
     )
 
