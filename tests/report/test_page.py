@@ -324,11 +324,14 @@ def test_every_chart_has_words_that_say_the_same() -> None:
     source = render(OUTCOMES["history"]())
     page = Page(source)
     drawings = page.all("svg")
-    assert len(drawings) == source.count("<figcaption") + 1 > 5
+    assert len(drawings) == source.count("<figcaption") + 2 > 5
     assert all(svg.get("aria-hidden") == "true" for svg in drawings)
     assert "21 judgements from 2026-11-21 16:00:00 UTC: 30 at first, at most 1,203, now 1,203." in page.text
     assert "Of 1,391 open sessions: 20 on a live call, 1,331 seen just now, 20 quiet" in page.text
     assert "60 of 1,391" in page.text
+    assert (
+        "with a gap in which nothing is known: at most 25 of 81 agents that were shown available" in page.text
+    )
     rows = re.search(r"The same as a table.*?</table>", source, re.DOTALL)
     assert rows is not None
     assert rows.group().count("<tr>") == 61
