@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import yaml
 
+from rollcall import console
 from rollcall.errors import ConfigurationError, RollcallError
 from rollcall.process import make_private_directory
 from rollcall.servers.prefect import (
     HOST,
+    STANDARD_PORT,
     Api,
     LocalServer,
     api_of_serving,
@@ -215,16 +217,18 @@ def _bypass_proxy() -> None:
 # --- served deployments -------------------------------------------------------------------------
 
 
-def serve(path: Path = DEPLOYMENTS) -> None:
+def serve(path: Path = DEPLOYMENTS, port: int | None = None) -> None:
     """Serve the deployments until interrupted or terminated.
 
     Flow runs are processes of their own, and get the database from this one's environment.
 
     Args:
         path: a `prefect.yaml`.
+        port: that of Rollcall's own Prefect server; none: 4200, or any free one where that is in use.
 
     Raises:
-        ConfigurationError: no database, a file that cannot be read, or a `serve` that is at work already.
+        ConfigurationError: no database, a file that cannot be read, a port in use, or a `serve` that is at
+            work already.
         ServerFailed: Prefect's server did not start.
     """
     settings = load_settings()
@@ -236,7 +240,7 @@ def serve(path: Path = DEPLOYMENTS) -> None:
     os.environ[CONFIG] = str(settings.user_file.path or settings.user_file.folder)
     os.chdir(PROJECT_DIRECTORY)
     deployments = read_deployments(path)
-    with _lasting_api(settings.state_directory) as address:
+    with _lasting_api(settings.state_directory, port) as address:
         print(f"serving {'; '.join(map(_described, deployments))}. Watch them: {address}", flush=True)
         runner = Runner(pause_on_shutdown=True, webserver=False)
         for deployment in deployments:
@@ -255,15 +259,25 @@ async def _run_until_stopped(runner: Runner) -> None:
 
 
 @contextlib.contextmanager
-def _lasting_api(state_directory: Path) -> Iterator[str]:
+def _lasting_api(state_directory: Path, port: int | None) -> Iterator[str]:
     """Use the user's Prefect server, or one for the block. Gives its address."""
     if url := users_api():
+        if port is not None:
+            raise ConfigurationError(
+                "--port is for Rollcall's own Prefect server, and PREFECT_API_URL names another one",
+                "leave one of them out",
+            )
         from prefect.settings import PREFECT_UI_URL
 
         yield without_user(str(PREFECT_UI_URL.value() or url))
         return
     _bypass_proxy()
-    with serving(state_directory) as server, _using(server.api):
+    with serving(state_directory, port) as server, _using(server.api):
+        if port is None and server.port != STANDARD_PORT:
+            console.show_error(
+                f"Port {STANDARD_PORT} is in use, so Prefect's server listens on {server.port};"
+                " --port chooses one."
+            )
         _close_interrupted_runs()
         yield f"{server.url} (sign in with the authentication string in {auth_file(state_directory)})"
 

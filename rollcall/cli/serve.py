@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from rollcall.errors import ConfigurationError
+
 
 def serve(
     trigger: Annotated[
@@ -16,6 +18,16 @@ def serve(
             help="Serve a URL that starts the clean-up instead; ROLLCALL_TRIGGER_TOKEN has its token.",
         ),
     ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port",
+            metavar="N",
+            min=1,
+            max=65_535,
+            help="The port of Rollcall's own Prefect server; else 4200, or a free one.",
+        ),
+    ] = None,
     stale_after: Annotated[
         float,
         typer.Option(
@@ -24,6 +36,8 @@ def serve(
     ] = 15,
 ) -> None:
     """Serve the scheduled deployments of prefect.yaml until stopped."""
+    if trigger is not None and port is not None:
+        raise ConfigurationError("--port is for the schedules, not for --trigger", "give --trigger HOST:PORT")
     if trigger is not None:
         from rollcall.trigger.endpoint import serve_trigger
 
@@ -33,4 +47,4 @@ def serve(
     from rollcall.settings.configuration import load_settings
 
     load_settings()
-    serve_deployments()
+    serve_deployments(port=port)

@@ -30,6 +30,7 @@ from rollcall.process import make_private_directory, start_quickly
 from rollcall.retries import poll
 
 __all__ = [
+    "STANDARD_PORT",
     "Api",
     "LocalServer",
     "ServerFailed",
@@ -90,13 +91,17 @@ class LocalServer:
     Args:
         state_directory: the folder of its data is below it.
         temporary: for flows of this process only, without pages and scheduled runs.
-        port: the preferred port; 0, or a port in use, means any free port.
+        port: the preferred port; 0 means any free port.
+        may_move: take any free port where the preferred one is in use.
     """
 
-    def __init__(self, state_directory: Path, *, temporary: bool = True, port: int = 0) -> None:
+    def __init__(
+        self, state_directory: Path, *, temporary: bool = True, port: int = 0, may_move: bool = True
+    ) -> None:
         self._directory = prefect_directory(state_directory)
         self._temporary = temporary
         self._preferred_port = port
+        self._may_move = may_move
         self._process: subprocess.Popen[bytes] | None = None
         self._auth_string = f"rollcall:{secrets.token_urlsafe(32)}"
         self.port = 0
@@ -114,9 +119,13 @@ class LocalServer:
         return self._process.pid if self._process else None
 
     def start(self) -> None:
-        """Start the server in the background; call `wait_until_ready` before using it."""
+        """Start the server in the background; call `wait_until_ready` before using it.
+
+        Raises:
+            ConfigurationError: the port is in use, and the server may not move.
+        """
         make_private_directory(self._directory)
-        with _listen(self._preferred_port) as listener, self._log.open("ab") as log:
+        with _listen(self._preferred_port, may_move=self._may_move) as listener, self._log.open("ab") as log:
             self.port = listener.getsockname()[1]
             mode = "temporary" if self._temporary else "lasting"
             self._process = subprocess.Popen(
@@ -188,14 +197,22 @@ class LocalServer:
 
 
 @contextlib.contextmanager
-def serving(state_directory: Path) -> Iterator[LocalServer]:
+def serving(state_directory: Path, port: int | None = None) -> Iterator[LocalServer]:
     """Run a server that other commands with the same state directory can find.
 
+    Args:
+        port: its port; none: 4200, or any free one where that is in use.
+
     Raises:
-        ConfigurationError: such a server is running already.
+        ConfigurationError: such a server is running already, or the port is in use.
         ServerFailed: it did not start.
     """
-    server = LocalServer(state_directory, temporary=False, port=STANDARD_PORT)
+    server = LocalServer(
+        state_directory,
+        temporary=False,
+        port=STANDARD_PORT if port is None else port,
+        may_move=port is None,
+    )
     with _serving_file(state_directory) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -264,11 +281,16 @@ def _private_file(path: Path) -> IO[str]:
     return os.fdopen(descriptor, "r+", encoding="utf-8")
 
 
-def _listen(port: int) -> socket.socket:
+def _listen(port: int, *, may_move: bool) -> socket.socket:
     try:
         return socket.create_server((HOST, port))
-    except OSError:
-        return socket.create_server((HOST, 0))
+    except OSError as error:
+        if may_move:
+            return socket.create_server((HOST, 0))
+        raise ConfigurationError(
+            f"port {port} of {HOST} cannot be used: {str(error.strerror).partition(' (')[0]}",
+            "stop the process that uses it, or give another --port",
+        ) from None
 
 
 def _answers(port: int) -> bool:

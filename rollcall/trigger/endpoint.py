@@ -167,6 +167,6 @@ def _listen(address: str) -> socket.socket:
         return socket.create_server((host, int(port)), family=family)
     except OSError as error:
         raise ConfigurationError(
-            f"{host}:{port} cannot be listened on: {error.strerror}",
+            f"{host}:{port} cannot be listened on: {str(error.strerror).partition(' (')[0]}",
             "stop the process that uses it, or give another address",
         ) from None
