@@ -1,4 +1,4 @@
-"""The nightly run: assess with the history, clean, verify, build, report. No migration."""
+"""The nightly run: assess with the history, clean, verify, report, build. No migration."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["nightly"]
 
 @flow(name="rollcall-nightly", **tasks.UNATTENDED)
 def nightly(full_history: bool = False) -> State[Any]:
-    """Judge one database with its history, repair its sessions, build the analysts' tables, and report.
+    """Judge one database with its history, repair its sessions, report, and build the analysts' tables.
 
     Args:
         full_history: judge all of the history, and not only what changed since the last judgement of it.
@@ -38,12 +38,12 @@ def nightly(full_history: bool = False) -> State[Any]:
             return tasks.stopped_by_breaker(tripped)
         cleaning = tasks.clean(job, approved)
         verification = tasks.verify(job, approved, before)
-        tasks.build(approved)
         outcome = job.outcome(
             approved.run.id, before=before, plan=pending, cleaning=cleaning, verification=verification
         )
         page = _report(job, outcome)
         tasks.alert(job, outcome, lambda: page)
+        tasks.build(approved)
         return tasks.ended(outcome)
 
 

@@ -197,6 +197,12 @@ days as (
     group by o.business_day
 ),
 
+-- calls that began earlier are gone, so nothing is known of the calls of an earlier day
+oldest as (
+    select coalesce(min(c.dated_at), '-infinity') as call_at
+    from dated_calls as c
+),
+
 judged_days as materialized (
     select
         d.business_day,
@@ -205,18 +211,26 @@ judged_days as materialized (
         d.observed_seconds,
         coalesce(d.calls, 0) as calls,
         coalesce(d.looks, 0) as looks,
+        d.ends_at > oldest.call_at as has_calls,
         coalesce(
             (b.calls > coalesce(d.calls, 0) or b.looks > coalesce(d.looks, 0))
+            -- built before it was over, it is worth building again
+            and b.ends_at >= d.ends_at
             and d.business_day < {{ business_time('clock.judged_at') }}::date - {{ whole_days('build_days_again') }},
             false
         ) as is_kept
     from days as d
     cross join {{ ref('clock') }} as clock
+    cross join oldest
     left join {{ ref('built_days') }} as b on b.business_day = d.business_day
 ),
 
 intervals as materialized (
-    select o.*
+    select
+        o.*,
+        d.has_calls and {{ knows_direction }} as knows_offered,
+        d.has_calls and {{ knows_direction and knows_answer }} as knows_answered,
+        d.has_calls and {{ knows_answer }} as knows_talk
     from observed as o
     join judged_days as d on d.business_day = o.business_day
     where not d.is_kept
@@ -335,7 +349,8 @@ facts as (
     cross join lateral {{ quarter_hours_between(
         'greatest(c.connected_at, bounds.starts_at)', 'least(c.ended_at, bounds.ends_at)'
     ) }} as series (interval_start)
-    where c.connected_at <= c.ended_at
+    where c.connected_at < c.ended_at
+        and series.interval_start < c.ended_at
     group by c.agent_id, series.interval_start
 ),
 
@@ -360,20 +375,21 @@ built_agents as (
         {% for name in ['ghost_seconds', 'ghost_available_seconds'] -%}
             case when i.observed_seconds > 0 then coalesce(sum(f.{{ name }}), 0) end as {{ name }},
         {% endfor -%}
-        case when {{ knows_direction }} then sum(f.calls_offered) end as calls_offered,
-        case when {{ knows_direction and knows_answer }} then sum(f.calls_answered) end as calls_answered,
+        case when i.knows_offered then sum(f.calls_offered) end as calls_offered,
+        case when i.knows_answered then sum(f.calls_answered) end as calls_answered,
         case
-            when {{ knows_direction and knows_answer }} then sum(f.calls_offered) - sum(f.calls_answered)
+            when i.knows_answered then sum(f.calls_offered) - sum(f.calls_answered)
         end as calls_missed,
         case
-            when {{ knows_direction and knows_answer }} and i.observed_seconds > 0 then sum(f.calls_missed_as_ghost)
+            when i.knows_answered and i.observed_seconds > 0 then sum(f.calls_missed_as_ghost)
         end as calls_missed_as_ghost,
-        case when {{ knows_answer }} then sum(f.talk_seconds) end as talk_seconds,
+        case when i.knows_talk then sum(f.talk_seconds) end as talk_seconds,
         $1 as built_by
     from facts as f
     join intervals as i on i.interval_start = f.interval_start
     where f.agent_id is not null
-    group by f.agent_id, i.interval_start, i.local_start, i.business_day, i.observed_seconds
+    group by f.agent_id, i.interval_start, i.local_start, i.business_day, i.observed_seconds,
+        i.knows_offered, i.knows_answered, i.knows_talk
     on conflict (agent_id, interval_start) do update set
         {% for name in [
             'local_start', 'business_day', 'observed_seconds', 'logged_in_seconds', 'available_seconds',
@@ -419,19 +435,19 @@ built_queue as (
         i.local_start,
         i.business_day,
         i.observed_seconds,
-        case when {{ knows_direction }} then coalesce(o.calls_offered, 0) end as calls_offered,
-        case when {{ knows_direction and knows_answer }} then coalesce(o.calls_answered, 0) end as calls_answered,
+        case when i.knows_offered then coalesce(o.calls_offered, 0) end as calls_offered,
+        case when i.knows_answered then coalesce(o.calls_answered, 0) end as calls_answered,
         case
-            when {{ knows_direction and knows_answer }} then coalesce(o.calls_offered - o.calls_answered, 0)
+            when i.knows_answered then coalesce(o.calls_offered - o.calls_answered, 0)
         end as calls_abandoned,
         case
-            when {{ knows_direction and knows_answer }} then coalesce(o.calls_answered_in_time, 0)
+            when i.knows_answered then coalesce(o.calls_answered_in_time, 0)
         end as calls_answered_in_time,
         case
-            when {{ knows_direction and knows_answer }} then coalesce(o.wait_seconds_of_answered, 0)
+            when i.knows_answered then coalesce(o.wait_seconds_of_answered, 0)
         end as wait_seconds_of_answered,
         case
-            when {{ knows_direction and knows_answer }} and i.observed_seconds > 0 then coalesce(g.calls, 0)
+            when i.knows_answered and i.observed_seconds > 0 then coalesce(g.calls, 0)
         end as calls_missed_with_ghost_available,
         $1 as built_by
     from intervals as i

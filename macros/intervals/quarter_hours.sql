@@ -30,6 +30,8 @@
         var('after_call_statuses'),
         var('not_working_statuses'),
         var('inbound_directions'),
+        is_mapped('calls_direction_column'),
+        is_mapped('calls_connected_at_column'),
     ] | join(' | ')) }}
 {%- endmacro %}
 

@@ -29,7 +29,11 @@ known as (
         {% for time in times -%}
             case when days.observed_seconds > 0 then coalesce(summed.{{ time }}, 0) end as {{ time }},
         {% endfor -%}
-        summed.after_call_seconds,
+        {% if var('after_call_statuses') -%}
+            case when days.observed_seconds > 0 then coalesce(summed.after_call_seconds, 0) end as after_call_seconds,
+        {%- else -%}
+            summed.after_call_seconds,
+        {%- endif %}
         summed.calls_offered,
         summed.calls_answered,
         summed.calls_missed,

@@ -61,7 +61,7 @@ def build(run: Run, *, full: bool = False, judged_at: datetime | None = None) ->
         EvaluationError: the view of the calls is not deployed.
         Refused: another run holds the lease now.
     """
-    _check(run)
+    _check(run, full=full)
     variables = run.workspace.settings.variables
     settings = [
         f"{max(1, round(variables['build_timeout_seconds']))}s",
@@ -83,7 +83,7 @@ def build(run: Run, *, full: bool = False, judged_at: datetime | None = None) ->
     return Build(run.id, first.isoformat(), last.isoformat(), len(rows) - kept, kept, intervals)
 
 
-def _check(run: Run) -> None:
+def _check(run: Run, *, full: bool) -> None:
     zone = run.workspace.settings.variables["business_time_zone"]
     try:
         needs = fetch(run.connection, run.workspace.project.sql("build_needs"))[0]
@@ -95,6 +95,23 @@ def _check(run: Run) -> None:
     if not needs["has_calls"]:
         raise EvaluationError(
             "the view rollcall.calls, which a build reads, is not deployed", "`rollcall migrate` makes it"
+        )
+    if needs["has_days_of_another_zone"]:
+        _check_another_zone(run, zone, full=full)
+
+
+def _check_another_zone(run: Run, zone: str, *, full: bool) -> None:
+    """Days of another time zone can be built again only as long as the sources reach all of them."""
+    gone = fetch(run.connection, run.workspace.project.sql("days_without_sources"))[0]["days"]
+    if gone:
+        raise ConfigurationError(
+            f"the built days are of another time zone than {zone}, and calls or looks of {gone} are gone",
+            "set the var business_time_zone to the former zone again",
+        )
+    if not full:
+        raise ConfigurationError(
+            f"the built days are those of another time zone than {zone}",
+            "`rollcall build --full` builds all of them again",
         )
 
 

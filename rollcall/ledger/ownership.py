@@ -6,14 +6,14 @@ created, or can create, would run that role's code with the rights of the run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from psycopg import sql
 
 from rollcall.database.connections import Connection, fetch
 from rollcall.dbt.project import Project
 from rollcall.errors import Refused
-from rollcall.schema.allow_list import LEDGER_SCHEMA, created_objects
+from rollcall.schema.allow_list import LEDGER_SCHEMA
 from rollcall.schema.declared import Conflict
 from rollcall.schema.row_security import bypassing_views
 from rollcall.settings.configuration import Settings
@@ -84,19 +84,18 @@ def lock_ledger(connection: Connection, project: Project) -> None:
         fetch(connection, rows[0]["statement"])
 
 
-def seal(connection: Connection, project: Project, parts: Iterable[str]) -> None:
+def seal(connection: Connection, project: Project, created: Sequence[str]) -> None:
     """Check created objects and revoke default privileges on them, in the same transaction.
 
     Args:
-        parts: the executed statements.
+        created: names of the objects that the executed statements created.
 
     Raises:
         Refused: a created definition refers to a function, an operator or a type of another role.
     """
-    created = created_objects(parts)
     if not created:
         return
-    revokes: Sequence[dict[str, str]] = fetch(connection, project.sql("default_grants"), [created])
+    revokes: Sequence[dict[str, str]] = fetch(connection, project.sql("default_grants"), [list(created)])
     for row in revokes:
         fetch(connection, row["statement"])
     dependencies = fetch(connection, project.sql("foreign_dependencies"), [[]])

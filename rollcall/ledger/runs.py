@@ -292,8 +292,8 @@ def _make_ledger(workspace: Workspace) -> list[Statement]:
     # a new ledger is created in one transaction; an existing one, which may be in use, by single statements
     groups = [missing] if is_new else [[statement] for statement in missing]
 
-    def seal_and_check(connection: Connection, parts: Sequence[str]) -> None:
-        seal(connection, workspace.project, parts)
+    def seal_and_check(connection: Connection, created: Sequence[str]) -> None:
+        seal(connection, workspace.project, created)
         refuse_foreign_ledger(connection, workspace)
 
     # no guard: the advisory lock is held, and there is no fencing token yet

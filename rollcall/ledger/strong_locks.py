@@ -16,6 +16,7 @@ import psycopg
 
 from rollcall.database.connections import Connection, Row, fetch, reason_of, take_role
 from rollcall.retries import LockRetries
+from rollcall.schema.allow_list import created_objects
 from rollcall.schema.declared import build_workers
 from rollcall.schema.grammar import shown_query
 from rollcall.workspace import Workspace
@@ -94,7 +95,7 @@ class ShortLockExecutor:
 
     Args:
         guard: called with the connection in every transaction before the statements.
-        seal: called with the connection and the statements after them, in the same transaction.
+        seal: called after them with the connection and the created objects, in the same transaction.
 
     Attributes:
         attempts: number of attempts of the last call of `send`.
@@ -104,7 +105,7 @@ class ShortLockExecutor:
         self,
         workspace: Workspace,
         guard: Callable[[Connection], None],
-        seal: Callable[[Connection, Sequence[str]], None] = lambda connection, parts: None,
+        seal: Callable[[Connection, Sequence[str]], None] = lambda connection, created: None,
     ) -> None:
         self._workspace = workspace
         self._guard = guard
@@ -140,6 +141,7 @@ class ShortLockExecutor:
     def _send_in_transaction(self, connection: Connection, parts: Sequence[str]) -> None:
         limit = self._limits.lock_timeout_ms / 1000
         process_id = self._workspace.process_id_of(connection)
+        created = created_objects(parts)  # here, because the grammar is used by as few threads as possible
         waited = 0.0
         too_long = threading.Event()
 
@@ -159,7 +161,7 @@ class ShortLockExecutor:
                 take_role(connection, self._workspace.settings.migrate_role)
                 for part in parts:
                     fetch(connection, part)
-                self._seal(connection, parts)
+                self._seal(connection, created)
 
         try:
             run_monitored(connection, work, look)

@@ -138,7 +138,7 @@ class _Executor(ShortLockExecutor):
     def __init__(self, workspace: Workspace, run: Run, show: Show) -> None:
         project = workspace.project
         super().__init__(
-            workspace, run.check_lease, lambda connection, parts: seal(connection, project, parts)
+            workspace, run.check_lease, lambda connection, created: seal(connection, project, created)
         )
         self._monitor = run.connection
         self._run = run

@@ -43,7 +43,7 @@ STATES = {
 # Line over the day: its label and its colour on the page.
 LINES = {
     "shown": ("shown available", "var(--bad)"),
-    "there": ("of them, there", "var(--good)"),
+    "not_gone": ("of them, not gone", "var(--good)"),
     "routable": ("of them, routable", "var(--link)"),
 }
 _POSITION = "{:04d} "  # separates and orders the rows of one agent; the label omits it
@@ -259,7 +259,7 @@ def _presence_sentence(presence: Presence, judged_at: datetime, cutoff: datetime
 
 
 def presence_over_day(looks: Sequence[PresenceLook]) -> Chart | None:
-    """Agents shown available, there and routable, by look; None below two looks. A gap stays empty."""
+    """Agents shown available, not gone and routable, by look; None below two looks. A gap stays empty."""
     if len(looks) < 2:
         return None
     segment, values = 0, []
@@ -270,7 +270,7 @@ def presence_over_day(looks: Sequence[PresenceLook]) -> Chart | None:
                 "at": _iso(look.look_at),
                 "segment": segment,
                 "shown": look.shown_available,
-                "there": look.there,
+                "not_gone": look.not_gone,
                 "routable": look.routable,
             }
         )
@@ -288,7 +288,10 @@ def presence_over_day(looks: Sequence[PresenceLook]) -> Chart | None:
             "mark": {"type": "area", **step, "color": colour, "opacity": 0.35},
             "encoding": {**parts, "y": {**y, "field": upper}, "y2": {"field": lower}},
         }
-        for upper, lower, colour in (("shown", "there", "var(--bad)"), ("there", "routable", "var(--none)"))
+        for upper, lower, colour in (
+            ("shown", "not_gone", "var(--bad)"),
+            ("not_gone", "routable", "var(--none)"),
+        )
     ]
     layers += [
         {
@@ -302,17 +305,17 @@ def presence_over_day(looks: Sequence[PresenceLook]) -> Chart | None:
 
 
 def _sentence_on_looks(looks: Sequence[PresenceLook]) -> str:
-    worst = max(looks, key=lambda look: look.shown_available - look.there)
-    ghosts = worst.shown_available - worst.there
+    worst = max(looks, key=lambda look: look.shown_available - look.not_gone)
+    ghosts = worst.shown_available - worst.not_gone
     gaps = sum(look.follows_gap for look in looks[1:])
     period = f"{number(len(looks))} looks from {moment(looks[0].look_at)}"
     times = {0: "", 1: ", with a gap in which nothing is known"}
     unknown = times.get(gaps, f", with {number(gaps)} gaps in which nothing is known")
     if not ghosts:
-        return f"{period}{unknown}: every agent that was shown available was there."
+        return f"{period}{unknown}: no agent that was shown available had left."
     return (
         f"{period}{unknown}: at most {number(ghosts)} of {number(worst.shown_available)} agents that were"
-        f" shown available were not there, at {moment(worst.look_at)}."
+        f" shown available had left, at {moment(worst.look_at)}."
     )
 
 

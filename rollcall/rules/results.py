@@ -196,7 +196,7 @@ class Presence:
 
 @dataclass(frozen=True)
 class PresenceLook:
-    """Agents at one look of an unattended run: shown available, of these there, and routable.
+    """Agents at one look of an unattended run: shown available, of these not gone, and routable.
 
     `follows_gap`: nothing is known of the time before.
     """
@@ -204,7 +204,7 @@ class PresenceLook:
     look_at: datetime
     follows_gap: bool
     shown_available: int
-    there: int
+    not_gone: int
     routable: int
 
 

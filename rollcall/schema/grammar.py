@@ -1,4 +1,9 @@
-"""Statements as syntax trees of PostgreSQL's own grammar."""
+"""Statements as syntax trees of PostgreSQL's own grammar.
+
+The library of the grammar keeps a thread-specific key of the system for every thread that uses it, also after
+the thread has ended. A process has 1,024 of them, and other libraries abort it where none is left. So no
+short-lived thread parses a statement.
+"""
 
 from __future__ import annotations
 

@@ -222,6 +222,12 @@ def _contradictions(variables: Mapping[str, Any]) -> Iterator[str]:
                 f"the status {', '.join(both)} is in {label} and in {other}",
                 "Keep the status in one list only",
             )
+    unknown = sorted(set(variables["after_call_statuses"]) - set(variables["other_working_statuses"]))
+    if unknown:
+        yield line(
+            f"after_call_statuses has {', '.join(unknown)}, which other_working_statuses does not have",
+            "Add it there; time on calls or in a break is no after-call work as well",
+        )
     if len(set(working)) < len(working):
         yield line(
             f"two working statuses are the same ({', '.join(working)})",

@@ -1,4 +1,4 @@
-"""Who may use the trigger URL, and how often."""
+"""The access to the trigger URL: its token and its limits."""
 
 from __future__ import annotations
 

@@ -290,7 +290,7 @@ def test_the_nightly_run_judges_the_history_and_reports(
     ended = run(nightly, centre, state)
     assert ended.name == "READY"
     assert tasks_of(prefect, ended) == [
-        *("assess", "plan", "approve", "clean", "verify", "build", "publish", "summarise", "alert"),
+        *("assess", "plan", "approve", "clean", "verify", "publish", "summarise", "alert", "build"),
     ]
     outcome = ended.result()
     built = "select count(distinct built_by), min(built_by) from rollcall_ops.built_agent_intervals"

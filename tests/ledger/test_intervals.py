@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 import pytest
 
+from rollcall.errors import ConfigurationError
 from rollcall.ledger.intervals import Build, build
 from rollcall.ledger.runs import open_run
 from rollcall.migrate.migration import migrate
@@ -321,6 +322,47 @@ def test_a_day_whose_calls_or_looks_are_gone_keeps_its_rows(floor: Zoned) -> Non
     )
     assert [level for _, level in levels] == [1, 1, 1, 0, 0, 0]  # the kept days have the level of their build
     assert built(floor, end, workspace=other).days == 4
+
+
+def test_a_partial_day_is_built_again_and_days_before_the_oldest_call_have_no_number(floor: Zoned) -> None:
+    one_agent(floor)
+    built(floor, START + timedelta(days=2, hours=11))  # the third day is not over
+    end = START + timedelta(days=6)
+    floor.rows("delete from call_sessions where started_at < %s", datetime(2026, 7, 10))
+    built(floor, end)
+    numbers = dict(floor.rows("select business_day::text, calls_offered from rollcall.agent_days order by 1"))
+    assert (numbers["2026-07-06"], numbers["2026-07-07"]) == (1, 1), "they keep what they had"
+    assert numbers["2026-07-08"] is None, "it was not over, and its calls are gone"
+    observed = floor.rows(
+        "select observed_seconds from rollcall.agent_days where business_day = '2026-07-08'"
+    )
+    assert observed[0][0] > 20 * 3600
+
+
+def test_another_time_zone_needs_a_full_build_and_its_sources(floor: Zoned) -> None:
+    one_agent(floor)
+    end = START + timedelta(days=6)
+    built(floor, end)
+    other = in_zone(floor.url, floor.state, NEW_YORK)
+    with pytest.raises(ConfigurationError, match="of another time zone than America/New_York") as refused:
+        built(floor, end, workspace=other)
+    assert "--full" in str(refused.value.hint)
+    built(floor, end, full=True, workspace=other)
+    days = "select business_day, sum(observed_seconds) from rollcall.queue_intervals group by 1 order by 1"
+    sums = floor.rows(days)
+    assert sums == floor.rows("select business_day, observed_seconds from rollcall_ops.built_days order by 1")
+    floor.rows("delete from call_sessions where started_at < %s", datetime(2026, 7, 9))
+    with pytest.raises(ConfigurationError, match="are gone"):
+        built(floor, end, full=True)
+    assert floor.rows(days) == sums
+
+
+def test_a_call_that_ends_at_midnight_adds_no_row_to_the_next_day(floor: Zoned) -> None:
+    one_agent(floor)
+    floor.rows("update call_sessions set ended_at = started_at + interval '13 hours'")  # midnight in Berlin
+    built(floor, START + timedelta(days=6))
+    midnights = "select count(*) from rollcall.agent_intervals where extract(hour from local_start) = 0"
+    assert floor.rows(midnights) == [(0,)]
 
 
 def test_a_build_that_is_killed_leaves_whole_days_and_the_next_one_goes_on(floor: Zoned) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from tests.support.command import rollcall
 from tests.support.floor import TABLES, Floor, empty
 from tests.support.outages import heartbeat_outage
 from tests.support.postgres import fresh_database
-from tests.support.presence import Interval, Played, Stage, expected, merged, play
+from tests.support.presence import GAP, Interval, Played, Stage, expected, merged, play
 
 ALL = """
     select session_id, status, presence, reasons, has_live_call, valid_from, valid_to
@@ -84,15 +85,20 @@ def be(floor: Floor, session: str, **values: Any) -> None:
         floor.rows(f"update agent_sessions set {name} = %s where id = %s", written, session)
 
 
-def available_at(intervals: list[Interval], moment: datetime) -> tuple[int, int, int]:
-    """How many sessions are shown available, of these there, and routable; each agent has one at a time."""
-    shown = [
-        (presence, reasons)
-        for _, status, presence, reasons, _, begin, end in intervals
-        if status == "available" and begin <= moment and (end is None or moment < end)
-    ]
-    there = [reasons for presence, reasons in shown if presence == "there"]
-    return len(shown), len(there), sum(not reasons for _, reasons in shown)
+def available_at(
+    intervals: list[Interval], moment: datetime, open_before_gap: set[str]
+) -> tuple[int, int, int]:
+    """How many agents are shown available, of these not gone, and routable; each has one session at a time.
+
+    open_before_gap: the sessions that are open at this moment, if nothing is known of the time after it.
+    """
+    seen = {
+        key: (status, presence, reasons)
+        for key, status, presence, reasons, _, begin, end in intervals
+        if begin <= moment and (end is None or moment < end or (end == moment and key in open_before_gap))
+    }
+    shown = [state for state in seen.values() if state[0] == "available"]
+    return len(shown), sum(state[1] != "ghost" for state in shown), sum(not state[2] for state in shown)
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -124,10 +130,21 @@ def test_the_intervals_are_those_that_python_makes_of_all_looks(floor: Floor, se
     assert {row[2] for row in found} == {"there", "ghost"}
     assert merged(found) == merged(computed)
     # and the report's picture of the day is made of them
-    assert [
-        (look.look_at, look.shown_available, look.there, look.routable)
+    before_gaps = {earlier for earlier, later in pairwise(looks) if later - earlier > GAP}
+    pictured = [
+        (look.look_at, look.shown_available, look.not_gone, look.routable)
         for look in assess(floor.workspace, details=True).looks
-    ] == [(moment, *available_at(computed, moment)) for moment in looks]
+    ]
+    assert pictured == [
+        (moment, *available_at(merged(computed), moment, open_before_gap))
+        for moment in looks
+        for open_before_gap in [
+            {key for number, key in stage.keys.items() if sessions[number].is_open(moment)}
+            if moment in before_gaps
+            else set()
+        ]
+    ]
+    assert any(look[1] > look[2] for look in pictured), "a ghost was shown available"
     overlaps = """
         select count(*) from rollcall.presence_intervals as a join rollcall.presence_intervals as b
             on b.session_id = a.session_id and b.valid_from > a.valid_from

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import sys
 
 import psycopg
 import pytest
@@ -234,3 +236,23 @@ def test_row_level_security_hides_no_difference_of_the_schema(live: Live) -> Non
     finally:
         live.rows("drop owned by bound")
         live.rows("drop role bound")
+
+
+def unused_keys() -> int:
+    """How many thread-specific keys of the system this process could still make."""
+    library, key = ctypes.CDLL(None), ctypes.c_uint()
+    made = []
+    while library.pthread_key_create(ctypes.byref(key), None) == 0:
+        made.append(key.value)
+    for value in made:
+        library.pthread_key_delete(value)
+    return len(made)
+
+
+@pytest.mark.medium
+@pytest.mark.skipif(sys.platform != "linux", reason="the keys are counted with glibc")
+def test_the_statements_of_a_migration_keep_no_key_of_the_system_each(live: Live) -> None:
+    """The library of the grammar keeps one for each thread that parses; a process without any is aborted."""
+    unused = unused_keys()
+    assert len(live.migrate().executed) > 20
+    assert unused - unused_keys() < 10

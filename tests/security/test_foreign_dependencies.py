@@ -14,6 +14,7 @@ from rollcall.demo import Variant
 from rollcall.errors import Refused
 from rollcall.ledger.ownership import seal
 from rollcall.rules.results import Severity
+from rollcall.schema.allow_list import created_objects
 from rollcall.schema.declared import declared_changes
 from rollcall.schema.grammar import grammar, parsed
 from tests.support.call_centre import call_centre
@@ -115,7 +116,7 @@ def test_a_created_definition_that_refers_to_something_foreign_is_rolled_back(li
     def create() -> None:
         with live.workspace.database.transaction() as connection:
             connection.execute(view.encode())
-            seal(connection, live.workspace.project, [view])
+            seal(connection, live.workspace.project, created_objects([view]))
 
     with pytest.raises(Refused, match=r"view rollcall\.routable_agents uses function public\.word\(\)"):
         create()

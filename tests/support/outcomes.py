@@ -185,7 +185,7 @@ def with_history(judged: Assessment, keys: tuple[str, ...] = (), text: str = "")
                 look_at=NOON - timedelta(minutes=5 * number),
                 follows_gap=number in (90, 288),
                 shown_available=40 + number % 17 + (number > 60) * 25,
-                there=40 + number % 17,
+                not_gone=40 + number % 17,
                 routable=30 + number % 11,
             )
             for number in range(288, 0, -1)
