@@ -1,7 +1,7 @@
 """Draw Vega-Lite charts as static SVG with vl-convert, in a process of their own.
 
-vl-convert embeds V8, which aborts its process where the system refuses it something. So this file is also the program
-of a child process. It imports nothing of Rollcall: it starts in 20 ms and reads no configuration.
+vl-convert embeds V8, which aborts its process where the system refuses it something. So this file is also
+the program of a child process. It imports nothing of Rollcall: it starts in 20 ms and reads no configuration.
 """
 
 from __future__ import annotations
