@@ -262,11 +262,9 @@ def _describe(holders: Sequence[dict[str, Any]]) -> str:
     if not holders:
         return "it ended just now"
     holder = holders[0]
-    since = holder["backend_start"].astimezone(UTC)
-    return (
-        f"server process {holder['pid']} ({holder['application_name']}, user {holder['user_name']}, "
-        f"since {since:%Y-%m-%d %H:%M:%S} UTC)"
-    )
+    started = holder["backend_start"]  # null for a session of another role whose statistics are hidden
+    since = f", since {started.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if started else ""
+    return f"server process {holder['pid']} ({holder['application_name']}, user {holder['user_name']}{since})"
 
 
 def _make_ledger(workspace: Workspace) -> list[Statement]:

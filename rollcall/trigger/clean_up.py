@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import secrets
 import sys
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ __all__ = ["CleanUp", "CleanUps"]
 
 COMMAND = ("-m", "rollcall", "clean", "--unattended", "--verify", "--json")
 REMEMBERED = 100
+LONGEST_SECONDS = 1_800  # as the units in docs/services.md
+GRACE_SECONDS = 30  # to end in order
 COUNTS = ("planned", "changed")
 
 
@@ -62,6 +65,8 @@ class CleanUps:
         self._known: dict[str, CleanUp] = {}
         self._process: asyncio.subprocess.Process | None = None
         self._ending: asyncio.Task[None] | None = None
+        self._is_stopping = False
+        self._environment = dict(os.environ)  # dbt changes it while it compiles
 
     @property
     def at_work(self) -> CleanUp | None:
@@ -82,14 +87,20 @@ class CleanUps:
 
     async def stop(self) -> None:
         """End the process that is at work; it records its run before it ends."""
+        self._is_stopping = True
         if self._ending is None:
             return
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.terminate()
+        await asyncio.wait({self._ending}, timeout=GRACE_SECONDS)
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
         await self._ending
 
     async def _run(self, started: CleanUp) -> None:
+        self._process = None
         try:
             # a session of its own: Ctrl-C reaches this process, which ends the other one
             self._process = await asyncio.create_subprocess_exec(
@@ -97,9 +108,12 @@ class CleanUps:
                 *COMMAND,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
+                env=self._environment,
                 start_new_session=True,
             )
-            out, _ = await self._process.communicate()
+            if self._is_stopping:
+                self._process.terminate()
+            out = await _output(self._process)
             started.exit_code = self._process.returncode
             with contextlib.suppress(ValueError):
                 started.result = json.loads(out)
@@ -109,3 +123,15 @@ class CleanUps:
         finally:
             started.finished_at = datetime.now(UTC)
             print(f"clean-up {started.id} ended with exit code {started.exit_code}", flush=True)
+
+
+async def _output(process: asyncio.subprocess.Process) -> bytes:
+    """Read what a process prints; after the longest time end it, at first in order."""
+    reading = asyncio.ensure_future(process.communicate())
+    for seconds, end in ((LONGEST_SECONDS, process.terminate), (GRACE_SECONDS, process.kill)):
+        await asyncio.wait({reading}, timeout=seconds)
+        if reading.done():
+            break
+        with contextlib.suppress(ProcessLookupError):
+            end()
+    return (await reading)[0]

@@ -29,6 +29,7 @@ __all__ = ["serve_trigger"]
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 MOST_CONNECTIONS = 50
 GRACE_SECONDS = 5
+LOOK_SECONDS = 10.0
 LARGEST_PORT = 65_535
 
 
@@ -84,14 +85,15 @@ class Endpoint:
             return refusal
         async with self._starting:
             if running := self._clean_ups.at_work:
-                url = str(request.url_for("show", name=running.id))
+                url = self.app.url_path_for("show", name=running.id)  # a proxy decides scheme and host
                 return JSONResponse({"error": "A clean-up is at work.", "url": url}, 409)
-            with contextlib.suppress(NotSeen):  # the clean-up itself reports a database that is down
-                if holder := await self._looks.holder():
+            # the clean-up itself looks at the lease, and reports a database that is down
+            with contextlib.suppress(NotSeen, TimeoutError):
+                if holder := await asyncio.wait_for(self._looks.holder(), LOOK_SECONDS):
                     return JSONResponse({"error": f"Another run is at work: {holder}."}, 409)
             started = self._clean_ups.start()
         print(f"clean-up {started.id} started by a request", flush=True)
-        url = str(request.url_for("show", name=started.id))
+        url = self.app.url_path_for("show", name=started.id)
         return JSONResponse({**started.to_json(), "url": url}, 202, {"Location": url})
 
     async def show(self, request: Request) -> Response:

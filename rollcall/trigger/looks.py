@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import Any, TypeVar
 
 import psycopg
@@ -68,12 +69,16 @@ class Looks:
     async def _look(self, name: str, read: Callable[[], T], fresh_seconds: float = FRESH_SECONDS) -> T:
         def look() -> T:
             kept_at, kept = self._kept.get(name, (0.0, None))
-            if kept_at and time.monotonic() - kept_at < fresh_seconds:
-                answer: T = kept
-                return answer
-            found = read()
-            self._kept[name] = (time.monotonic(), found)
-            return found
+            if not kept_at or time.monotonic() - kept_at >= fresh_seconds:
+                try:
+                    kept = read()
+                except (RollcallError, psycopg.Error) as error:
+                    kept = error  # a failure is kept as well, so that requests do not repeat it at once
+                self._kept[name] = (time.monotonic(), kept)
+            if isinstance(kept, Exception):
+                raise kept
+            answer: T = kept
+            return answer
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, look)
@@ -92,14 +97,17 @@ class Looks:
     def _read_readiness(self) -> dict[str, Any]:
         ended = [run for run in past_runs(self._workspace(), RUNS) if run["finished_at"] is not None]
         judged = next((run for run in ended if run["verdict"] is not None), None)
-        has_failed = bool(ended) and ended[0]["failure"] is not None
+        newer = list(takewhile(lambda run: run is not judged, ended))
+        has_failed = any(run["failure"] is not None for run in [*newer, *([judged] if judged else [])])
+        is_undone = any(run["command"] == "undo" for run in newer)
         verdict = judged["verdict"] if judged else None
         return {
             "verdict": verdict,
-            "judged_at": judged["finished_at"] if judged else None,
+            # the verdict is of the plan's instant, just before the run began
+            "judged_at": judged["started_at"] if judged else None,
             "run_id": judged["run_id"] if judged else None,
             "last_run_failed": has_failed,
-            "is_sound": verdict == Verdict.READY.value and not has_failed,
+            "is_sound": verdict == Verdict.READY.value and not has_failed and not is_undone,
         }
 
 

@@ -40,7 +40,8 @@ def cron_jobs() -> list[dict[str, Any]]:
 
 def commands() -> list[list[str]]:
     """The words of each command after the program."""
-    cron = [line.split(None, 6) for block in blocks("cron") for line in block.splitlines()]
+    lines = [line for block in blocks("cron") for line in block.splitlines()]
+    cron = [line.split(None, 6) for line in lines if not re.match(r"\w+=", line)]
     assert all(fields[5] == "rollcall" for fields in cron)
     starts = [unit["Service"]["ExecStart"] for unit in units().values() if "Service" in unit]
     jobs = [

@@ -144,6 +144,15 @@ def test_a_run_that_something_else_has_started_is_not_run_beside(
 
 
 @pytest.mark.medium
+def test_a_later_switch_of_a_flag_does_not_hide_a_failed_run(centre: CallCentre, trigger: Trigger) -> None:
+    with pytest.raises(RuntimeError), open_run(centre.workspace, "clean", "a test"):
+        raise RuntimeError("it fails")
+    for on in (True, False):
+        flags.switch(centre.workspace, "pause_cleaning", on=on)
+    assert until(lambda: trigger.request("GET", "/readyz", token=None).json()["last_run_failed"])
+
+
+@pytest.mark.medium
 def test_the_metrics_are_those_of_the_command(centre: CallCentre, trigger: Trigger) -> None:
     answer = trigger.request("GET", "/metrics")
     assert answer.status_code == 200
