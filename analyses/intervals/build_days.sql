@@ -142,7 +142,7 @@ decided as materialized (
 dated_calls as (
     select
         c.*,
-        coalesce(c.started_at, least(c.connected_at, c.ended_at)) as dated_at
+        {{ shown_call_dated_at('c') }} as dated_at
     from {{ ref('calls') }} as c
 ),
 

@@ -44,7 +44,7 @@ first_source as (
     select
         least(
             (
-                select min(coalesce(c.started_at, least(c.connected_at, c.ended_at)))
+                select min({{ shown_call_dated_at('c') }})
                 from {{ ref('calls') }} as c
             ),
             (select min(l.look_at) from {{ ref('presence_looks') }} as l)

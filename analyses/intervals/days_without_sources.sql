@@ -5,7 +5,7 @@ where b.is_final
     or (
         b.calls > 0
         and b.ends_at <= coalesce(
-            (select min(coalesce(c.started_at, least(c.connected_at, c.ended_at))) from {{ ref('calls') }} as c),
+            (select min({{ shown_call_dated_at('c') }}) from {{ ref('calls') }} as c),
             'infinity'
         )
     )

@@ -40,3 +40,9 @@
 {% macro whole_days(name) -%}
     {{ var(name) | round(0, 'ceil') | int }}
 {%- endmacro %}
+
+
+{# When a call of the view began; the view has no extreme times. c: the alias of rollcall.calls. #}
+{% macro shown_call_dated_at(c) -%}
+    coalesce({{ c }}.started_at, least({{ c }}.connected_at, {{ c }}.ended_at))
+{%- endmacro %}
