@@ -22,7 +22,6 @@ select
     kind,
     object_name,
     state,
-    state in ('missing', 'invalid', 'building') as is_pending,
     statement,
     reason,
     lock,
@@ -32,6 +31,7 @@ select
     declared_expressions,
     former_expressions,
     found_expressions,
+    state in ('missing', 'invalid', 'building') as is_pending,
     row_number() over (
         order by array_position(array['schema', 'column', 'comment', 'index'], kind), file, step, object_name
     ) as position
