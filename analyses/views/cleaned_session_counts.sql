@@ -29,7 +29,8 @@ with sessions as (
             s.logout_at,
             s.duration_seconds
         from {{ ref('agent_sessions') }} as s
-        offset 0 -- each column is calculated once, and not again for each count
+        -- each column is calculated once, and not again for each count
+        offset 0
     ) as c
 ),
 
