@@ -121,6 +121,7 @@ def test_dbt_deploys_no_view_that_breaks_its_contract(
     assert centre.rows(comment) == before
 
 
+@pytest.mark.medium
 def test_each_view_has_a_group_and_an_exposure_and_the_overview_is_ours(
     database: str, tmp_path: Path
 ) -> None:

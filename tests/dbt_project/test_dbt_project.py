@@ -157,6 +157,7 @@ def test_docs_are_generated_and_describe_what_people_query(centre: CallCentre, d
         assert all(descriptions.values()), key
 
 
+@pytest.mark.medium
 def test_every_model_says_what_a_row_is(dbt: Dbt) -> None:
     dbt("parse")
     silent = [

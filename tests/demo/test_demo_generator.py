@@ -128,6 +128,7 @@ def test_a_small_call_centre(database: str, agents: int) -> None:
         assert (planted.sessions, planted.calls) == (scale.sessions, scale.calls)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("overrides", "variant"),
     [

@@ -200,6 +200,7 @@ def let_an_analyst_log_in(desk: Desk) -> list[str]:
     return [statement.split()[2] for statement in printed if statement.startswith("create role ")]
 
 
+@pytest.mark.medium
 def test_an_analyst_reads_every_view_and_nothing_else(desk: Desk) -> None:
     roles = let_an_analyst_log_in(desk)
     assert roles == ["rollcall_read", "rollcall_migrate", "rollcall_clean", "rollcall_analyst"]

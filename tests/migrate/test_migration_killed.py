@@ -21,6 +21,7 @@ from tests.support.waiting import until
 # --- killed ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.medium
 def test_killed_before_each_statement_the_next_run_goes_on_at_once(live: Live) -> None:
     for _ in range(100):
         victim = Victim(live, stops_at=1)  # each gets one statement further

@@ -94,6 +94,7 @@ def test_calls_are_reversed_where_every_reading_is(berlin: CallCentre) -> None:
     }
 
 
+@pytest.mark.medium
 def test_sessions_have_the_defects_that_every_reading_shows(berlin: CallCentre) -> None:
     keys = {times: add_session(berlin, *times) for times in SESSIONS}
     found = violations(berlin)

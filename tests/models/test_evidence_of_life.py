@@ -11,6 +11,7 @@ import pytest
 from rollcall.assess.assessment import assess
 from rollcall.plan.pending_work import make_plan
 from tests.support.floor import NOW, Floor
+from tests.support.matrix import quick_first
 
 NULLABLE = """
     alter table agent_sessions alter login_at drop not null, alter last_activity drop not null;
@@ -62,7 +63,7 @@ def routable(floor: Floor, *, by_heartbeat: bool) -> dict[int, int]:
 # --- a reference that is evidence -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", ["available", "on_call", "break", "offline"])
+@pytest.mark.parametrize("status", quick_first(["available", "on_call", "break", "offline"]))
 @pytest.mark.parametrize("owner", ["another agent", "no agent", "an older session"])
 def test_a_reference_that_is_the_only_evidence_stays_until_the_window_has_passed(
     floor: Floor, owner: str, status: str
@@ -130,7 +131,7 @@ def test_a_live_call_without_a_start_is_dated_by_its_connection(
     assert planned(floor) != {}, "over live_call_max_hours it is over"
 
 
-@pytest.mark.parametrize("status", ["connected", "strange", None])
+@pytest.mark.parametrize("status", quick_first(["connected", "strange", None]))
 @pytest.mark.parametrize("refers", [True, False])
 def test_a_call_without_any_time_holds_the_sessions_of_its_agent(
     floor: Floor, status: str | None, refers: bool
@@ -290,7 +291,7 @@ def test_a_presence_that_lapses_after_planning_makes_a_break(floor: Floor) -> No
 EXTREMES = ["infinity", "-infinity", "294276-12-31", "4714-11-24 BC"]
 
 
-@pytest.mark.parametrize("extreme", EXTREMES)
+@pytest.mark.parametrize("extreme", quick_first(EXTREMES))
 @pytest.mark.parametrize("column", ["login_at", "logout_at", "last_activity", "last_heartbeat"])
 def test_a_closed_session_with_an_extreme_time_fails_no_view(floor: Floor, column: str, extreme: str) -> None:
     ghost = floor.session()
@@ -304,7 +305,7 @@ def test_a_closed_session_with_an_extreme_time_fails_no_view(floor: Floor, colum
     assert set(planned(floor)) == {ghost}
 
 
-@pytest.mark.parametrize("extreme", EXTREMES)
+@pytest.mark.parametrize("extreme", quick_first(EXTREMES))
 @pytest.mark.parametrize("column", ["login_at", "last_activity", "last_heartbeat"])
 def test_an_open_session_with_an_extreme_time_is_named_and_held(
     floor: Floor, column: str, extreme: str
@@ -324,7 +325,7 @@ def test_an_open_session_with_an_extreme_time_is_named_and_held(
     assert floor.row(ghost)["status"] == "offline"
 
 
-@pytest.mark.parametrize("extreme", EXTREMES)
+@pytest.mark.parametrize("extreme", quick_first(EXTREMES))
 @pytest.mark.parametrize("column", ["started_at", "connected_at", "ended_at"])
 def test_a_call_with_an_extreme_time_is_named_and_holds_its_session(
     floor: Floor, column: str, extreme: str
@@ -340,7 +341,7 @@ def test_a_call_with_an_extreme_time_is_named_and_holds_its_session(
 
 
 @pytest.mark.medium
-@pytest.mark.parametrize("extreme", EXTREMES)
+@pytest.mark.parametrize("extreme", quick_first(EXTREMES))
 def test_an_extreme_start_does_not_end_a_live_call(floor: Floor, extreme: str) -> None:
     """No session refers to the call, so no rule holds the session: the call alone protects the agent."""
     agent = floor.agent()
@@ -357,7 +358,7 @@ def test_an_extreme_start_does_not_end_a_live_call(floor: Floor, extreme: str) -
 
 
 @pytest.mark.medium
-@pytest.mark.parametrize("extreme", EXTREMES)
+@pytest.mark.parametrize("extreme", quick_first(EXTREMES))
 def test_a_live_call_with_extreme_times_alone_is_unknown(floor: Floor, extreme: str) -> None:
     agent = floor.agent()
     floor.insert("call_sessions", agent_id=agent, status="connected", direction="inbound", started_at=extreme)
@@ -407,7 +408,7 @@ def test_an_extreme_end_of_the_call_of_another_agent_protects_every_session(
 
 
 @pytest.mark.medium
-@pytest.mark.parametrize("extreme", EXTREMES)
+@pytest.mark.parametrize("extreme", quick_first(EXTREMES))
 def test_a_call_of_extreme_times_alone_is_not_over(floor: Floor, extreme: str) -> None:
     agent = floor.agent()
     floor.insert("call_sessions", agent_id=agent, status="connected", started_at=extreme, ended_at=extreme)
@@ -437,7 +438,7 @@ def test_an_extreme_time_of_a_call_that_is_over_is_no_recent_change(
     assert planned(floor) == {}, "a call began 9 minutes ago"
 
 
-@pytest.mark.parametrize("extreme", EXTREMES)
+@pytest.mark.parametrize("extreme", quick_first(EXTREMES))
 @pytest.mark.parametrize("column", ["login_at", "last_activity", "last_heartbeat"])
 def test_an_extreme_time_of_an_available_agent_is_null_in_the_routing(
     floor: Floor, column: str, extreme: str

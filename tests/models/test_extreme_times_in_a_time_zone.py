@@ -95,6 +95,7 @@ def test_the_index_of_an_earlier_version_is_kept(
     assert [statement.object_name for statement in centre.plan().statements] == [f"public.{INDEX}"]
 
 
+@pytest.mark.medium
 def test_an_index_of_another_expression_is_a_conflict(database: str, tmp_path: Path) -> None:
     centre = call_centre(database, tmp_path, {"app_time_zone": "Europe/Berlin"}, scale=SCALE)
     centre.rows(

@@ -15,6 +15,8 @@ from tests.support.call_centre import CallCentre, call_centre
 from tests.support.plans import nodes, rows_read
 from tests.support.postgres import fresh_database
 
+pytestmark = pytest.mark.medium  # a large call centre is made
+
 JIT_ABOVE_COST = 100_000  # PostgreSQL's default; a compilation takes seconds, whatever the query returns
 SCALE = Scale(agents=300, sessions=60_000, calls=120_000, days=60)
 EXPLAIN = "explain (analyze, timing off, format json)"
@@ -46,7 +48,6 @@ def open_sessions(centre: CallCentre) -> int:
     return int(centre.rows("select count(*) from agent_sessions where logout_at is null")[0][0])
 
 
-@pytest.mark.medium
 @pytest.mark.parametrize(
     "query",
     [
@@ -65,7 +66,6 @@ def test_no_view_is_worth_a_compilation(centre: CallCentre, query: str) -> None:
     assert plan["Total Cost"] < JIT_ABOVE_COST / 4
 
 
-@pytest.mark.medium
 def test_routing_reads_the_open_sessions_once_and_the_calls_of_available_agents(centre: CallCentre) -> None:
     plan = plan_of(centre, "select * from rollcall.routable_agents")
     assert rows_read(plan, "agent_sessions") <= open_sessions(centre)
@@ -80,7 +80,6 @@ def test_routing_reads_the_open_sessions_once_and_the_calls_of_available_agents(
     assert max(lookups) <= available < open_sessions(centre)
 
 
-@pytest.mark.medium
 @pytest.mark.parametrize("condition", [AGENT, LOGIN_DAY, LOGOUT_DAY])
 def test_the_sessions_of_an_agent_or_a_day_are_read_and_no_others(centre: CallCentre, condition: str) -> None:
     plan = plan_of(centre, f"{SESSIONS} {condition}")

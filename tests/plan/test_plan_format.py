@@ -5,6 +5,7 @@ Each file here has a correct hash: the hash is no signature, and any program can
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from rollcall.plan.stored import read_plan, write_plan
 from tests.support.floor import Floor
 
 Document = dict[str, Any]
+Genuine = tuple[Document, list[Document]]
 DEEP = b'{"line": "change", "session_id": ' + b"[" * 200_000 + b"]" * 200_000 + b"}\n"
 
 
@@ -33,12 +35,27 @@ def forge(path: Path, header: Document, lines: list[Document | bytes]) -> None:
     path.write_bytes(b"".join([line_of({"line": "plan", "hash": digest, **rest}), *written]))
 
 
-def real_plan(floor: Floor, path: Path) -> tuple[Document, list[Document]]:
+def real_plan(floor: Floor, path: Path) -> Genuine:
     """The header and the lines of a plan that closes one session."""
     floor.session()
     write_plan(floor.plan(), path)
     header, *lines = [json.loads(line) for line in path.read_text().splitlines()]
     return header, lines
+
+
+_made: dict[str, Genuine] = {}
+
+
+@pytest.fixture
+def genuine(floor: Floor, tmp_path: Path) -> Genuine:
+    """The header and the lines of a plan that is made once, and its session in the database."""
+    if floor.url in _made:
+        session = floor.session()
+        key = _made[floor.url][1][-1]["session_id"]
+        floor.rows("update agent_sessions set id = %s where id = %s", key, session)
+    else:
+        _made[floor.url] = real_plan(floor, tmp_path / "genuine.jsonl")
+    return copy.deepcopy(_made[floor.url])
 
 
 def assert_refused(floor: Floor, path: Path, *parts: str) -> None:
@@ -78,18 +95,20 @@ def test_the_plans_of_these_tests_are_accepted_unless_they_are_damaged(floor: Fl
     ],
 )
 def test_an_instant_of_the_header_needs_a_time_zone_and_a_plausible_year(
-    floor: Floor, tmp_path: Path, name: str, value: object, part: str
+    floor: Floor, genuine: Genuine, tmp_path: Path, name: str, value: object, part: str
 ) -> None:
     path = tmp_path / "plan.jsonl"
-    header, lines = real_plan(floor, path)
+    header, lines = genuine
     forge(path, {**header, name: value}, [*lines])
     assert_refused(floor, path, f"line 1: {name}", part)
 
 
 @pytest.mark.parametrize("name", ["database", "database_oid", "system_identifier"])
-def test_a_plan_without_identity_runs_on_no_database(floor: Floor, tmp_path: Path, name: str) -> None:
+def test_a_plan_without_identity_runs_on_no_database(
+    floor: Floor, genuine: Genuine, tmp_path: Path, name: str
+) -> None:
     path = tmp_path / "plan.jsonl"
-    header, lines = real_plan(floor, path)
+    header, lines = genuine
     forge(path, {**header, name: None}, [*lines])
     assert_refused(floor, path, "cluster" if name == "system_identifier" else f"line 1: {name}")
 
@@ -97,9 +116,11 @@ def test_a_plan_without_identity_runs_on_no_database(floor: Floor, tmp_path: Pat
 @pytest.mark.parametrize(
     "name", ["database", "database_oid", "system_identifier", "made_at", "expires_at", "schema", "body"]
 )
-def test_a_field_that_the_header_lacks_is_named(floor: Floor, tmp_path: Path, name: str) -> None:
+def test_a_field_that_the_header_lacks_is_named(
+    floor: Floor, genuine: Genuine, tmp_path: Path, name: str
+) -> None:
     path = tmp_path / "plan.jsonl"
-    header, lines = real_plan(floor, path)
+    header, lines = genuine
     forge(path, {key: value for key, value in header.items() if key != name}, [*lines])
     assert_refused(floor, path, f"line 1: {name}")
 
@@ -108,10 +129,10 @@ def test_a_field_that_the_header_lacks_is_named(floor: Floor, tmp_path: Path, na
     ("name", "value"), [("statement_count", 7), ("change_count", 0), ("remedies", {"clear_reference": 1})]
 )
 def test_what_the_header_counts_is_what_the_lines_have(
-    floor: Floor, tmp_path: Path, name: str, value: object
+    floor: Floor, genuine: Genuine, tmp_path: Path, name: str, value: object
 ) -> None:
     path = tmp_path / "plan.jsonl"
-    header, lines = real_plan(floor, path)
+    header, lines = genuine
     forge(path, {**header, name: value}, [*lines])
     assert_refused(floor, path, f"its {name} does not fit")
 
@@ -162,10 +183,10 @@ def with_field(name: str, value: object) -> Callable[[Document], Document]:
     ],
 )
 def test_a_line_with_another_shape_is_named(
-    floor: Floor, tmp_path: Path, damage: Callable[[Document], Document | bytes], part: str
+    floor: Floor, genuine: Genuine, tmp_path: Path, damage: Callable[[Document], Document | bytes], part: str
 ) -> None:
     path = tmp_path / "plan.jsonl"
-    header, lines = real_plan(floor, path)
+    header, lines = genuine
     forge(path, header, [*lines[:-1], damage(lines[-1])])
     assert_refused(floor, path, f"line {len(lines) + 1}: {part}")
 
@@ -176,10 +197,10 @@ def test_deep_json_in_the_first_line_is_refused(floor: Floor, tmp_path: Path) ->
     assert_refused(floor, path, "does not begin like a plan")
 
 
-def test_a_session_that_appears_twice_is_refused(floor: Floor, tmp_path: Path) -> None:
+def test_a_session_that_appears_twice_is_refused(floor: Floor, genuine: Genuine, tmp_path: Path) -> None:
     """It was reported as changed three times, and the ledger had one change."""
     path = tmp_path / "plan.jsonl"
-    header, lines = real_plan(floor, path)
+    header, lines = genuine
     counts = {"change_count": 3, "remedies": {"close": 3}}
     forge(path, {**header, **counts}, [*lines, lines[-1], {**lines[-1], "remedy": "close"}])
     assert_refused(floor, path, f"line {len(lines) + 2}: its session appears in an earlier line too")
@@ -207,9 +228,9 @@ def test_a_key_in_another_spelling_is_no_second_change(floor: Floor, tmp_path: P
     assert result.changed == len(floor.changes()) == 1
 
 
-def test_a_statement_that_appears_twice_is_refused(floor: Floor, tmp_path: Path) -> None:
+def test_a_statement_that_appears_twice_is_refused(floor: Floor, genuine: Genuine, tmp_path: Path) -> None:
     path = tmp_path / "plan.jsonl"
-    header, lines = real_plan(floor, path)
+    header, lines = genuine
     statements = [line for line in lines if line["line"] == "statement"]
     assert statements
     count = {"statement_count": len(statements) + 1}
@@ -218,9 +239,9 @@ def test_a_statement_that_appears_twice_is_refused(floor: Floor, tmp_path: Path)
         read_plan(floor.workspace, str(path))
 
 
-def test_a_stored_plan_is_checked_like_a_file(floor: Floor, tmp_path: Path) -> None:
+def test_a_stored_plan_is_checked_like_a_file(floor: Floor, genuine: Genuine, tmp_path: Path) -> None:
     path = tmp_path / "plan.jsonl"
-    header, lines = real_plan(floor, path)
+    header, lines = genuine
     forge(path, {**header, "made_at": "2026-01-31T12:00:00"}, [*lines])
     first, *rest = path.read_text().splitlines(keepends=True)
     digest = json.loads(first)["hash"]

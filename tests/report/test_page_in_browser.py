@@ -49,6 +49,7 @@ def test_the_page_in_a_browser(tmp_path: Path, name: str) -> None:
     assert (tmp_path / "dark.png").read_bytes() != (tmp_path / "wide.png").read_bytes()
 
 
+@pytest.mark.medium
 @needs_chromium
 @pytest.mark.parametrize("name", ["completed", "history", "hostile_history"])
 def test_nothing_is_wider_than_a_phone_and_nothing_runs(tmp_path: Path, name: str) -> None:

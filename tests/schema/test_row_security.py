@@ -73,6 +73,7 @@ def test_without_policies_a_reader_needs_no_right_on_the_tables(live: Live, read
     assert read_as(live, reader, SESSIONS.format("rollcall.agent_sessions"))[0][1] > 0
 
 
+@pytest.mark.medium
 def test_new_views_apply_the_policies_of_their_reader(live: Live, reader: str) -> None:
     for statement in POLICIES:
         live.rows(statement)

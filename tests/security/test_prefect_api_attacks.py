@@ -33,6 +33,8 @@ from tests.support.floor import Floor
 from tests.support.serving import PASSWORD, environment, started
 from tests.support.waiting import PATIENCE, until
 
+pytestmark = pytest.mark.medium  # a Prefect server is started
+
 APPROVAL = {"plan_hash", "approved_by"}  # of a stored plan, which tests/flows/test_approval.py tries to evade
 NO_BREAKER = {"abandoned_after_hours": 0.0001, "breaker_min_sessions": 1e6, "settle_minutes": 0.001}
 
@@ -84,7 +86,6 @@ def deployment_of(api: Api) -> dict[str, Any]:
     return dict(request(api, "GET", path, **signature)[1])
 
 
-@pytest.mark.medium
 @pytest.mark.parametrize(
     "headers", [{}, signed("rollcall:guess"), signed("rollcall:"), {"Authorization": "Basic x"}]
 )
@@ -163,7 +164,6 @@ def web_sockets() -> list[str]:
     ]
 
 
-@pytest.mark.medium
 def test_a_stranger_opens_no_web_socket(api: Api) -> None:
     paths = web_sockets()
     assert {"/events/in", "/events/out", "/logs/out"} <= set(paths)
@@ -221,7 +221,6 @@ def test_doctor_warns_of_a_server_without_a_password(
         process.wait()
 
 
-@pytest.mark.medium
 def test_a_prefect_server_that_is_down_is_named(scheduled: CallCentre, tmp_path: Path) -> None:
     """One line that names the variable, and no password."""
     variables = environment(
@@ -251,7 +250,6 @@ def test_an_address_that_is_none_is_named(scheduled: CallCentre, tmp_path: Path,
     assert said.startswith("rollcall: PREFECT_API_URL is no address of a server")
 
 
-@pytest.mark.medium
 def test_a_server_that_refuses_is_named(api: Api, scheduled: CallCentre, tmp_path: Path) -> None:
     """With a wrong credential, and where something else than Prefect's API answers."""
     for address, remedy in ((api.url, "PREFECT_API_AUTH_STRING"), (f"{api.url}/none", "/api")):
@@ -311,7 +309,6 @@ def test_the_server_is_not_told_of_the_database(api: Api, scheduled: CallCentre,
     assert not {name for name in names if name.startswith(("ROLLCALL_", "PG"))}
 
 
-@pytest.mark.medium
 def test_the_temporary_server_is_closed_too_and_each_start_has_another_string(tmp_path: Path) -> None:
     strings = set()
     for _ in range(2):

@@ -72,6 +72,7 @@ def test_the_application_can_change_its_tables_and_run_makes_the_views_again(liv
     assert live.rows(views) == definitions
 
 
+@pytest.mark.medium
 def test_the_ledger_with_its_before_images_stays_unless_it_is_asked_for(live: Live) -> None:
     plan = live.plan()
     with open_run(live.workspace, "clean") as run:
