@@ -1,4 +1,4 @@
--- Sets what every connection needs before anything else. Every name is qualified: the search path is not ours yet.
+-- Sets PostgreSQL's settings. Every name is qualified: at the start of a connection the search path is not ours.
 -- $1: names. $2: their values, in the same order. $3: for this transaction alone?
 select
     pg_catalog.set_config(

@@ -22,6 +22,7 @@ from rollcall.alerts.policy import Decision
 from rollcall.alerts.values import State
 from rollcall.database.connections import Connection, fetch
 from rollcall.database.conninfo import read_conninfo
+from rollcall.database.session_settings import set_for_transaction
 from rollcall.errors import ConfigurationError, RollcallError
 from rollcall.ledger.ownership import lock_ledger, refuse_foreign_ledger
 from rollcall.ledger.runs import has_ledger
@@ -92,7 +93,7 @@ class LedgerMemory:
     def _take_turn(self, connection: Connection) -> None:
         """Wait until no other run reads or writes the states, for the rest of the transaction."""
         project = self._workspace.project
-        fetch(connection, "select set_config('lock_timeout', $1, true)", [LONGEST_WAIT])
+        set_for_transaction(connection, {"lock_timeout": LONGEST_WAIT})
         fetch(connection, project.sql("lock_alerts"), LOCK_KEYS)
         lock_ledger(connection, project)
         refuse_foreign_ledger(connection, self._workspace)

@@ -17,6 +17,7 @@ from rollcall.batches.queue import WorkQueue
 from rollcall.batches.result import GONE, RINGING, BatchResult, Item, ProgressCallback
 from rollcall.batches.worker import Worker
 from rollcall.database.connections import Connection, Row, fetch, reason_of
+from rollcall.database.session_settings import set_for_transaction
 from rollcall.ledger.runs import Run
 from rollcall.workspace import Workspace
 
@@ -201,7 +202,7 @@ class Batches:
         connection = self.run.connection
         try:
             with connection.transaction():
-                fetch(connection, "select set_config('lock_timeout', $1, true)", [self.lock_timeout])
+                set_for_transaction(connection, {"lock_timeout": self.lock_timeout})
                 rows = fetch(connection, self.sql["existing_sessions"], [keys])
         except psycopg.errors.LockNotAvailable:
             return set(keys)

@@ -23,6 +23,7 @@ from rollcall.database.connections import (
     take_role,
     text_array,
 )
+from rollcall.database.session_settings import set_for_transaction
 from rollcall.errors import ConnectionFailed
 
 if TYPE_CHECKING:
@@ -38,11 +39,6 @@ RECONNECTIONS = 5  # in a row; the server rolls back a batch whose connection is
 FATAL_CLASSES = ("08", "53", "57", "58", "F0", "XX")
 """Classes of SQLSTATE that concern every row: connection, resources, shutdown, system, damage."""
 READ_ONLY = "25006"
-
-SET_FOR_THIS_TRANSACTION = """
-select set_config(s.name, s.value, true)
-from unnest($1::text[], $2::text[]) as s (name, value)
-"""
 
 
 class Worker:
@@ -121,8 +117,7 @@ class Worker:
         began = time.monotonic()
         with connection.transaction():
             self._round_trip = min(self._round_trip, time.monotonic() - began)
-            settings = batches.limits | batches.settings_of_batch()
-            fetch(connection, SET_FOR_THIS_TRANSACTION, [list(settings.keys()), list(settings.values())])
+            set_for_transaction(connection, batches.limits | batches.settings_of_batch())
             batches.run.check_lease(connection)
             take_role(connection, batches.workspace.settings.clean_role)
             began = time.monotonic()

@@ -16,6 +16,7 @@ import jinja2
 import psycopg
 
 from rollcall.database.connections import Database, Row, Snapshot
+from rollcall.database.session_settings import set_for_transaction
 from rollcall.errors import ConfigurationProblems
 from rollcall.settings.configuration import Settings
 from rollcall.settings.mapping import ALIASES, relation_name
@@ -142,7 +143,7 @@ def _tried(snapshot: Snapshot, query: str, name: str, problems: list[str]) -> An
     try:
         with snapshot.connection.transaction():
             # instead of a plan without the hidden rows, PostgreSQL gives an error
-            snapshot.connection.execute("set local row_security = off")
+            set_for_transaction(snapshot.connection, {"row_security": "off"})
             return snapshot.connection.execute(cast(Any, query)).pgresult
     except psycopg.Error as error:
         reason = (str(error).splitlines() or ["it cannot be read"])[0]

@@ -15,6 +15,7 @@ from typing import Any
 
 from rollcall.batches import RINGING, Batches, BatchResult, Item, ProgressCallback
 from rollcall.database.connections import Connection, Row, fetch, take_role, text_array
+from rollcall.database.session_settings import set_for_transaction
 from rollcall.errors import Refused
 from rollcall.ledger.runs import Run
 from rollcall.plan.pending_work import Plan
@@ -156,8 +157,8 @@ class SessionRepair:
                 return
             with connection.transaction():
                 connection.execute("set transaction read only")
-                _set(connection, "lock_timeout", self._lock_timeout)
-                _set(connection, "rollcall.judged_at", self._judged_at)
+                limits = {"lock_timeout": self._lock_timeout, "rollcall.judged_at": self._judged_at}
+                set_for_transaction(connection, limits)
                 self._feed = fetch(connection, self._feed_sql)[0]["contradicting_calls"]
             self._feed_read_at = time.monotonic()
 
@@ -187,7 +188,3 @@ class SessionRepair:
             for row in back:
                 row["reason"] = RINGING if row["session_id"] in rung else row["reason"]
         return rows
-
-
-def _set(connection: Connection, name: str, value: str) -> None:
-    fetch(connection, "select set_config($1, $2, true)", [name, value])

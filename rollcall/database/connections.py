@@ -25,7 +25,12 @@ from psycopg.rows import dict_row
 
 from rollcall import __version__
 from rollcall.database.conninfo import read_conninfo
-from rollcall.database.session_settings import CLIENT_ENCODING, apply_settings
+from rollcall.database.session_settings import (
+    CLIENT_ENCODING,
+    apply_settings,
+    judging_at,
+    set_for_transaction,
+)
 from rollcall.errors import ConnectionFailed, EvaluationError
 
 __all__ = ["Connection", "Database", "Row", "Snapshot", "deadline"]
@@ -123,11 +128,7 @@ class Database:
         with contextlib.closing(self.connect_unset()) as connection, connection.transaction():
             connection.execute("set transaction isolation level repeatable read, read only")
             apply_settings(connection, for_session=False, time_zone=self.time_zone)
-            connection.execute("set local jit = off")
-            if judged_at is not None:
-                connection.execute(
-                    "select set_config('rollcall.judged_at', $1, true)", [judged_at.isoformat()]
-                )
+            set_for_transaction(connection, judging_at(judged_at))
             yield Snapshot(connection)
 
 

@@ -6,6 +6,8 @@ the meaning of a statement or the format of a value is set here before any other
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from typing import Any, cast
 
@@ -13,7 +15,7 @@ import psycopg
 
 from rollcall.settings.configuration import PROJECT_DIRECTORY
 
-__all__ = ["CLIENT_ENCODING", "apply_settings"]
+__all__ = ["CLIENT_ENCODING", "apply_settings", "judging_at", "set_for_session", "set_for_transaction"]
 
 CLIENT_ENCODING = "UTF8"  # sent at connection start: overrides the role's setting, and poolers track it
 
@@ -58,7 +60,26 @@ def apply_settings(connection: psycopg.Connection[Any], *, for_session: bool, ti
             timestamp without time zone.
     """
     settings = SETTINGS | (SESSION_SETTINGS if for_session else {}) | {"TimeZone": time_zone}
-    parameters = [list(settings), list(settings.values()), not for_session]
+    _set(connection, settings, is_local=not for_session)
+
+
+def judging_at(instant: datetime | None) -> dict[str, str]:
+    """The settings of a transaction that judges: at this instant or, for none, now; without JIT."""
+    return {"jit": "off", "rollcall.judged_at": instant.isoformat() if instant else ""}
+
+
+def set_for_transaction(connection: psycopg.Connection[Any], settings: Mapping[str, str]) -> None:
+    """Set these settings until the end of the transaction; the names may be those of `rollcall.*` too."""
+    _set(connection, settings, is_local=True)
+
+
+def set_for_session(connection: psycopg.Connection[Any], settings: Mapping[str, str]) -> None:
+    """Set these settings until the connection is closed. Only for a connection that keeps its backend."""
+    _set(connection, settings, is_local=False)
+
+
+def _set(connection: psycopg.Connection[Any], settings: Mapping[str, str], *, is_local: bool) -> None:
+    parameters = [list(settings), list(settings.values()), is_local]
     with psycopg.RawCursor(connection) as cursor:
         cursor.execute(cast(Any, _statement()), parameters)
 

@@ -18,7 +18,8 @@ from typing import Any
 
 import psycopg
 
-from rollcall.database.connections import Connection, Row, Snapshot, fetch, reason_of
+from rollcall.database.connections import Connection, Row, Snapshot, reason_of
+from rollcall.database.session_settings import set_for_transaction
 from rollcall.doctor import kinds
 from rollcall.doctor.diagnosis import Diagnosis, Finding
 from rollcall.doctor.kinds import KINDS
@@ -44,9 +45,11 @@ def examine(workspace: Workspace, clock: Callable[[], float] = time.time) -> Dia
     lag_seconds = variables["replica_lag_max_seconds"]
     with workspace.database.snapshot() as snapshot:
         examination.snapshot = snapshot
-        for name in ("lock_timeout", "statement_timeout"):
-            value = f"{max(1, round(1000 * variables[f'doctor_{name}_seconds']))}ms"
-            fetch(snapshot.connection, "select set_config($1, $2, true)", [name, value])
+        limits = {
+            name: f"{max(1, round(1000 * variables[f'doctor_{name}_seconds']))}ms"
+            for name in ("lock_timeout", "statement_timeout")
+        }
+        set_for_transaction(snapshot.connection, limits)
         roles = [workspace.settings.migrate_role, workspace.settings.clean_role]
         examination.ask(
             "doctor_server",

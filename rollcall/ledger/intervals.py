@@ -14,15 +14,11 @@ from typing import Any
 import psycopg
 
 from rollcall.database.connections import fetch, reason_of
+from rollcall.database.session_settings import judging_at, set_for_transaction
 from rollcall.errors import ConfigurationError, EvaluationError
 from rollcall.ledger.runs import Run
 
 __all__ = ["Build", "build", "build_if_possible"]
-
-SETTINGS = """
-    select set_config('jit', 'off', true), set_config('statement_timeout', $1, true),
-        set_config('rollcall.judged_at', $2, true)
-"""
 
 
 @dataclass(frozen=True)
@@ -63,12 +59,10 @@ def build(run: Run, *, full: bool = False, judged_at: datetime | None = None) ->
     """
     _check(run, full=full)
     variables = run.workspace.settings.variables
-    settings = [
-        f"{max(1, round(variables['build_timeout_seconds']))}s",
-        judged_at.isoformat() if judged_at else "",
-    ]
+    limit = {"statement_timeout": f"{max(1, round(variables['build_timeout_seconds']))}s"}
+    settings = judging_at(judged_at) | limit
     with run.connection.transaction():
-        fetch(run.connection, SETTINGS, settings)
+        set_for_transaction(run.connection, settings)
         found = fetch(run.connection, run.workspace.project.sql("days_to_build"), [full])
     if not found:
         return Build(run.id)
@@ -122,12 +116,12 @@ def _chunks(first: date, last: date, days: int) -> Iterator[tuple[date, date]]:
         first += timedelta(days=days)
 
 
-def _build_days(run: Run, settings: list[str], first: date, last: date) -> list[dict[str, Any]]:
+def _build_days(run: Run, settings: dict[str, str], first: date, last: date) -> list[dict[str, Any]]:
     """Build some days in one transaction. Gives one row per day."""
     project = run.workspace.project
     with run.connection.transaction():
         run.check_lease(run.connection)
-        fetch(run.connection, SETTINGS, settings)
+        set_for_transaction(run.connection, settings)
         rows = fetch(run.connection, project.sql("build_days"), [run.id, first, last])
         fetch(run.connection, project.sql("remove_replaced"), [run.id])
     return rows

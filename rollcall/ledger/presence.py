@@ -13,6 +13,7 @@ from datetime import datetime
 import psycopg
 
 from rollcall.database.connections import fetch, reason_of
+from rollcall.database.session_settings import judging_at, set_for_transaction
 from rollcall.ledger.runs import Run
 
 __all__ = ["Look", "record_presence"]
@@ -20,10 +21,6 @@ __all__ = ["Look", "record_presence"]
 NOT_DEPLOYED = (
     "the view rollcall.presence_intervals, or the index of the calls, is missing; `rollcall migrate` makes it"
 )
-SETTINGS = """
-    select set_config('jit', 'off', true), set_config('statement_timeout', $1, true),
-        set_config('rollcall.judged_at', $2, true)
-"""
 NO_TIME_PASSED = "the server's clock has not advanced since the look before"
 
 
@@ -59,8 +56,8 @@ def record_presence(run: Run, judged_at: datetime | None = None) -> Look:
             run.check_lease(run.connection)
             if not fetch(run.connection, project.sql("presence_is_deployed"))[0]["is_deployed"]:
                 return Look(left_out=NOT_DEPLOYED)
-            instant = judged_at.isoformat() if judged_at else ""
-            fetch(run.connection, SETTINGS, [f"{max(1, timeout)}ms", instant])
+            limit = {"statement_timeout": f"{max(1, timeout)}ms"}
+            set_for_transaction(run.connection, judging_at(judged_at) | limit)
             rows = fetch(run.connection, project.sql("record_presence"), [run.id])
     except psycopg.Error as error:
         return Look(left_out=reason_of(error))

@@ -16,6 +16,7 @@ import hashlib
 from datetime import datetime
 
 from rollcall.database.connections import Connection, Snapshot, fetch
+from rollcall.database.session_settings import set_for_transaction
 from rollcall.dbt.project import Project
 from rollcall.ledger.trend import LEDGER_UNREADABLE
 from rollcall.rules.results import Assessment, HistoryReading
@@ -57,7 +58,7 @@ def record_reading(
         return
     record = project.sql("record_history_pass")
     with connection.transaction():
-        connection.execute("set local jit = off")
+        set_for_transaction(connection, {"jit": "off"})
         if reading.since is not None:
             _read_changes(connection, project, reading.since)
         instants = [reading.since, assessment.snapshot_at]

@@ -15,13 +15,14 @@ from typing import Any
 import psycopg
 
 from rollcall.database.connections import Connection, Row, fetch, reason_of, take_role
+from rollcall.database.session_settings import set_for_transaction
 from rollcall.retries import LockRetries
 from rollcall.schema.allow_list import created_objects
 from rollcall.schema.declared import build_workers
 from rollcall.schema.grammar import shown_query
 from rollcall.workspace import Workspace
 
-__all__ = ["RETRIED", "ShortLockExecutor", "WaitedTooLong", "run_monitored", "set_for"]
+__all__ = ["RETRIED", "ShortLockExecutor", "WaitedTooLong", "run_monitored"]
 
 RETRIED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 MONITOR_SECONDS = 0.05  # interval between two readings of the blocking sessions
@@ -156,7 +157,7 @@ class ShortLockExecutor:
 
         def work() -> None:
             with connection.transaction():
-                set_for(connection, self._limits.of_strong_lock, is_local=True)
+                set_for_transaction(connection, self._limits.of_strong_lock)
                 self._guard(connection)
                 take_role(connection, self._workspace.settings.migrate_role)
                 for part in parts:
@@ -233,8 +234,3 @@ def _describe(blocker: Row) -> str:
         f"{f', last query: {query}' if query else ''}"
         f"{f', which waits itself for server process {others}' if others else ''}"
     )
-
-
-def set_for(connection: Connection, settings: Mapping[str, str], *, is_local: bool) -> None:
-    for name, value in settings.items():
-        fetch(connection, "select set_config($1, $2, $3)", [name, value, is_local])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rollcall.database.connections import Row, Snapshot
+from rollcall.database.session_settings import set_for_transaction
 from rollcall.dbt.project import Project
 from rollcall.migrate.table_contents import Contents, TableProof, compare_contents
 from rollcall.schema.declared import declared_changes
@@ -69,7 +70,7 @@ class Catalog:
         query = project.sql("catalog_objects")
         with snapshot.connection.transaction(force_rollback=True):
             # the text of a definition depends on the search path
-            snapshot.rows("select set_config('search_path', '', true)")
+            set_for_transaction(snapshot.connection, {"search_path": ""})
             return cls.of(snapshot.rows(query), declared)
 
     @classmethod

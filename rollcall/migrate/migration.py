@@ -17,10 +17,11 @@ from typing import Any
 import psycopg
 
 from rollcall.database.connections import Connection, Snapshot, fetch, reason_of
+from rollcall.database.session_settings import set_for_session
 from rollcall.errors import Refused
 from rollcall.ledger.ownership import faults_of_rollcall_objects, refuse_foreign_index, seal
 from rollcall.ledger.runs import Run
-from rollcall.ledger.strong_locks import RETRIED, ShortLockExecutor, WaitedTooLong, run_monitored, set_for
+from rollcall.ledger.strong_locks import RETRIED, ShortLockExecutor, WaitedTooLong, run_monitored
 from rollcall.migrate.catalog_state import CatalogProof
 from rollcall.migrate.proof import record_catalog
 from rollcall.retries import poll
@@ -213,13 +214,13 @@ class _Executor(ShortLockExecutor):
         # The connection is closed after the build, so its settings reach no other client.
         with connection.transaction():
             self._run.check_lease(connection)
-        set_for(connection, self._limits.of_build, is_local=False)
+        set_for_session(connection, self._limits.of_build)
         with contextlib.suppress(psycopg.Error):  # not supported on every operating system
             interval = {"client_connection_check_interval": f"{self._limits.client_check_ms}ms"}
-            set_for(connection, interval, is_local=False)
+            set_for_session(connection, interval)
         role = self._workspace.settings.migrate_role
         if role is not None:
-            set_for(connection, {"role": role}, is_local=False)
+            set_for_session(connection, {"role": role})
 
         process_id = self._workspace.process_id_of(connection)
 
@@ -261,9 +262,9 @@ class _Executor(ShortLockExecutor):
         drop = check_migrating(left.sql, [left.object_name])[0]
         try:
             with contextlib.closing(self._workspace.database.connect()) as connection:
-                set_for(connection, self._limits.of_strong_lock, is_local=False)
+                set_for_session(connection, self._limits.of_strong_lock)
                 if self._workspace.settings.migrate_role is not None:
-                    set_for(connection, {"role": self._workspace.settings.migrate_role}, is_local=False)
+                    set_for_session(connection, {"role": self._workspace.settings.migrate_role})
                 fetch(connection, drop)
         except psycopg.Error:
             return False

@@ -12,7 +12,8 @@ from typing import Any
 
 import psycopg
 
-from rollcall.database.connections import Snapshot, fetch
+from rollcall.database.connections import Snapshot
+from rollcall.database.session_settings import set_for_transaction
 from rollcall.workspace import Workspace
 
 __all__ = ["Contents", "TableProof", "compare_contents", "read_contents"]
@@ -76,13 +77,13 @@ def read_contents(
     query = workspace.project.sql("table_contents")
     try:
         with snapshot.connection.transaction(force_rollback=True):
-            for name, value in {
+            settings = {
                 "lock_timeout": f"{max(1, round(variables['migrate_lock_timeout_ms']))}ms",
                 "row_security": "off",  # hidden rows would make the count wrong
                 "search_path": "",
                 "timezone": "UTC",
-            }.items():
-                fetch(snapshot.connection, "select set_config($1, $2, true)", [name, value])
+            }
+            set_for_transaction(snapshot.connection, settings)
             rows = snapshot.rows(query, limits)
     except psycopg.Error:
         if snapshot.connection.broken:

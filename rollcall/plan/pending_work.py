@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rollcall.database.connections import Snapshot
+from rollcall.database.session_settings import set_for_transaction
 from rollcall.dbt.project import Project
 from rollcall.plan.format import FORMAT
 from rollcall.schema.declared import Statement, pending_statements
@@ -140,7 +141,7 @@ def make_plan(workspace: Workspace, judged_at: datetime | None = None) -> Plan:
     body = Body()
     with workspace.database.snapshot(judged_at) as snapshot:
         # so that a timestamptz has the same text in every plan
-        snapshot.rows("set local timezone = 'UTC'")
+        set_for_transaction(snapshot.connection, {"timezone": "UTC"})
         clock = snapshot.row(project.sql("clock"))
         statements = pending_statements(snapshot, project)
         for statement in statements:
@@ -185,7 +186,7 @@ def schema_fingerprint(snapshot: Snapshot, project: Project) -> str:
     The search path is empty for the rest of the snapshot's transaction.
     """
     query = project.sql("schema_fingerprint")
-    snapshot.rows("select set_config('search_path', '', true)")
+    set_for_transaction(snapshot.connection, {"search_path": ""})
     return str(snapshot.row(query)["fingerprint"])
 
 

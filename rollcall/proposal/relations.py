@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from rollcall.database.connections import Database, Row
+from rollcall.database.session_settings import set_for_transaction
 from rollcall.settings.configuration import PROJECT_DIRECTORY
 
 __all__ = ["Column", "Relation", "Values", "plain", "read_relations", "read_values"]
@@ -139,9 +140,8 @@ def read_values(
     )
     try:
         with database.snapshot() as snapshot:
-            snapshot.rows(
-                "select set_config('statement_timeout', $1, true)", [f"{max(1, round(seconds * 1000))}ms"]
-            )
+            limit = {"statement_timeout": f"{max(1, round(seconds * 1000))}ms"}
+            set_for_transaction(snapshot.connection, limit)
             rows = snapshot.rows(query, [most_rows, most_values + 1])
     except (psycopg.errors.QueryCanceled, psycopg.errors.InsufficientPrivilege):
         rows = []

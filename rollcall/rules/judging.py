@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, overload
 
-from rollcall.database.session_settings import apply_settings
+from rollcall.database.session_settings import apply_settings, judging_at, set_for_transaction
 from rollcall.errors import EvaluationError, RollcallError
 from rollcall.rules.gx import context, gx_suite, in_one_line
 from rollcall.rules.results import RuleResult
@@ -225,11 +225,8 @@ def _enter_snapshot(connection: psycopg.Connection[Any], snapshot: str, judged_a
 
     connection.execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(snapshot)))
     apply_settings(connection, for_session=False)
-    row = connection.execute(
-        "select current_setting('transaction_read_only'), set_config('jit', 'off', true),"
-        " set_config('rollcall.judged_at', %s, true)",
-        [judged_at.isoformat() if judged_at else ""],
-    ).fetchone()
+    set_for_transaction(connection, judging_at(judged_at))
+    row = connection.execute("show transaction_read_only").fetchone()
     if row is None or row[0] != "on":
         raise EvaluationError("The transaction that judges rows is not read-only")
 

@@ -9,7 +9,8 @@ from typing import Any, cast
 
 import psycopg
 
-from rollcall.database.connections import Row, Snapshot, fetch
+from rollcall.database.connections import Row, Snapshot
+from rollcall.database.session_settings import set_for_transaction
 from rollcall.dbt.project import Project, RollcallRelation
 from rollcall.schema.allow_list import LEDGER_SCHEMA, check_migrating
 from rollcall.schema.ledger_columns import missing_columns, why_not_ours
@@ -263,7 +264,7 @@ def _with_index_states(snapshot: Snapshot, project: Project, changes: Sequence[R
             made = _made_objects(snapshot, project) if made is None else made
             if name not in made:
                 states[name] = "conflicting"
-    fetch(snapshot.connection, "select set_config('rollcall.index_states', $1, true)", [json.dumps(states)])
+    set_for_transaction(snapshot.connection, {"rollcall.index_states": json.dumps(states)})
     return snapshot.rows(project.sql("declared_changes")) if states else list(changes)
 
 

@@ -31,7 +31,7 @@ SCALE = Scale(agents=60, sessions=600, calls=2_000, days=10)
 YESTERDAY = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
 
 
-class Floor:
+class WaivedCentre:
     """A call centre and a file of waivers, which is read again at every assess."""
 
     def __init__(self, database: str, folder: Path) -> None:
@@ -56,28 +56,28 @@ def rule(assessment: Assessment, name: str) -> RuleResult:
 
 
 @pytest.fixture(scope="module")
-def shared(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Floor]:
+def shared(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WaivedCentre]:
     with fresh_database(server) as url:
-        yield Floor(url, tmp_path_factory.mktemp("state"))
+        yield WaivedCentre(url, tmp_path_factory.mktemp("state"))
 
 
 @pytest.fixture
-def floor(shared: Floor) -> Floor:
+def usual(shared: WaivedCentre) -> WaivedCentre:
     """A damaged call centre without a waiver; the tests change nothing in it."""
     shared.waive()
     return shared
 
 
 @pytest.fixture(scope="module")
-def shared_clean(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Floor]:
+def shared_clean(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WaivedCentre]:
     with fresh_database(server) as url:
-        floor = Floor(url, tmp_path_factory.mktemp("state"))
-        floor.centre.run()
-        yield floor
+        made = WaivedCentre(url, tmp_path_factory.mktemp("state"))
+        made.centre.run()
+        yield made
 
 
 @pytest.fixture
-def clean(shared_clean: Floor) -> Floor:
+def clean(shared_clean: WaivedCentre) -> WaivedCentre:
     """A call centre that is READY, without a waiver; what a test breaks it mends."""
     shared_clean.waive()
     return shared_clean
@@ -86,11 +86,11 @@ def clean(shared_clean: Floor) -> Floor:
 # --- what a waiver does -----------------------------------------------------------------------
 
 
-def test_waived_keys_are_subtracted_exactly_and_shown(floor: Floor) -> None:
-    before = floor.rule("abandoned_session")
+def test_waived_keys_are_subtracted_exactly_and_shown(usual: WaivedCentre) -> None:
+    before = usual.rule("abandoned_session")
     first, second, *rest = before.keys
-    floor.waive(line("abandoned_session", first), line("abandoned_session", second))
-    assessment = floor.assess()
+    usual.waive(line("abandoned_session", first), line("abandoned_session", second))
+    assessment = usual.assess()
     after = rule(assessment, "abandoned_session")
     assert after.violations == before.violations
     assert after.waived == 2
@@ -109,7 +109,7 @@ def test_waived_keys_are_subtracted_exactly_and_shown(floor: Floor) -> None:
 
 
 @pytest.mark.medium
-def test_a_check_whose_every_failure_is_waived_passes(clean: Floor) -> None:
+def test_a_check_whose_every_failure_is_waived_passes(clean: WaivedCentre) -> None:
     clean.centre.rows(
         """
         insert into agent_sessions (id, agent_id, status, login_at, last_activity)
@@ -139,8 +139,8 @@ def test_a_check_whose_every_failure_is_waived_passes(clean: Floor) -> None:
 @pytest.mark.medium
 def test_a_waiver_neither_stops_a_repair_nor_asks_for_one(database: str, tmp_path: Path) -> None:
     """The plan is that of the rules alone, to the last byte; so is what is changed."""
-    floor = Floor(database, tmp_path)
-    centre = floor.centre
+    usual = WaivedCentre(database, tmp_path)
+    centre = usual.centre
     plan = centre.plan()
     planned = {change["session_id"] for change in plan.changes()}
     sound = next(
@@ -148,13 +148,13 @@ def test_a_waiver_neither_stops_a_repair_nor_asks_for_one(database: str, tmp_pat
         for (key,) in centre.rows("select id::text from agent_sessions where logout_at is null")
         if key not in planned
     )
-    floor.waive(
+    usual.waive(
         line("abandoned_session", condition="all"),
         line("invalid_on_call", condition="all"),
         line("orphaned_call_reference", condition="all"),
         line("abandoned_session", sound, until=YESTERDAY),
     )
-    waived = floor.assess()
+    waived = usual.assess()
     assert waived.checks[Check.SESSIONS_CLEAN] == waived.checks[Check.CALL_REFS_CLEAN] == "PASS"
     assert waived.pending_changes == len(planned) > 10
 
@@ -164,13 +164,13 @@ def test_a_waiver_neither_stops_a_repair_nor_asks_for_one(database: str, tmp_pat
     with open_run(centre.workspace, "clean") as run:
         cleaning = clean_up(centre.workspace, run, again)
     assert cleaning.changed == len(planned)
-    assert all("matches nothing" in warning or "expired" in warning for warning in floor.assess().warnings)
+    assert all("matches nothing" in warning or "expired" in warning for warning in usual.assess().warnings)
 
 
-def test_an_expired_waiver_fails_again_and_says_so(floor: Floor) -> None:
-    key = floor.rule("duplicate_open_session").keys[0]
-    floor.waive(line("duplicate_open_session", key, until=YESTERDAY))
-    assessment = floor.assess()
+def test_an_expired_waiver_fails_again_and_says_so(usual: WaivedCentre) -> None:
+    key = usual.rule("duplicate_open_session").keys[0]
+    usual.waive(line("duplicate_open_session", key, until=YESTERDAY))
+    assessment = usual.assess()
     assert rule(assessment, "duplicate_open_session").waived == 0
     (warning,) = assessment.warnings
     assert f"expired on {YESTERDAY}" in warning
@@ -185,31 +185,31 @@ def test_the_last_day_is_a_day_on_which_it_holds(tmp_path: Path) -> None:
     assert waiver.has_expired(date(2026, 4, 1))
 
 
-def test_a_waiver_that_matches_nothing_is_reported(floor: Floor) -> None:
-    floor.waive(line("abandoned_session", "00000000-0000-0000-0000-000000000000"))
-    (warning,) = floor.assess().warnings
+def test_a_waiver_that_matches_nothing_is_reported(usual: WaivedCentre) -> None:
+    usual.waive(line("abandoned_session", "00000000-0000-0000-0000-000000000000"))
+    (warning,) = usual.assess().warnings
     assert "matches nothing" in warning
     assert "line 2" in warning
 
 
-def test_waivers_of_the_history_are_judged_with_it(floor: Floor) -> None:
-    floor.waive(line("reversed_session_times", condition="all"))
-    assert floor.assess().waivers == ()
-    assessment = floor.assess(history=True)
+def test_waivers_of_the_history_are_judged_with_it(usual: WaivedCentre) -> None:
+    usual.waive(line("reversed_session_times", condition="all"))
+    assert usual.assess().waivers == ()
+    assessment = usual.assess(history=True)
     found = rule(assessment, "reversed_session_times")
     assert found.waived == found.violations > 0
     assert found.passed
 
 
 @pytest.mark.medium
-def test_by_agent_and_by_the_day_when_it_began(floor: Floor) -> None:
-    centre = floor.centre
-    keys = floor.rule("abandoned_session").keys
+def test_by_agent_and_by_the_day_when_it_began(usual: WaivedCentre) -> None:
+    centre = usual.centre
+    keys = usual.rule("abandoned_session").keys
     agents = dict(centre.rows("select id::text, agent_id from agent_sessions"))
     agent = agents[keys[0]]
-    floor.waive(line("abandoned_session", condition=f"agent_id = {agent}"))
+    usual.waive(line("abandoned_session", condition=f"agent_id = {agent}"))
     expected = {key for key in keys if agents[key] == agent}
-    assert set(floor.rule("abandoned_session").waived_keys) == expected
+    assert set(usual.rule("abandoned_session").waived_keys) == expected
 
     began = {
         key: login_at
@@ -217,20 +217,20 @@ def test_by_agent_and_by_the_day_when_it_began(floor: Floor) -> None:
         if key in keys
     }
     day = sorted(began.values())[len(began) // 2].date()
-    floor.waive(line("abandoned_session", condition=f"began_before = {day}"))
+    usual.waive(line("abandoned_session", condition=f"began_before = {day}"))
     expected = {key for key in began if began[key].date() < day}
-    assert floor.rule("abandoned_session").waived == len(expected)
+    assert usual.rule("abandoned_session").waived == len(expected)
 
-    calls = floor.rule("zombie_call").keys
+    calls = usual.rule("zombie_call").keys
     by_agent = dict(centre.rows("select id::text, agent_id from call_sessions"))
-    floor.waive(line("zombie_call", condition=f"agent_id={by_agent[calls[0]]}"))
-    assert floor.rule("zombie_call").waived == sum(by_agent[key] == by_agent[calls[0]] for key in calls)
+    usual.waive(line("zombie_call", condition=f"agent_id={by_agent[calls[0]]}"))
+    assert usual.rule("zombie_call").waived == sum(by_agent[key] == by_agent[calls[0]] for key in calls)
 
 
-def test_overlapping_waivers_subtract_a_violation_once(floor: Floor) -> None:
-    before = floor.rule("abandoned_session")
-    floor.waive(line("abandoned_session", before.keys[0]), line("abandoned_session", condition="all"))
-    assessment = floor.assess()
+def test_overlapping_waivers_subtract_a_violation_once(usual: WaivedCentre) -> None:
+    before = usual.rule("abandoned_session")
+    usual.waive(line("abandoned_session", before.keys[0]), line("abandoned_session", condition="all"))
+    assessment = usual.assess()
     assert rule(assessment, "abandoned_session").failing == 0
     assert [result.matches for result in assessment.waivers] == [1, before.violations]
 
@@ -250,7 +250,7 @@ def test_counts_stay_exact_beyond_what_is_listed(database: str, tmp_path: Path) 
 
 
 @pytest.mark.medium
-def test_a_waived_failure_is_not_taken_for_resolved(clean: Floor) -> None:
+def test_a_waived_failure_is_not_taken_for_resolved(clean: WaivedCentre) -> None:
     found = clean.rule("duplicate_open_session")
     with open_run(clean.centre.workspace, "test") as run:
         run.note_rules("before", clean.assess())
@@ -260,7 +260,7 @@ def test_a_waived_failure_is_not_taken_for_resolved(clean: Floor) -> None:
     assert (after.waived, after.trend.resolved) == (1, 0)
 
 
-def test_a_blocking_rule_is_waived_for_a_key_and_blocks_for_another(clean: Floor) -> None:
+def test_a_blocking_rule_is_waived_for_a_key_and_blocks_for_another(clean: WaivedCentre) -> None:
     insert = (
         "insert into agent_sessions (id, agent_id, status, login_at, last_activity)"
         " select gen_random_uuid(), agent_id, 'siesta', login_at, login_at from agent_sessions limit 1"
@@ -325,11 +325,11 @@ def test_what_a_spreadsheet_saves_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_seed_is_one_that_dbt_loads(floor: Floor, tmp_path: Path) -> None:
+def test_the_seed_is_one_that_dbt_loads(usual: WaivedCentre, tmp_path: Path) -> None:
     """As shipped: no line, and the columns that are read."""
     assert read_waivers(ROOT / "seeds/waivers.csv", SUITES) == ()
-    Dbt(floor.centre.url, tmp_path)("seed")
-    columns = floor.centre.rows(
+    Dbt(usual.centre.url, tmp_path)("seed")
+    columns = usual.centre.rows(
         "select column_name from information_schema.columns where table_schema = 'rollcall_ops'"
         " and table_name = 'waivers' order by ordinal_position"
     )

@@ -21,6 +21,7 @@ from rollcall.schema.declared import pending_statements
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.dbt_command import Dbt
 from tests.support.paths import ROOT
+from tests.support.views import VIEWS_OF_ROWS
 from tests.support.waiting import until
 
 SCALE = Scale(agents=60, sessions=600, calls=2_000, days=10)
@@ -277,22 +278,7 @@ def test_dbt_closes_what_default_privileges_open_and_applies_row_security(
     centre.rows("alter table public.agent_sessions enable row level security")
     assert dbt("run")["agent_sessions"] != "UNCHANGED"
     invokers = "select relname::text from pg_class where 'security_invoker=true' = any(reloptions) order by 1"
-    # all views that show rows of the application, or images of them
-    views = (
-        "agent_days",
-        "agent_intervals",
-        "agent_sessions",
-        "calls",
-        "conservation",
-        "presence_intervals",
-        "quarantined_sessions",
-        "queue_intervals",
-        "routability",
-        "routable_agents",
-        "session_changes",
-        "time_to_repair",
-    )
-    assert centre.rows(invokers) == [(view,) for view in views]
+    assert centre.rows(invokers) == [(view,) for view in VIEWS_OF_ROWS]
     assert set(dbt("run").values()) == {"UNCHANGED"}
     with centre.workspace.database.snapshot() as snapshot:
         pending = pending_statements(snapshot, centre.workspace.project)

@@ -13,26 +13,12 @@ from psycopg import sql
 
 from rollcall.assess.assessment import assess
 from tests.support.live_migration import Live
+from tests.support.views import VIEWS_OF_ROWS
 
 INVOKERS = """
 select c.relname::text from pg_class as c
 where c.relnamespace = 'rollcall'::regnamespace and 'security_invoker=true' = any(c.reloptions) order by 1
 """
-# the views that show rows of the application, or images of them
-VIEWS = (
-    "agent_days",
-    "agent_intervals",
-    "agent_sessions",
-    "calls",
-    "conservation",
-    "presence_intervals",
-    "quarantined_sessions",
-    "queue_intervals",
-    "routability",
-    "routable_agents",
-    "session_changes",
-    "time_to_repair",
-)
 POLICIES = (
     "alter table public.agent_sessions enable row level security",
     "create policy own_team on public.agent_sessions for select using (agent_id <= 3)",
@@ -79,7 +65,7 @@ def test_new_views_apply_the_policies_of_their_reader(live: Live, reader: str) -
         live.rows(statement)
     live.migrate()
     let_read(live, reader)
-    assert live.rows(INVOKERS) == [(name,) for name in VIEWS]
+    assert live.rows(INVOKERS) == [(name,) for name in VIEWS_OF_ROWS]
     visible = read_as(live, reader, SESSIONS.format("public.agent_sessions"))
     assert read_as(live, reader, SESSIONS.format("rollcall.agent_sessions")) == visible
     assert visible[0][1] == 0
@@ -94,9 +80,9 @@ def test_views_that_are_there_already_are_changed_by_the_next_migration(live: Li
     for statement in POLICIES:
         live.rows(statement)
     assert read_as(live, reader, SESSIONS.format("rollcall.agent_sessions"))[0][1] > 0
-    assert sorted(live.pending()) == [f"rollcall.{name}" for name in VIEWS]
+    assert sorted(live.pending()) == [f"rollcall.{name}" for name in VIEWS_OF_ROWS]
     (rule,) = [rule for rule in assess(live.workspace).rules if rule.name == "missing_own_object"]
-    assert set(rule.keys) == {f"rollcall.{name}" for name in VIEWS}
+    assert set(rule.keys) == {f"rollcall.{name}" for name in VIEWS_OF_ROWS}
 
     result = live.migrate()
 
@@ -105,7 +91,7 @@ def test_views_that_are_there_already_are_changed_by_the_next_migration(live: Li
     # a view never becomes less strict, and the second migration finds nothing
     live.rows("alter table public.agent_sessions disable row level security")
     assert live.pending() == []
-    assert live.rows(INVOKERS) == [(name,) for name in VIEWS]
+    assert live.rows(INVOKERS) == [(name,) for name in VIEWS_OF_ROWS]
 
 
 @pytest.mark.medium
@@ -132,4 +118,4 @@ def test_a_function_of_the_reader_sees_no_row_that_a_view_filters(live: Live, re
 def test_a_policy_on_the_calls_counts_as_well(live: Live) -> None:
     live.rows("alter table public.call_sessions enable row level security")
     live.migrate()
-    assert live.rows(INVOKERS) == [(name,) for name in VIEWS]
+    assert live.rows(INVOKERS) == [(name,) for name in VIEWS_OF_ROWS]

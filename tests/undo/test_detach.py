@@ -12,22 +12,7 @@ from rollcall.detach import detach
 from rollcall.errors import LeaseHeld, Refused
 from rollcall.ledger.runs import open_run
 from tests.support.live_migration import Live, Original
-
-VIEWS = [
-    "agent_days",
-    "agent_intervals",
-    "agent_sessions",
-    "calls",
-    "conservation",
-    "presence_intervals",
-    "quarantined_sessions",
-    "queue_intervals",
-    "readiness_history",
-    "routability",
-    "routable_agents",
-    "session_changes",
-    "time_to_repair",
-]
+from tests.support.views import VIEWS
 
 
 @pytest.fixture
