@@ -30,10 +30,12 @@ for _name in list(os.environ):
 os.environ["DO_NOT_TRACK"] = "1"
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 
-# The fixtures `floor`, `original`, `live`, `scheduled`, `serving` and `suites` stand beside what they make.
+# The fixtures `floor`, `berlin`, `original`, `live`, `scheduled`, `serving` and `suites` stand beside what
+# they make.
 # Plugins are imported after the lines above have run.
 pytest_plugins = (
     "tests.support.floor",
+    "tests.support.builds",
     "tests.support.live_migration",
     "tests.support.serving",
     "tests.support.suites",

@@ -13,7 +13,9 @@ built as (
     select
         min(b.business_day) as first_day,
         max(b.business_day) as last_day,
-        max(b.looked_until) as looked_until,
+        -- a build goes from its first day to its last, so a part of one leaves the last day with the mark of the build
+        -- before, and what that look has not known is found again
+        (array_agg(coalesce(b.looked_until, '-infinity') order by b.business_day desc))[1] as looked_until,
         min(b.business_day) filter (
             where b.settings <> {{ build_settings() }}
                 and not b.is_final

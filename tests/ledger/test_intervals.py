@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import random
 import zoneinfo
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -17,24 +15,27 @@ import psycopg
 import pytest
 
 from rollcall.errors import ConfigurationError
-from rollcall.ledger.intervals import Build, build
 from rollcall.ledger.runs import open_run
 from rollcall.migrate.migration import migrate
 from rollcall.plan.pending_work import make_plan
-from rollcall.servers.postgres import PostgresServer
-from rollcall.settings.configuration import load_settings
-from rollcall.workspace import Workspace
-from tests.support.call_centre import share_compilations
+from tests.support.builds import (
+    BERLIN,
+    NEW_YORK,
+    START,
+    Zoned,
+    assert_full_is_the_same,
+    built,
+    contents,
+    in_zone,
+    one_agent,
+    write,
+)
 from tests.support.command import rollcall
-from tests.support.floor import TABLES, Floor, empty
+from tests.support.floor import TABLES
 from tests.support.intervals import CALLS, TIMES, Call, Day, Shown, played, quarters
-from tests.support.postgres import fresh_database
-from tests.support.waiting import until
 
 pytestmark = pytest.mark.medium  # several compilations
 
-BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"
-BUILT = ("built_agent_intervals", "built_queue_intervals", "built_days")
 AGENT_COLUMNS = [
     *(f"{name}_seconds" for name in TIMES),
     *(f"calls_{name}" for name in CALLS[:-1]),
@@ -42,60 +43,12 @@ AGENT_COLUMNS = [
 ]
 
 
-class Zoned(Floor):
-    """A floor whose days are those of Berlin. state: the folder of what is compiled for it."""
-
-    state = ""
-
-
-@pytest.fixture(scope="module")
-def migrated(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zoned]:
-    state = share_compilations(tmp_path_factory.mktemp("intervals"))
-    with fresh_database(server) as url:
-        with psycopg.connect(url) as connection:
-            connection.execute(TABLES)
-        floor = Zoned(url, in_zone(url, str(state), BERLIN))
-        with open_run(floor.workspace, "migrate") as run:
-            migrate(floor.workspace, run, make_plan(floor.workspace).statements)
-        floor.state = str(state)
-        yield floor
-
-
-def in_zone(url: str, state: str, zone: str, **variables: Any) -> Workspace:
-    environment = {
-        "ROLLCALL_DATABASE_URL": url,
-        "ROLLCALL_STATE_DIR": state,
-        "ROLLCALL_VARS": json.dumps({"business_time_zone": zone, **variables}),
-    }
-    return Workspace(load_settings(environment=environment))
-
-
-@pytest.fixture
-def floor(migrated: Zoned) -> Zoned:
-    """A floor without sessions, calls, looks, and nothing built."""
-    empty(migrated)
-    migrated.rows("truncate rollcall_ops.presence, rollcall_ops.presence_looks")
-    for table in BUILT:
-        migrated.rows(f"delete from rollcall_ops.{table}")
-    return migrated
-
-
-def write(floor: Zoned, day: Day) -> None:
-    with open_run(floor.workspace, "clean") as run:
-        day.write(floor, run.id)
-
-
-def built(floor: Zoned, at: datetime, *, full: bool = False, workspace: Workspace | None = None) -> Build:
-    with open_run(workspace or floor.workspace, "build") as run:
-        return build(run, full=full, judged_at=at)
-
-
 def seconds(value: Any) -> Any:
     return round(value.total_seconds(), 6) if isinstance(value, timedelta) else value
 
 
 def assert_as_python_computes(
-    floor: Zoned, day: Day, zone: str, first: date, last: date, end: datetime
+    berlin: Zoned, day: Day, zone: str, first: date, last: date, end: datetime
 ) -> None:
     """Every row of the three views for these local days, and no other."""
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
@@ -109,7 +62,7 @@ def assert_as_python_computes(
             if row is not None:
                 local = begin.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
                 expected[agent, begin] = (business_day, local, *map(seconds, row.values()))
-    shown = floor.rows(
+    shown = berlin.rows(
         f"select agent_id, interval_start, business_day, local_start, observed_seconds, {columns}"
         " from rollcall.agent_intervals"
     )
@@ -124,7 +77,7 @@ def assert_as_python_computes(
         )
         for business_day, begin in spans
     }
-    shown = floor.rows(
+    shown = berlin.rows(
         "select interval_start, business_day, observed_seconds, calls_offered, calls_answered,"
         " calls_abandoned, calls_answered_in_time, average_speed_of_answer,"
         " service_level, calls_missed_with_ghost_available"
@@ -139,7 +92,7 @@ def assert_as_python_computes(
         total = sums.setdefault((agent, row[0]), [0] * len(AGENT_COLUMNS))
         for place, value in enumerate(row[3:]):
             total[place] += value or 0
-    shown = floor.rows(
+    shown = berlin.rows(
         f"select agent_id, business_day, {columns}, observed_seconds, occupancy from rollcall.agent_days"
     )
     assert {(row[0], row[1]) for row in shown} == sums.keys()
@@ -174,246 +127,152 @@ CHANGES = {
 
 @pytest.mark.parametrize(("zone", "begin", "hours", "length"), CHANGES.values(), ids=CHANGES.keys())
 def test_every_number_is_that_of_python_through_a_change_of_daylight_saving_time(
-    floor: Zoned, zone: str, begin: datetime, hours: int, length: int
+    berlin: Zoned, zone: str, begin: datetime, hours: int, length: int
 ) -> None:
-    workspace = floor.workspace if zone == BERLIN else in_zone(floor.url, floor.state, zone)
-    day = played(random.Random(length), [floor.agent() for _ in range(4)], begin, hours)
-    write(floor, day)
+    workspace = berlin.workspace if zone == BERLIN else in_zone(berlin.url, berlin.state, zone)
+    day = played(random.Random(length), [berlin.agent() for _ in range(4)], begin, hours)
+    write(berlin, day)
     end = begin + timedelta(hours=hours, minutes=20)
     first, last = (moment.astimezone(ZoneInfo(zone)).date() for moment in (begin, end))
     assert len(list(quarters(zone, first + timedelta(days=1)))) == length * 4
-    assert built(floor, end, workspace=workspace).first_day == first.isoformat()
-    assert_as_python_computes(floor, day, zone, first, last, end)
+    assert built(berlin, end, workspace=workspace).first_day == first.isoformat()
+    assert_as_python_computes(berlin, day, zone, first, last, end)
 
 
-VIEWS = {
-    "agent_intervals": "agent_id, interval_start",
-    "agent_days": "agent_id, business_day",
-    "queue_intervals": "interval_start",
-}
-
-
-def contents(floor: Zoned) -> dict[str, list[Any]]:
-    return {view: floor.rows(f"select * from rollcall.{view} order by {key}") for view, key in VIEWS.items()}
-
-
-def assert_full_is_the_same(floor: Zoned, at: datetime) -> None:
-    """A full build of empty tables gives the rows that the incremental builds gave."""
-    incremental = contents(floor)
-    for table in BUILT:
-        floor.rows(f"delete from rollcall_ops.{table}")
-    assert built(floor, at, full=True).days > 0
-    assert contents(floor) == incremental
-
-
-def test_incremental_builds_give_the_rows_of_a_full_build(floor: Zoned) -> None:
+def test_incremental_builds_give_the_rows_of_a_full_build(berlin: Zoned) -> None:
     begin = datetime(2026, 10, 19, 6, tzinfo=UTC)
-    day = played(random.Random(7), [floor.agent() for _ in range(3)], begin, 24 * 9)
-    write(floor, day)
-    keys = [key for (key,) in floor.rows("select id from call_sessions order by started_at")]
+    day = played(random.Random(7), [berlin.agent() for _ in range(3)], begin, 24 * 9)
+    write(berlin, day)
+    keys = [key for (key,) in berlin.rows("select id from call_sessions order by started_at")]
     for hours in (40, 42, 90, 150, 24 * 9 + 1):
         at = begin + timedelta(hours=hours)
         # what the application had not written by then
-        floor.rows(
+        berlin.rows(
             "create table later as select * from call_sessions where started_at > %s", at.replace(tzinfo=None)
         )
-        floor.rows(
+        berlin.rows(
             "create table later_looks as select * from rollcall_ops.presence_looks where look_at > %s", at
         )
-        floor.rows(
+        berlin.rows(
             "create table later_shown as select * from rollcall_ops.presence where valid_from > %s", at
         )
-        floor.rows("delete from call_sessions where started_at > %s", at.replace(tzinfo=None))
-        floor.rows("delete from rollcall_ops.presence_looks where look_at > %s", at)
-        floor.rows("delete from rollcall_ops.presence where valid_from > %s", at)
-        assert built(floor, at).days > 0
-        floor.rows("insert into call_sessions select * from later")
-        floor.rows("insert into rollcall_ops.presence_looks select * from later_looks")
-        floor.rows("insert into rollcall_ops.presence select * from later_shown")
-        floor.rows("drop table later, later_looks, later_shown")
-    assert len(keys) == floor.rows("select count(*) from call_sessions")[0][0]
-    assert_full_is_the_same(floor, begin + timedelta(hours=24 * 9 + 1))
+        berlin.rows("delete from call_sessions where started_at > %s", at.replace(tzinfo=None))
+        berlin.rows("delete from rollcall_ops.presence_looks where look_at > %s", at)
+        berlin.rows("delete from rollcall_ops.presence where valid_from > %s", at)
+        assert built(berlin, at).days > 0
+        berlin.rows("insert into call_sessions select * from later")
+        berlin.rows("insert into rollcall_ops.presence_looks select * from later_looks")
+        berlin.rows("insert into rollcall_ops.presence select * from later_shown")
+        berlin.rows("drop table later, later_looks, later_shown")
+    assert len(keys) == berlin.rows("select count(*) from call_sessions")[0][0]
+    assert_full_is_the_same(berlin, begin + timedelta(hours=24 * 9 + 1))
 
 
-START = datetime(2026, 7, 6, 8, tzinfo=UTC)
-
-
-def one_agent(floor: Zoned, days: int = 6) -> tuple[int, Day]:
-    """An agent, shown available from 08:00 to 16:00 UTC, with one answered call a day; looks all the time."""
-    agent = floor.agent()
-    day = Day()
-    moment, previous = START, None
-    while moment <= START + timedelta(days=days):
-        day.looks.append((moment, previous))
-        previous, moment = moment, moment + timedelta(minutes=10)
-    for number in range(days):
-        since = START + timedelta(days=number)
-        day.shown.append(
-            Shown(f"s{number}", str(agent), "available", "there", True, since, since + timedelta(hours=8))
-        )
-        started = since + timedelta(hours=1)
-        connected, ended = started + timedelta(seconds=10), started + timedelta(minutes=5)
-        day.calls.append(Call(agent, "inbound", started, connected, ended))
-    write(floor, day)
-    return agent, day
-
-
-def test_a_correction_by_a_later_look_reaches_days_that_no_build_repeats(floor: Zoned) -> None:
-    one_agent(floor)
+def test_a_late_change_of_a_call_is_taken_in_and_no_row_is_left(berlin: Zoned) -> None:
+    agent, _ = one_agent(berlin)
     end = START + timedelta(days=6)
-    assert built(floor, end).days == 7
-    assert built(floor, end).days == 4  # the last day, and build_days_again before it
-    first_look = "(select min(look_at) from rollcall_ops.presence_looks)"
-    floor.rows("update rollcall_ops.presence set superseded_by = %s where session_id = 's0'", end)
-    floor.rows(
-        "insert into rollcall_ops.presence (session_id, agent_id, status, presence, reasons,"
-        " has_live_call, valid_from, valid_to, recorded_by, ended_by) select session_id, agent_id, status,"
-        f" 'ghost', reasons, false, {first_look} + interval '1 hour', valid_to, %s, %s"
-        " from rollcall_ops.presence where session_id = 's0'",
-        end + timedelta(minutes=10),
-        end + timedelta(minutes=10),
-    )
-    floor.rows(
-        "insert into rollcall_ops.presence_looks (look_at, run_id, previous_at, open_sessions)"
-        " select max(look_at) + interval '10 minutes', min(run_id), max(look_at), 0"
-        " from rollcall_ops.presence_looks"
-    )
-    later = end + timedelta(minutes=11)
-    assert built(floor, later).first_day == "2026-07-06"
-    assert floor.rows(
-        "select ghost_seconds, ghost_available_seconds, logged_in_seconds from rollcall.agent_days"
-        " order by business_day limit 1"
-    ) == [(25200, 25200, 0)]
-    assert_full_is_the_same(floor, later)
-
-
-def test_a_late_change_of_a_call_is_taken_in_and_no_row_is_left(floor: Zoned) -> None:
-    agent, _ = one_agent(floor)
-    end = START + timedelta(days=6)
-    built(floor, end)
-    other = floor.agent()
+    built(berlin, end)
+    other = berlin.agent()
     moved = "update call_sessions set agent_id = %s, connected_at = null, status = 'missed_call'"
-    floor.rows(f"{moved} where started_at = %s", other, datetime(2026, 7, 11, 9))
-    floor.rows("delete from rollcall_ops.presence where session_id = 's5'")
-    built(floor, end)
+    berlin.rows(f"{moved} where started_at = %s", other, datetime(2026, 7, 11, 9))
+    berlin.rows("delete from rollcall_ops.presence where session_id = 's5'")
+    built(berlin, end)
     query = "select calls_answered, calls_missed from rollcall.agent_days where agent_id = %s"
     query += " and business_day = %s"
-    assert floor.rows(query, str(other), date(2026, 7, 11)) == [(0, 1)]
-    assert floor.rows(query, str(agent), date(2026, 7, 11)) == []
-    assert_full_is_the_same(floor, end)
+    assert berlin.rows(query, str(other), date(2026, 7, 11)) == [(0, 1)]
+    assert berlin.rows(query, str(agent), date(2026, 7, 11)) == []
+    assert_full_is_the_same(berlin, end)
 
 
-def test_a_day_whose_calls_or_looks_are_gone_keeps_its_rows(floor: Zoned) -> None:
-    one_agent(floor)
+def test_a_day_whose_calls_or_looks_are_gone_keeps_its_rows(berlin: Zoned) -> None:
+    one_agent(berlin)
     end = START + timedelta(days=6)
-    built(floor, end)
-    before = contents(floor)
-    floor.rows("delete from call_sessions where started_at < %s", datetime(2026, 7, 7))
-    floor.rows("delete from rollcall_ops.presence where valid_from < %s", START + timedelta(days=2))
-    floor.rows("delete from rollcall_ops.presence_looks where look_at < %s", START + timedelta(days=2))
-    done = built(floor, end, full=True)
+    built(berlin, end)
+    before = contents(berlin)
+    berlin.rows("delete from call_sessions where started_at < %s", datetime(2026, 7, 7))
+    berlin.rows("delete from rollcall_ops.presence where valid_from < %s", START + timedelta(days=2))
+    berlin.rows("delete from rollcall_ops.presence_looks where look_at < %s", START + timedelta(days=2))
+    done = built(berlin, end, full=True)
     assert done.kept_days == 2  # 8 July has a part of its looks; the build does not reach 6 July
-    assert contents(floor) == before
-    other = in_zone(floor.url, floor.state, BERLIN, service_level_seconds=5)
-    done = built(floor, end, workspace=other)
+    assert contents(berlin) == before
+    other = in_zone(berlin.url, berlin.state, BERLIN, service_level_seconds=5)
+    done = built(berlin, end, workspace=other)
     assert (done.first_day, done.kept_days) == ("2026-07-06", 3)
-    levels = floor.rows(
+    levels = berlin.rows(
         "select business_day, service_level from rollcall.queue_intervals where calls_offered > 0 order by 1"
     )
     assert [level for _, level in levels] == [1, 1, 1, 0, 0, 0]  # the kept days have the level of their build
-    assert built(floor, end, workspace=other).days == 4
+    assert built(berlin, end, workspace=other).days == 4
 
 
-def test_a_partial_day_is_built_again_and_days_before_the_oldest_call_have_no_number(floor: Zoned) -> None:
-    one_agent(floor)
-    built(floor, START + timedelta(days=2, hours=11))  # the third day is not over
+def test_a_partial_day_is_built_again_and_days_before_the_oldest_call_have_no_number(berlin: Zoned) -> None:
+    one_agent(berlin)
+    built(berlin, START + timedelta(days=2, hours=11))  # the third day is not over
     end = START + timedelta(days=6)
-    floor.rows("delete from call_sessions where started_at < %s", datetime(2026, 7, 10))
-    built(floor, end)
-    numbers = dict(floor.rows("select business_day::text, calls_offered from rollcall.agent_days order by 1"))
+    berlin.rows("delete from call_sessions where started_at < %s", datetime(2026, 7, 10))
+    built(berlin, end)
+    numbers = dict(
+        berlin.rows("select business_day::text, calls_offered from rollcall.agent_days order by 1")
+    )
     assert (numbers["2026-07-06"], numbers["2026-07-07"]) == (1, 1), "they keep what they had"
     assert numbers["2026-07-08"] is None, "it was not over, and its calls are gone"
-    observed = floor.rows(
+    observed = berlin.rows(
         "select observed_seconds from rollcall.agent_days where business_day = '2026-07-08'"
     )
     assert observed[0][0] > 20 * 3600
 
 
-def test_another_time_zone_needs_a_full_build_and_its_sources(floor: Zoned) -> None:
-    one_agent(floor)
+def test_another_time_zone_needs_a_full_build_and_its_sources(berlin: Zoned) -> None:
+    one_agent(berlin)
     end = START + timedelta(days=6)
-    built(floor, end)
-    other = in_zone(floor.url, floor.state, NEW_YORK)
+    built(berlin, end)
+    other = in_zone(berlin.url, berlin.state, NEW_YORK)
     with pytest.raises(ConfigurationError, match="of another time zone than America/New_York") as refused:
-        built(floor, end, workspace=other)
+        built(berlin, end, workspace=other)
     assert "--full" in str(refused.value.hint)
-    built(floor, end, full=True, workspace=other)
+    built(berlin, end, full=True, workspace=other)
     days = "select business_day, sum(observed_seconds) from rollcall.queue_intervals group by 1 order by 1"
-    sums = floor.rows(days)
-    assert sums == floor.rows("select business_day, observed_seconds from rollcall_ops.built_days order by 1")
-    floor.rows("delete from call_sessions where started_at < %s", datetime(2026, 7, 9))
-    with pytest.raises(ConfigurationError, match="are gone"):
-        built(floor, end, full=True)
-    assert floor.rows(days) == sums
-
-
-def test_a_call_that_ends_at_midnight_adds_no_row_to_the_next_day(floor: Zoned) -> None:
-    one_agent(floor)
-    floor.rows("update call_sessions set ended_at = started_at + interval '13 hours'")  # midnight in Berlin
-    built(floor, START + timedelta(days=6))
-    midnights = "select count(*) from rollcall.agent_intervals where extract(hour from local_start) = 0"
-    assert floor.rows(midnights) == [(0,)]
-
-
-def test_a_build_that_is_killed_leaves_whole_days_and_the_next_one_goes_on(floor: Zoned) -> None:
-    one_agent(floor)
-    end = START + timedelta(days=6)
-    small = in_zone(floor.url, floor.state, BERLIN, build_days_at_once=2)
-    waiting = (
-        "select pid from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+    sums = berlin.rows(days)
+    assert sums == berlin.rows(
+        "select business_day, observed_seconds from rollcall_ops.built_days order by 1"
     )
-    with floor.connect(autocommit=False) as blocker, ThreadPoolExecutor(1) as thread:
-        # the third day waits for this row in the middle of its statement
-        blocker.execute(
-            "insert into rollcall_ops.built_queue_intervals (interval_start, local_start,"
-            " business_day, observed_seconds, built_by)"
-            " values ('2026-07-08 10:00Z', '2026-07-08 12:00', '2026-07-08', 0, '')"
-        )
-        killed = thread.submit(built, floor, end, workspace=small)
-        ((pid,),) = until(lambda: floor.rows(waiting))
-        floor.rows("select pg_terminate_backend(%s)", pid)
-        with pytest.raises(psycopg.OperationalError):
-            killed.result()
-        blocker.rollback()
-    days = "select max(business_day) from rollcall_ops.{}"
-    assert {floor.rows(days.format(table))[0][0] for table in BUILT} == {date(2026, 7, 7)}
-    assert built(floor, end, workspace=small).first_day == "2026-07-06"
-    assert_full_is_the_same(floor, end)
+    berlin.rows("delete from call_sessions where started_at < %s", datetime(2026, 7, 9))
+    with pytest.raises(ConfigurationError, match="are gone"):
+        built(berlin, end, full=True)
+    assert berlin.rows(days) == sums
 
 
-def test_what_nothing_observed_is_null_and_what_did_not_happen_is_zero(floor: Zoned) -> None:
-    agent = floor.agent()
+def test_a_call_that_ends_at_midnight_adds_no_row_to_the_next_day(berlin: Zoned) -> None:
+    one_agent(berlin)
+    berlin.rows("update call_sessions set ended_at = started_at + interval '13 hours'")  # midnight in Berlin
+    built(berlin, START + timedelta(days=6))
+    midnights = "select count(*) from rollcall.agent_intervals where extract(hour from local_start) = 0"
+    assert berlin.rows(midnights) == [(0,)]
+
+
+def test_what_nothing_observed_is_null_and_what_did_not_happen_is_zero(berlin: Zoned) -> None:
+    agent = berlin.agent()
     started = START + timedelta(hours=1)
     calls = [Call(agent, "inbound", started, None, started + timedelta(seconds=9))]
-    write(floor, Day(calls=calls))
-    built(floor, START + timedelta(hours=2))
+    write(berlin, Day(calls=calls))
+    built(berlin, START + timedelta(hours=2))
     columns = "observed_seconds, logged_in_seconds, ghost_seconds, calls_missed, calls_missed_as_ghost"
     unobserved = (0, None, None, 1, None)
-    assert floor.rows(f"select {columns} from rollcall.agent_intervals") == [unobserved]
-    assert floor.rows(f"select {columns} from rollcall.agent_days") == [unobserved]
+    assert berlin.rows(f"select {columns} from rollcall.agent_intervals") == [unobserved]
+    assert berlin.rows(f"select {columns} from rollcall.agent_days") == [unobserved]
     queue = "select calls_missed_with_ghost_available, service_level from rollcall.queue_intervals"
     queue += " where calls_offered {}"
-    assert floor.rows(queue.format("= 1")) == [(None, 0)]
-    assert set(floor.rows(queue.format("= 0"))) == {(None, None)}
+    assert berlin.rows(queue.format("= 1")) == [(None, 0)]
+    assert set(berlin.rows(queue.format("= 0"))) == {(None, None)}
 
-    write(floor, Day(looks=[(START, None), (START + timedelta(hours=2), START)]))
-    built(floor, START + timedelta(hours=2))
-    assert floor.rows(f"select {columns} from rollcall.agent_intervals") == [(900, 0, 0, 1, 0)]
-    assert floor.rows(queue.format("= 1")) == [(0, 0)]
+    write(berlin, Day(looks=[(START, None), (START + timedelta(hours=2), START)]))
+    built(berlin, START + timedelta(hours=2))
+    assert berlin.rows(f"select {columns} from rollcall.agent_intervals") == [(900, 0, 0, 1, 0)]
+    assert berlin.rows(queue.format("= 1")) == [(0, 0)]
 
 
-def test_after_call_work_is_known_where_a_status_shows_it(floor: Zoned) -> None:
-    agent = floor.agent()
+def test_after_call_work_is_known_where_a_status_shows_it(berlin: Zoned) -> None:
+    agent = berlin.agent()
     shown = [
         Shown(
             "s",
@@ -426,35 +285,35 @@ def test_after_call_work_is_known_where_a_status_shows_it(floor: Zoned) -> None:
         )
         for n, status in enumerate(["available", "on_call", "wrap_up"])
     ]
-    write(floor, Day(looks=[(START, None), (START + timedelta(hours=1), START)], shown=shown))
+    write(berlin, Day(looks=[(START, None), (START + timedelta(hours=1), START)], shown=shown))
     query = "select after_call_seconds, logged_in_seconds, round(occupancy, 4) from rollcall.agent_days"
-    built(floor, START + timedelta(hours=1))
-    assert floor.rows(query) == [(None, 2700, Decimal("0.5"))]
+    built(berlin, START + timedelta(hours=1))
+    assert berlin.rows(query) == [(None, 2700, Decimal("0.5"))]
     knows = {"other_working_statuses": ["wrap_up"], "after_call_statuses": ["wrap_up"]}
-    built(floor, START + timedelta(hours=1), workspace=in_zone(floor.url, floor.state, BERLIN, **knows))
-    assert floor.rows(query) == [(900, 2700, Decimal("0.6667"))]
+    built(berlin, START + timedelta(hours=1), workspace=in_zone(berlin.url, berlin.state, BERLIN, **knows))
+    assert berlin.rows(query) == [(900, 2700, Decimal("0.6667"))]
 
 
-def test_what_the_application_does_not_say_of_calls_is_null(floor: Zoned) -> None:
-    one_agent(floor)
-    silent = in_zone(floor.url, floor.state, BERLIN, calls_direction_column=None)
+def test_what_the_application_does_not_say_of_calls_is_null(berlin: Zoned) -> None:
+    one_agent(berlin)
+    silent = in_zone(berlin.url, berlin.state, BERLIN, calls_direction_column=None)
     with open_run(silent, "migrate") as run:
         assert migrate(silent, run, make_plan(silent).statements).skipped == []
-    built(floor, START + timedelta(days=1), workspace=silent)
-    assert floor.rows(
+    built(berlin, START + timedelta(days=1), workspace=silent)
+    assert berlin.rows(
         "select calls_offered, calls_answered, calls_missed, calls_missed_as_ghost, sum(talk_seconds)"
         " from rollcall.agent_days group by 1, 2, 3, 4"
     ) == [(None, None, None, None, 290)]
-    assert floor.rows("select distinct calls_offered, service_level from rollcall.queue_intervals") == [
+    assert berlin.rows("select distinct calls_offered, service_level from rollcall.queue_intervals") == [
         (None, None)
     ]
-    with open_run(floor.workspace, "migrate") as run:  # as the other tests expect it
-        migrate(floor.workspace, run, make_plan(floor.workspace).statements)
+    with open_run(berlin.workspace, "migrate") as run:  # as the other tests expect it
+        migrate(berlin.workspace, run, make_plan(berlin.workspace).statements)
 
 
 @pytest.mark.parametrize("zone", ["Mars/Olympus", "Local/Office"])
 def test_a_zone_that_postgresql_does_not_know_is_an_error_of_the_configuration(
-    floor: Zoned, tmp_path: Path, zone: str
+    berlin: Zoned, tmp_path: Path, zone: str
 ) -> None:
     office = tmp_path / "zones" / "Local" / "Office"  # this machine knows it, and PostgreSQL does not
     office.parent.mkdir(parents=True)
@@ -464,7 +323,7 @@ def test_a_zone_that_postgresql_does_not_know_is_an_error_of_the_configuration(
     zoneinfo.reset_tzpath([str(tmp_path / "zones"), *usual])
     try:
         refused = rollcall(
-            "build", url=floor.url, state=tmp_path / "state", ROLLCALL_VARS=f"business_time_zone: {zone}"
+            "build", url=berlin.url, state=tmp_path / "state", ROLLCALL_VARS=f"business_time_zone: {zone}"
         )
     finally:
         zoneinfo.reset_tzpath(usual)
@@ -473,7 +332,7 @@ def test_a_zone_that_postgresql_does_not_know_is_an_error_of_the_configuration(
     assert expected in refused.stderr
     assert f": {zone}." in refused.stderr
     assert len(refused.stderr.strip().splitlines()) == 1
-    assert floor.rows("select count(*) from rollcall_ops.built_days") == [(0,)]
+    assert berlin.rows("select count(*) from rollcall_ops.built_days") == [(0,)]
 
 
 def test_a_build_before_the_migration_says_what_is_missing(database: str, tmp_path: Path) -> None:
@@ -485,16 +344,16 @@ def test_a_build_before_the_migration_says_what_is_missing(database: str, tmp_pa
     assert "`rollcall migrate` makes it" in refused.stderr
 
 
-def test_the_command_builds_and_says_so(floor: Zoned, tmp_path: Path) -> None:
-    one_agent(floor)
-    zone = {"url": floor.url, "state": tmp_path, "ROLLCALL_VARS": f"business_time_zone: {BERLIN}"}
+def test_the_command_builds_and_says_so(berlin: Zoned, tmp_path: Path) -> None:
+    one_agent(berlin)
+    zone = {"url": berlin.url, "state": tmp_path, "ROLLCALL_VARS": f"business_time_zone: {BERLIN}"}
     done = json.loads(rollcall("build", "--json", **zone).stdout)
     assert done["first_day"] == "2026-07-06"
     assert done["kept_days"] == 0
-    assert done["days"] == floor.rows("select count(*) from rollcall_ops.built_days")[0][0] > 7
+    assert done["days"] == berlin.rows("select count(*) from rollcall_ops.built_days")[0][0] > 7
     again = rollcall("build", **zone)
     assert again.returncode == 0
     assert "Built 4 days from " in again.stdout
     full = json.loads(rollcall("build", "--full", "--json", **zone).stdout)
     assert {**full, "run_id": ""} == {**done, "run_id": ""}
-    assert floor.rows("select command from rollcall_ops.runs order by run_id desc limit 1") == [("build",)]
+    assert berlin.rows("select command from rollcall_ops.runs order by run_id desc limit 1") == [("build",)]

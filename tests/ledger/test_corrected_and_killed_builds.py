@@ -1,0 +1,88 @@
+"""Corrections of presence reach every day that they are about, also if a build is killed."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime, timedelta
+
+import psycopg
+import pytest
+
+from rollcall.workspace import Workspace
+from tests.support.builds import (
+    BERLIN,
+    BUILT,
+    START,
+    Zoned,
+    assert_full_is_the_same,
+    built,
+    find_gone,
+    in_zone,
+    one_agent,
+)
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.medium  # several compilations
+
+
+def test_a_correction_by_a_later_look_reaches_days_that_no_build_repeats(berlin: Zoned) -> None:
+    one_agent(berlin)
+    end = START + timedelta(days=6)
+    assert built(berlin, end).days == 7
+    assert built(berlin, end).days == 4  # the last day, and build_days_again before it
+    later = find_gone(berlin, "s0")
+    assert built(berlin, later).first_day == "2026-07-06"
+    assert berlin.rows(
+        "select ghost_seconds, ghost_available_seconds, logged_in_seconds from rollcall.agent_days"
+        " order by business_day limit 1"
+    ) == [(25200, 25200, 0)]
+    assert_full_is_the_same(berlin, later)
+
+
+def killed_at(berlin: Zoned, workspace: Workspace, end: datetime, holds: str) -> None:
+    """Kill a build that waits for a lock of this statement, in the middle of its own."""
+    waiting = (
+        "select pid from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+    )
+    with berlin.connect(autocommit=False) as blocker, ThreadPoolExecutor(1) as thread:
+        blocker.execute(holds)
+        killed = thread.submit(built, berlin, end, workspace=workspace)
+        ((pid,),) = until(lambda: berlin.rows(waiting))
+        berlin.rows("select pg_terminate_backend(%s)", pid)
+        with pytest.raises(psycopg.OperationalError):
+            killed.result()
+        blocker.rollback()
+
+
+def test_a_build_that_is_killed_leaves_whole_days_and_the_next_one_goes_on(berlin: Zoned) -> None:
+    one_agent(berlin)
+    end = START + timedelta(days=6)
+    small = in_zone(berlin.url, berlin.state, BERLIN, build_days_at_once=2)
+    third_day = (
+        "insert into rollcall_ops.built_queue_intervals (interval_start, local_start,"
+        " business_day, observed_seconds, built_by)"
+        " values ('2026-07-08 10:00Z', '2026-07-08 12:00', '2026-07-08', 0, '')"
+    )
+    killed_at(berlin, small, end, third_day)
+    days = "select max(business_day) from rollcall_ops.{}"
+    assert {berlin.rows(days.format(table))[0][0] for table in BUILT} == {date(2026, 7, 7)}
+    assert built(berlin, end, workspace=small).first_day == "2026-07-06"
+    assert_full_is_the_same(berlin, end)
+
+
+def test_no_correction_is_lost_by_a_build_that_is_killed_between_its_portions(berlin: Zoned) -> None:
+    one_agent(berlin)
+    built(berlin, START + timedelta(days=6))
+    later = find_gone(berlin, "s0", "s2")
+    small = in_zone(berlin.url, berlin.state, BERLIN, build_days_at_once=2)
+    ghosts = "select sum(ghost_seconds) from rollcall.agent_days where business_day = %s"
+    third_day = (
+        "update rollcall_ops.built_queue_intervals set built_by = built_by"
+        " where interval_start = '2026-07-08 10:00Z'"
+    )
+    killed_at(berlin, small, later, third_day)
+    assert berlin.rows(ghosts, date(2026, 7, 6)) == [(25200,)], "the first portion is built"
+    assert berlin.rows(ghosts, date(2026, 7, 8)) == [(0,)]
+    built(berlin, later, workspace=small)
+    assert berlin.rows(ghosts, date(2026, 7, 8)) == [(25200,)]
+    assert_full_is_the_same(berlin, later)
