@@ -70,8 +70,7 @@ class Project:
     @cached_property
     def compilation(self) -> Compilation:
         """The compiled project, read from the state folder or compiled on the first use."""
-        columns = read_application_columns(self._database, self._settings)
-        check_application(columns, self._database, self._settings)
+        columns = self._columns()
         file = self._file(columns)
         kept = _read(file)
         if kept is not None:
@@ -84,10 +83,14 @@ class Project:
 
     def documentation(self) -> str:
         """dbt's documentation of the project for this database, as one HTML page that loads nothing."""
+        with tempfile.TemporaryDirectory() as target:
+            return document_project(self._settings, self._database.name, self._columns(), Path(target))
+
+    def _columns(self) -> list[Row]:
+        """The columns of the application's tables, checked against the mapping."""
         columns = read_application_columns(self._database, self._settings)
         check_application(columns, self._database, self._settings)
-        with tempfile.TemporaryDirectory() as target:
-            return document_project(self._settings, self._database.name, columns, Path(target))
+        return columns
 
     @property
     def _target(self) -> Path:

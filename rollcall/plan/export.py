@@ -131,7 +131,7 @@ def _context(
 
 def _places(file: File, context: dict[str, Any]) -> list[dict[str, Any]]:
     """The values of each file that the template makes."""
-    if file.of == "export":
+    if not file.per_part:
         return [{}]
     first = _latest_number(context) + 1
     return [
