@@ -18,6 +18,7 @@ import yaml
 
 from rollcall import console
 from rollcall.errors import ConfigurationError, RollcallError
+from rollcall.log_format import is_json
 from rollcall.process import make_private_directory
 from rollcall.servers.prefect import (
     HOST,
@@ -83,6 +84,8 @@ def prepare_prefect(state_directory: Path) -> None:
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
         "PREFECT_CLI_PROMPT": "false",
     }
+    if is_json():
+        defaults["PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER"] = "json"
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
 
@@ -241,7 +244,7 @@ def serve(path: Path = DEPLOYMENTS, port: int | None = None) -> None:
     os.chdir(PROJECT_DIRECTORY)
     deployments = read_deployments(path)
     with _lasting_api(settings.state_directory, port) as address:
-        print(f"serving {'; '.join(map(_described, deployments))}. Watch them: {address}", flush=True)
+        console.announce(f"serving {'; '.join(map(_described, deployments))}. Watch them: {address}")
         runner = Runner(pause_on_shutdown=True, webserver=False)
         for deployment in deployments:
             runner.add_deployment(deployment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from rollcall.rules.suites import Suite
 
 __all__ = ["Workspace"]
+
+logger = logging.getLogger(__name__)
 
 
 class Workspace:
@@ -29,6 +32,7 @@ class Workspace:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._database = Database.reach(settings.conninfo, settings.variables["app_time_zone"])
+        logger.info("The database is reached", extra={"database": self._database.name})
         self.project = Project(settings, self._database)
 
     @cached_property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from rollcall.cli import alerts, change, demo, fleet, judge, look, metrics, propose, serve
 from rollcall.cli.output import json_owed, print_json, unexpected
 from rollcall.errors import RollcallError
+from rollcall.log_format import LOG_FORMAT, LogFormat, follow_environment, is_json, log, use
 from rollcall.process import ending_on_signals, private_files, start_quickly, tolerant_streams
 
 __all__ = ["app", "main"]
@@ -54,6 +56,8 @@ for _command in COMMANDS:
 
 def main() -> None:
     """Run the command line; an error ends in one line and its exit code."""
+    began = time.monotonic()
+    follow_environment()
     start_quickly()
     with private_files(), tolerant_streams() as out:
         json_owed.clear()
@@ -61,14 +65,19 @@ def main() -> None:
         if message and json_owed:
             print_json({"error": message, "exit_code": exit_code})
         out.flush()
-        if message:
-            print(f"rollcall: {message}", file=sys.stderr)
+        messages = [message] if message else []
         if out.lost is not None:
-            print(
-                f"rollcall: standard output could not be written: {out.lost}. The exit code is that of the "
-                "work; `rollcall history` shows its run.",
-                file=sys.stderr,
+            messages.append(
+                f"standard output could not be written: {out.lost}. The exit code is that of the "
+                "work; `rollcall history` shows its run."
             )
+        for text in messages:
+            if is_json():
+                log.error(text)
+            else:
+                print(f"rollcall: {text}", file=sys.stderr)
+        seconds = round(time.monotonic() - began, 3)
+        log.info("The command has ended", extra={"exit_code": exit_code, "seconds": seconds})
     sys.exit(exit_code)
 
 
@@ -94,8 +103,19 @@ def _run() -> tuple[int, str | None]:
 
 @app.callback(invoke_without_command=True)
 def _options(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+    log_format: Annotated[
+        LogFormat,
+        typer.Option(
+            "--log-format",
+            envvar=LOG_FORMAT,
+            help="Text for people, or one JSON object per line on standard error.",
+        ),
+    ] = LogFormat.TEXT,
 ) -> None:
+    use(log_format)
+    log.info("The command begins", extra={"command": context.invoked_subcommand})
     if version:
         from rollcall import __version__
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from rollcall.errors import RollcallError
+from rollcall.log_format import log
 from rollcall.rules.verdict import FailOn, exit_code_of
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ def write_file(path: Path, text: str) -> None:
 
 
 def exit_with_verdict(assessment: Assessment, fail_on: FailOn = FailOn.CRITICAL) -> None:
+    log.info("The verdict is %s", assessment.verdict, extra={"verdict": assessment.verdict.value})
     raise typer.Exit(exit_code_of(assessment.verdict, assessment.rules, fail_on))
 
 

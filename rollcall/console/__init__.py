@@ -26,9 +26,19 @@ from rollcall.console.state import (
     show_proposal,
     show_report,
 )
-from rollcall.console.terminal import confirm, progress, show_error, step, use_stderr, use_stdout, write
+from rollcall.console.terminal import (
+    announce,
+    confirm,
+    progress,
+    show_error,
+    step,
+    use_stderr,
+    use_stdout,
+    write,
+)
 
 __all__ = [
+    "announce",
     "confirm",
     "progress",
     "show_alerts",

@@ -17,10 +17,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from rollcall.batches import ProgressCallback
+from rollcall.log_format import follow_environment, is_json, log
 
 __all__ = [
     "OCCURRENCES_SHOWN",
     "SKIPS_SHOWN",
+    "announce",
     "confirm",
     "instant",
     "keys_of",
@@ -46,9 +48,10 @@ SKIPS_SHOWN = 5
 def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else WIDTH_WITHOUT_TERMINAL
-    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False, quiet=is_json())
 
 
+follow_environment()
 out = _console(stderr=False)
 
 
@@ -81,6 +84,8 @@ def symbol(good: str, plain: str) -> str:
 
 def step(name: str) -> None:
     """Announce a step."""
+    if is_json():
+        log.info(name)
     out.print()
     out.rule(f"[bold]{name}", align="left", characters=symbol("─", "-"))
 
@@ -92,7 +97,18 @@ def confirm(question: str) -> bool:
 
 def show_error(text: str) -> None:
     """Write one line to standard error."""
-    print(f"rollcall: {text}", file=sys.stderr)
+    if is_json():
+        log.error(text)
+    else:
+        print(f"rollcall: {text}", file=sys.stderr)
+
+
+def announce(text: str) -> None:
+    """Write one line at once: what a server does, or has done."""
+    if is_json():
+        log.info(text)
+    else:
+        print(text, flush=True)
 
 
 @contextlib.contextmanager
@@ -126,6 +142,8 @@ class _ProgressBar(ProgressCallback):
             return
         self._reason = reason
         text = f"waiting: {reason}" if reason else "going on"
+        if is_json():
+            log.warning(text)
         self._bar.console.print(f"[yellow]{escape(text)}", soft_wrap=True)
 
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from rollcall.errors import ConfigurationError
 from rollcall.fleet.entries import Entry, Fleet, host_of
+from rollcall.log_format import LOG_FORMAT
 from rollcall.settings.configuration import DATABASE_URL, STATE, VARS
 from rollcall.settings.preset import PRESET
 from rollcall.settings.user_file import CONFIG
@@ -159,6 +160,7 @@ def _start(
 ) -> _Process:
     entry = work.entry
     environment = {**inherited, DATABASE_URL: work.url, STATE: str(state_directory)}
+    environment.pop(LOG_FORMAT, None)  # the messages are read here
     if entry.config is not None:
         environment[CONFIG] = str(fleet.folder / entry.config)
     if entry.preset is not None:

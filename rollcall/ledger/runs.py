@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import json
+import logging
 import os
 import secrets
 import socket
@@ -51,6 +52,8 @@ __all__ = [
     "run_id",
 ]
 
+logger = logging.getLogger(__name__)
+
 LOCK_KEYS = (0x726F6C6C, 0x63616C6C)  # "roll", "call"
 FAILURE_LENGTH = 1_000
 FREE_SECONDS = 2.0  # the server releases the lock of a killed run with a delay
@@ -89,6 +92,7 @@ class Run:
     def note(self, **values: Any) -> None:
         """Record values of the run; `analyses/ledger/update_run.sql` has their names."""
         fetch(self.connection, self._sql("update_run"), [self.id, json.dumps(values, default=str)])
+        logger.info("The run has recorded: %s", ", ".join(values), extra=values)
 
     def note_if_possible(self, **values: Any) -> None:
         """Record values while another error is handled, which a failure must not hide."""
@@ -150,6 +154,7 @@ def open_run(workspace: Workspace, command: str, approved_by: str | None = None)
             refuse_foreign_ledger(connection, workspace)
             fetch(connection, run._sql("open_run"), [run.id, command, __version__, approved_by])
             run.token = fetch(connection, run._sql("take_lease"), [run.id, holder])[0]["token"]
+        logger.info("The run begins", extra={"run_id": run.id})
         try:
             for position, statement in enumerate(run.made, start=1):
                 run.note_statement(position, statement, 1, "done")
@@ -159,8 +164,10 @@ def open_run(workspace: Workspace, command: str, approved_by: str | None = None)
         except BaseException as error:
             with contextlib.suppress(Exception):
                 _close_failed(run, _failure(error))
+            logger.info("The run has failed")
             raise
         fetch(connection, run._sql("close_run"), [run.id, None])
+        logger.info("The run has ended")
 
 
 def _close_failed(run: Run, failure: str) -> None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from rollcall import console
+
 __all__ = ["CleanUp", "CleanUps"]
 
 COMMAND = ("-m", "rollcall", "clean", "--unattended", "--verify", "--json")
@@ -122,7 +124,7 @@ class CleanUps:
             started.result = {"error": f"The clean-up could not be started: {error.strerror}."}
         finally:
             started.finished_at = datetime.now(UTC)
-            print(f"clean-up {started.id} ended with exit code {started.exit_code}", flush=True)
+            console.announce(f"clean-up {started.id} ended with exit code {started.exit_code}")
 
 
 async def _output(process: asyncio.subprocess.Process) -> bytes:

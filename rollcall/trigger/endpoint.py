@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -17,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from rollcall import console
 from rollcall.errors import ConfigurationError
 from rollcall.settings.configuration import load_settings
 from rollcall.trigger.access import Access, take_token
@@ -51,9 +51,9 @@ def serve_trigger(address: str, stale_after_minutes: float) -> None:
         looks = Looks(settings, timedelta(minutes=stale_after_minutes))
         host, port = listener.getsockname()[:2]
         shown = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        print(f"POST {shown}/runs starts the clean-up; {shown}/readyz has the last verdict", flush=True)
+        console.announce(f"POST {shown}/runs starts the clean-up; {shown}/readyz has the last verdict")
         if host not in LOOPBACK:
-            print("rollcall: the token crosses the network in clear; put TLS in front", file=sys.stderr)
+            console.show_error("the token crosses the network in clear; put TLS in front")
         server = _server(Endpoint(Access(token), CleanUps(), looks))
         with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again after an orderly end
             server.run(sockets=[listener])
@@ -92,7 +92,7 @@ class Endpoint:
                 if holder := await asyncio.wait_for(self._looks.holder(), LOOK_SECONDS):
                     return JSONResponse({"error": f"Another run is at work: {holder}."}, 409)
             started = self._clean_ups.start()
-        print(f"clean-up {started.id} started by a request", flush=True)
+        console.announce(f"clean-up {started.id} started by a request")
         url = self.app.url_path_for("show", name=started.id)
         return JSONResponse({**started.to_json(), "url": url}, 202, {"Location": url})
 
@@ -123,7 +123,7 @@ class Endpoint:
         try:
             found = await self._looks.readiness()
         except NotSeen as reason:
-            print(f"rollcall: {reason}", file=sys.stderr, flush=True)
+            console.show_error(str(reason))
             return JSONResponse({"is_ready": False, "error": "The ledger cannot be read."}, 503)
         shown = ("is_ready", "verdict", "judged_at", "age_seconds", "is_stale", "last_run_failed", "run_id")
         return JSONResponse({name: found[name] for name in shown}, 200 if found["is_ready"] else 503)
