@@ -8,6 +8,9 @@
 {%- set knows_direction = is_mapped('calls_direction_column') %}
 {%- set knows_answer = is_mapped('calls_connected_at_column') %}
 {%- set knows_after_call = var('after_call_statuses') | length > 0 %}
+{#- as values, and not as a join, they bound a scan #}
+{%- set starts_at = '(select b.starts_at from bounds as b)' %}
+{%- set ends_at = '(select b.ends_at from bounds as b)' %}
 with quarters as materialized (
     select
         series.interval_start,
@@ -34,6 +37,12 @@ bounds as materialized (
         min(q.interval_start) as starts_at,
         max(q.interval_end) as ends_at
     from quarters as q
+),
+
+stored_bounds as materialized (
+    select
+        {{ stored_times_of_calls('bounds.starts_at', 'bounds.ends_at') }}
+    from bounds
 ),
 
 -- what the looks cover: the time from a look to the next one, where it is no gap
@@ -139,11 +148,12 @@ decided as materialized (
         w.session_id asc
 ),
 
-dated_calls as (
+-- the calls of rollcall.calls; what is stored is compared first, so that the other calls are not read any further
+dated_calls as not materialized (
     select
         c.*,
         {{ shown_call_dated_at('c') }} as dated_at
-    from {{ ref('calls') }} as c
+    from {{ ref('timed_calls') }} as c
 ),
 
 calls as materialized (
@@ -159,9 +169,11 @@ calls as materialized (
             c.direction in ({{ literals(var('inbound_directions')) }}) and (c.was_answered or not c.is_live), false
         ) as is_offered
     from dated_calls as c
-    cross join bounds
-    where (c.dated_at >= bounds.starts_at and c.dated_at < bounds.ends_at)
-        or (c.connected_at < bounds.ends_at and c.ended_at > bounds.starts_at)
+    where {{ stored_call_may_reach('c', 'stored_bounds') }}
+        and (
+            (c.dated_at >= {{ starts_at }} and c.dated_at < {{ ends_at }})
+            or (c.connected_at < {{ ends_at }} and c.ended_at > {{ starts_at }})
+        )
 ),
 
 calls_by_interval as (
@@ -198,9 +210,28 @@ days as (
 ),
 
 -- calls that began earlier are gone, so nothing is known of the calls of an earlier day
+oldest_found as (
+    select min(c.dated_at) as call_at
+    from calls as c
+),
+
 oldest as (
-    select coalesce(min(c.dated_at), '-infinity') as call_at
-    from dated_calls as c
+    select
+        case
+            when exists (
+                select c.call_id
+                from dated_calls as c
+                where c.dated_at < {{ starts_at }}
+            ) then '-infinity'
+            when oldest_found.call_at is not null then oldest_found.call_at
+            when exists (
+                select c.call_id
+                from dated_calls as c
+                where c.dated_at >= {{ ends_at }}
+            ) then 'infinity'
+            else '-infinity'
+        end as call_at
+    from oldest_found
 ),
 
 judged_days as materialized (

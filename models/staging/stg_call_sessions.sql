@@ -21,6 +21,9 @@ select
     {{ earliest_instant(started_at, started_type) }} as earliest_started_at,
     {{ compared_instant(connected_at, connected_type) }} as connected_at,
     {{ compared_instant(ended_at, ended_type) }} as ended_at,
+    -- as they are stored, so that an index of the application serves a range of them
+    {{ started_at }} as stored_started_at,
+    {{ ended_at }} as stored_ended_at,
     {{ call_dated_at(
         compared_instant(started_at, started_type),
         compared_instant(connected_at, connected_type),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -15,11 +14,8 @@ from rollcall.ledger.presence import record_presence
 from rollcall.ledger.runs import open_run
 from rollcall.servers.postgres import PostgresServer
 from tests.support.call_centre import CallCentre, call_centre
-from tests.support.paths import ROOT
+from tests.support.cookbook import QUERIES, answer
 from tests.support.postgres import fresh_database
-
-PAGE = (ROOT / "docs" / "analysts.md").read_text("utf-8")
-QUERIES = re.findall(r"^```sql\n(.+?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 
 class Cleaned(NamedTuple):
@@ -39,14 +35,9 @@ def cleaned(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) ->
         with open_run(centre.workspace, "verify") as run:
             run.note_rules("after", assess(centre.workspace))
             record_presence(run)
+            record_presence(run)  # what is between two looks is observed
             build(run)
         yield Cleaned(centre, before)
-
-
-def answer(centre: CallCentre, column: str) -> list[Any]:
-    """The rows of the one query that has a column of this name."""
-    (query,) = (query for query in QUERIES if f" as {column}" in query)
-    return centre.rows(query.replace("%", "%%"))
 
 
 def is_live(call: dict[str, Any], variables: dict[str, Any]) -> bool:
@@ -72,7 +63,7 @@ def test_the_calls_by_hour(cleaned: Cleaned) -> None:
         for row in cleaned.centre.images("calls_table", "calls_id_column").values()
         if row["direction"] == "inbound" and not is_live(row, variables)
     ]
-    shown = answer(cleaned.centre, "service_level")
+    shown = answer(cleaned.centre, "as service_level")
     answered = [row for row in rows if row["connected_at"]]
     assert sum(row[2] for row in shown) == len(answered)
     quick = [

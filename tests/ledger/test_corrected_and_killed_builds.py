@@ -86,3 +86,27 @@ def test_no_correction_is_lost_by_a_build_that_is_killed_between_its_portions(be
     built(berlin, later, workspace=small)
     assert berlin.rows(ghosts, date(2026, 7, 8)) == [(25200,)]
     assert_full_is_the_same(berlin, later)
+
+
+def test_portions_have_the_calls_that_last_for_days_and_those_without_an_ordinary_start(
+    berlin: Zoned,
+) -> None:
+    one_agent(berlin)
+    moved = "update call_sessions set {} where started_at = %s"
+    berlin.rows(moved.format("ended_at = '2026-07-11 10:00'"), datetime(2026, 7, 6, 9))
+    berlin.rows(moved.format("started_at = 'infinity'"), datetime(2026, 7, 8, 9))
+    berlin.rows(moved.format("started_at = '-infinity'"), datetime(2026, 7, 9, 9))
+    each_day = in_zone(berlin.url, berlin.state, BERLIN, build_days_at_once=1)
+    built(berlin, START + timedelta(days=6), full=True, workspace=each_day)
+    usual = 290  # seconds of the call of each day; the long one is the whole of the days in its midst
+    days = berlin.rows(
+        "select business_day, calls_answered, talk_seconds from rollcall.agent_days order by business_day"
+    )
+    assert days[1:6] == [
+        (date(2026, 7, 7), 1, 86400 + usual),
+        (date(2026, 7, 8), 1, 86400 + usual),
+        (date(2026, 7, 9), 1, 86400 + usual),
+        (date(2026, 7, 10), 1, 86400 + usual),
+        (date(2026, 7, 11), 1, 12 * 3600 + usual),
+    ]
+    assert_full_is_the_same(berlin, START + timedelta(days=6))
