@@ -7,7 +7,7 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
-FILES = ("dbt_project.yml", "profiles.yml", "prefect.yaml")
+FILES = ("dbt_project.yml", "profiles.yml", "prefect.yaml", "automations.yaml")
 FOLDERS = ("analyses", "expectations", "flows", "macros", "models", "presets", "seeds", "tests/dbt")
 
 

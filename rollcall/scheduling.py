@@ -51,6 +51,7 @@ __all__ = [
 ]
 
 DEPLOYMENTS = PROJECT_DIRECTORY / "prefect.yaml"
+AUTOMATIONS = PROJECT_DIRECTORY / "automations.yaml"
 TERMINATED = 143  # what a shell reports of a program that ended on SIGTERM
 
 _temporary_server: LocalServer | None = None
@@ -83,6 +84,8 @@ def prepare_prefect(state_directory: Path) -> None:
         # Rollcall's console shows the steps, and the command line the errors
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
         "PREFECT_CLI_PROMPT": "false",
+        # leases of the concurrency limits that survive the server; in memory, a dead run would keep its slot
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     }
     if is_json():
         defaults["PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER"] = "json"
@@ -243,7 +246,11 @@ def serve(path: Path = DEPLOYMENTS, port: int | None = None) -> None:
     os.environ[CONFIG] = str(settings.user_file.path or settings.user_file.folder)
     os.chdir(PROJECT_DIRECTORY)
     deployments = read_deployments(path)
+    for document in _documents(path):
+        for name, value in _environment_of_runs(document).items():
+            os.environ.setdefault(name, value)
     with _lasting_api(settings.state_directory, port) as address:
+        _make_missing_automations()
         console.announce(f"serving {'; '.join(map(_described, deployments))}. Watch them: {address}")
         runner = Runner(pause_on_shutdown=True, webserver=False)
         for deployment in deployments:
@@ -301,6 +308,25 @@ def _close_interrupted_runs() -> None:
                 client.set_flow_run_state(run.id, Crashed(message="`rollcall serve` ended before it did"))
 
 
+def _make_missing_automations() -> None:
+    """Make those of `automations.yaml` that the server has not, by name; a changed one stays."""
+    from prefect import get_client
+    from prefect.events.schemas.automations import AutomationCore
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    declared = yaml.safe_load(AUTOMATIONS.read_text(encoding="utf-8"))["automations"]
+    with get_client(sync_client=True) as client:
+        try:
+            for automation in map(AutomationCore.model_validate, declared):
+                if not client.read_automations_by_name(automation.name):
+                    client.create_automation(automation)
+        except PrefectHTTPStatusError as error:
+            console.show_error(
+                f"Prefect's server refuses the automations of {AUTOMATIONS.name} with status"
+                f" {error.response.status_code}: a run whose process was killed may stay Running."
+            )
+
+
 def read_deployments(path: Path = DEPLOYMENTS) -> list[RunnerDeployment]:
     """Read the deployments of a `prefect.yaml`, and import their flows.
 
@@ -308,14 +334,24 @@ def read_deployments(path: Path = DEPLOYMENTS) -> list[RunnerDeployment]:
         ConfigurationError: the file cannot be read, or a deployment in it is invalid.
     """
     try:
-        documents = yaml.safe_load(path.read_text(encoding="utf-8"))["deployments"]
-        return [_deployment(document) for document in documents]
+        return [_deployment(document) for document in _documents(path)]
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigurationError(
             f"{path} cannot be served ({type(error).__name__}: {reason})",
             "correct it, or restore it from the repository",
         ) from error
+
+
+def _documents(path: Path) -> list[dict[str, Any]]:
+    documents: list[dict[str, Any]] = yaml.safe_load(path.read_text(encoding="utf-8"))["deployments"]
+    return documents
+
+
+def _environment_of_runs(document: dict[str, Any]) -> dict[str, str]:
+    """The environment variables that a deployment sets for its flow runs."""
+    variables: dict[str, str] = document.get("work_pool", {}).get("job_variables", {}).get("env", {})
+    return variables
 
 
 def _deployment(document: dict[str, Any]) -> RunnerDeployment:

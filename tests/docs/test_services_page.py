@@ -38,12 +38,16 @@ def cron_jobs() -> list[dict[str, Any]]:
     return [yaml.safe_load(block) for block in blocks("yaml")]
 
 
+def starts_of_units() -> list[str]:
+    return [unit["Service"]["ExecStart"] for unit in units().values() if "Service" in unit]
+
+
 def commands() -> list[list[str]]:
     """The words of each command after the program."""
     lines = [line for block in blocks("cron") for line in block.splitlines()]
     cron = [line.split(None, 6) for line in lines if not re.match(r"\w+=", line)]
     assert all(fields[5] == "rollcall" for fields in cron)
-    starts = [unit["Service"]["ExecStart"] for unit in units().values() if "Service" in unit]
+    starts = [text for text in starts_of_units() if "/rollcall " in text]
     jobs = [
         container["command"]
         for job in cron_jobs()
@@ -66,14 +70,30 @@ def test_no_service_repairs_beside_itself_or_without_the_breaker() -> None:
     assert len(cleaning) >= 3
     assert all("--unattended" in words for words in cleaning)
     assert [job["spec"]["concurrencyPolicy"] for job in cron_jobs()] == ["Forbid"]
-    assert set(units()) == {"rollcall-clean.service", "rollcall-clean.timer", "rollcall-trigger.service"}
+    assert {name.partition(".")[0] for name in units()} == {
+        "prefect-server",
+        "rollcall-clean",
+        "rollcall-trigger",
+        "rollcall-worker@",
+    }
+
+
+def test_the_units_of_prefect_start_what_the_recipe_is_tested_with() -> None:
+    recipe = (ROOT / "tests" / "support" / "production.py").read_text("utf-8")
+    starts = [text.split() for text in starts_of_units() if "/prefect " in text]
+    assert len(starts) == 2
+    for _, *words in starts:
+        tested = [word for word in words if not word.startswith(("127.", "4200", "%", "rollcall"))]
+        assert all(f'"{word}"' in recipe for word in tested), words
 
 
 def test_no_service_has_a_secret_or_root() -> None:
     for unit in units().values():
         if "Service" in unit:
-            assert unit["Service"]["User"] == "rollcall"
-            assert unit["Service"]["Environment"] == "ROLLCALL_STATE_DIR=/var/lib/rollcall"
+            service = unit["Service"]
+            assert service["User"] in ("rollcall", "prefect")
+            names = {word.partition("=")[0] for word in service["Environment"].split()}
+            assert names <= {"ROLLCALL_STATE_DIR", "PREFECT_HOME"}
     for job in cron_jobs():
         pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
         assert pod["securityContext"]["runAsNonRoot"] is True

@@ -56,7 +56,8 @@ def test_what_the_image_is_made_from_is_there_and_not_ignored() -> None:
         assert name in allowed
     project = yaml.safe_load((ROOT / "dbt_project.yml").read_text("utf-8"))
     paths = {path for key in project if key.endswith("-paths") for path in project[key]}
-    needed = {"rollcall", "flows", "expectations", "dbt_project.yml", "prefect.yaml", "setup.py", *paths}
+    files = {"dbt_project.yml", "prefect.yaml", "automations.yaml", "setup.py"}
+    needed = {"rollcall", "flows", "expectations", *files, *paths}
     assert needed <= set(allowed)
     assert not any(fnmatch.fnmatch(".env", pattern) for pattern in allowed)
     assert not {"tests", "docs", ".git"} & set(allowed)
