@@ -14,7 +14,7 @@ from rollcall.errors import LeaseHeld
 __all__ = ["apply_approved_plan"]
 
 
-@flow(name="rollcall-apply-approved-plan", **tasks.UNATTENDED)
+@flow(name="rollcall-apply-approved-plan", **tasks.unattended("apply", minutes=720))
 def apply_approved_plan(plan_hash: str, approved_by: str) -> State[Any]:
     """Execute just the approved plan, or refuse it: it expired, or the schema has drifted.
 

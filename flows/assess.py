@@ -12,7 +12,7 @@ from flows import tasks
 __all__ = ["assess"]
 
 
-@flow(name="rollcall-assess", **tasks.UNATTENDED)
+@flow(name="rollcall-assess", **tasks.unattended("assess", minutes=240))
 def assess(history: bool = True, full_history: bool = False) -> State[Any]:
     """Judge one database and publish the report. Changes nothing.
 
@@ -23,6 +23,6 @@ def assess(history: bool = True, full_history: bool = False) -> State[Any]:
     with tasks.begin("assess", history=history, full_history=full_history) as job:
         outcome = job.outcome(before=tasks.assess(job))
         page = tasks.publish(job, outcome)
-        tasks.summarise(outcome)
+        tasks.summarise(job, outcome, page)
         tasks.alert(job, outcome, lambda: page)
         return tasks.ended(outcome)

@@ -13,7 +13,7 @@ from rollcall.errors import BreakerTripped, LeaseHeld
 __all__ = ["clean"]
 
 
-@flow(name="rollcall-clean-up", **tasks.UNATTENDED)
+@flow(name="rollcall-clean-up", **tasks.unattended("clean", minutes=30))
 def clean() -> State[Any]:
     """Repair the sessions that need it. A report is published with an alert only."""
     with tasks.begin("clean", details=False) as job:  # every few minutes: a report without charts
@@ -24,12 +24,11 @@ def clean() -> State[Any]:
             return tasks.left_to_another(held)
         except BreakerTripped as tripped:
             outcome = tasks.refused(job, tripped, pending)
-            tasks.summarise(outcome)
-            tasks.alert(job, outcome)
+            tasks.summarise(job, outcome, tasks.alert(job, outcome))
             return tasks.stopped_by_breaker(tripped)
         cleaning = tasks.clean(job, approved)
         verification = tasks.verify(job, approved)
         outcome = job.outcome(approved.run.id, plan=pending, cleaning=cleaning, verification=verification)
-        tasks.summarise(outcome)
-        tasks.alert(job, outcome, lambda: tasks.publish(job, outcome))
+        page = tasks.alert(job, outcome, lambda: tasks.publish(job, outcome))
+        tasks.summarise(job, outcome, page)
         return tasks.ended(outcome)

@@ -16,7 +16,7 @@ from rollcall.report.outcome import RunOutcome
 __all__ = ["nightly"]
 
 
-@flow(name="rollcall-nightly", **tasks.UNATTENDED)
+@flow(name="rollcall-nightly", **tasks.unattended("nightly", minutes=240))
 def nightly(full_history: bool = False) -> State[Any]:
     """Judge one database with its history, repair its sessions, report, and build the analysts' tables.
 
@@ -49,5 +49,5 @@ def nightly(full_history: bool = False) -> State[Any]:
 
 def _report(job: Job, outcome: RunOutcome) -> Path:
     page = tasks.publish(job, outcome)
-    tasks.summarise(outcome)
+    tasks.summarise(job, outcome, page)
     return page

@@ -9,6 +9,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows import tasks
+from flows.pages import run_name
 from rollcall.pipeline.job import Job
 from rollcall.report.outcome import RunOutcome
 from rollcall.rules.results import Assessment, Verdict
@@ -16,7 +17,7 @@ from rollcall.rules.results import Assessment, Verdict
 __all__ = ["carry_out", "pipeline"]
 
 
-@flow(name="rollcall-run", **tasks.IN_MEMORY)
+@flow(name="rollcall-run", flow_run_name=run_name("run"), **tasks.IN_MEMORY)
 def pipeline(
     approval: str = "ask",
     history: bool = False,
@@ -51,7 +52,7 @@ def carry_out(job: Job) -> tuple[RunOutcome, Path]:
     is_stopped = before.verdict is Verdict.NOT_READY
     outcome = job.outcome(before=before) if is_stopped else _execute(job, before)
     page = tasks.publish(job, outcome)
-    tasks.summarise(outcome)
+    tasks.summarise(job, outcome, page)
     return outcome, page
 
 

@@ -13,7 +13,7 @@ from rollcall.errors import LeaseHeld
 __all__ = ["propose"]
 
 
-@flow(name="rollcall-propose", **tasks.UNATTENDED)
+@flow(name="rollcall-propose", **tasks.unattended("propose", minutes=60))
 def propose() -> State[Any]:
     """Store what is pending as a plan, and send its hash. Changes nothing of the application."""
     with tasks.begin("plan") as job:

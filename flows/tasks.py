@@ -14,20 +14,21 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypedDict, TypeVar
 
 import psycopg
-from prefect import Flow, task
-from prefect.artifacts import create_markdown_artifact
+from prefect import Flow, Task, task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.objects import FlowRun, State, TaskRun
 from prefect.events import emit_event
 from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Completed, Failed
 
+from flows import pages
 from rollcall import console
 from rollcall.alerts import alerting
 from rollcall.alerts.events import event_of
 from rollcall.clean.cleaning import CleaningResult
-from rollcall.database.connections import reason_of
-from rollcall.errors import BreakerTripped, EvaluationError, LeaseHeld
+from rollcall.database.connections import is_lost, reason_of
+from rollcall.database.conninfo import Place, place_of
+from rollcall.errors import BreakerTripped, ConnectionFailed, EvaluationError, LeaseHeld
 from rollcall.ledger.intervals import Build
 from rollcall.migrate.migration import MigrationResult
 from rollcall.pipeline import steps
@@ -40,13 +41,12 @@ from rollcall.report.outcome import RunOutcome
 from rollcall.rules.results import Assessment, TrippedBreaker, Verdict
 from rollcall.rules.verdict import HEADLINES
 from rollcall.settings.alerts import Kind
-from rollcall.settings.configuration import load_settings
+from rollcall.settings.configuration import Settings, load_settings
 from rollcall.verify import Verification
 from rollcall.workspace import Workspace
 
 __all__ = [
     "IN_MEMORY",
-    "UNATTENDED",
     "alert",
     "approve",
     "assess",
@@ -63,6 +63,7 @@ __all__ = [
     "refused",
     "stopped_by_breaker",
     "summarise",
+    "unattended",
     "verify",
 ]
 
@@ -77,6 +78,8 @@ class _InMemory(TypedDict):
 
 class _Unattended(_InMemory):
     on_failure: list[Any]
+    flow_run_name: Callable[[], str]
+    timeout_seconds: float
 
 
 def _show_failure(flow: Flow[..., Any], run: FlowRun, state: State[Any]) -> None:
@@ -85,9 +88,23 @@ def _show_failure(flow: Flow[..., Any], run: FlowRun, state: State[Any]) -> None
 
 # Whatever the user's Prefect settings are: results are not written anywhere, changes not repeated.
 IN_MEMORY: _InMemory = {"persist_result": False, "retries": 0}
-UNATTENDED: _Unattended = {**IN_MEMORY, "on_failure": [_show_failure]}
-ARTIFACT = "readiness"
-PLAN_ARTIFACT = "plan"
+LOST_CONNECTION_RETRIES = 3
+LOST_CONNECTION_SECONDS = 20
+
+
+def unattended(command: str, *, minutes: float) -> _Unattended:
+    """The options of a flow that is deployed.
+
+    Args:
+        command: the first word of the name of its runs.
+        minutes: its time-out; a run that takes longer is ended as a person would end it, with Ctrl-C.
+    """
+    return {
+        **IN_MEMORY,
+        "on_failure": [_show_failure],
+        "flow_run_name": pages.run_name(command),
+        "timeout_seconds": minutes * 60,
+    }
 
 
 @contextlib.contextmanager
@@ -113,7 +130,9 @@ def begin(
     """
     settings, how = load_settings(), Approval(approval)
     failures = (
-        alerting.alerting_of_failures(settings, command, _send, is_repeated=how.is_unattended)
+        alerting.alerting_of_failures(
+            settings, command, functools.partial(_send, settings), is_repeated=how.is_unattended
+        )
         if how.sends_alerts
         else contextlib.nullcontext()
     )
@@ -132,17 +151,31 @@ def begin(
             yield job
 
 
-def _task(step: Callable[P, R]) -> Callable[P, R]:
+def _is_lost(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+    """Whether a task failed because the connection was lost, and nothing else."""
+    return isinstance(state.result(raise_on_failure=False), ConnectionFailed)
+
+
+def _task(step: Callable[P, R], retries: int = 0) -> Callable[P, R]:
     """Run a step as a task without parameters, so that Prefect reads no value."""
 
     @functools.wraps(step)
     def call(*arguments: P.args, **options: P.kwargs) -> R:
-        @task(name=step.__name__, cache_policy=NO_CACHE, **IN_MEMORY)
+        @task(
+            name=step.__name__,
+            cache_policy=NO_CACHE,
+            persist_result=False,
+            retries=retries,
+            retry_delay_seconds=LOST_CONNECTION_SECONDS,
+            retry_condition_fn=_is_lost,
+        )
         def run() -> R:
             try:
                 return step(*arguments, **options)
             except psycopg.Error as error:
                 # without the server's DETAIL, which may quote a row
+                if is_lost(error):
+                    raise ConnectionFailed(f"the connection was lost: {reason_of(error)}") from None
                 raise EvaluationError(f"the database refused: {reason_of(error)}") from None
 
         return run()
@@ -150,7 +183,12 @@ def _task(step: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-@_task
+def _reading_task(step: Callable[P, R]) -> Callable[P, R]:
+    """Run a step that only reads as a task, which is tried again where the connection is lost."""
+    return _task(step, LOST_CONNECTION_RETRIES)
+
+
+@_reading_task
 def assess(job: Job) -> Assessment:
     """Judge the database as it is."""
     console.step("Assess")
@@ -159,7 +197,7 @@ def assess(job: Job) -> Assessment:
     return found
 
 
-@_task
+@_reading_task
 def plan(job: Job) -> Plan:
     """Read the plan to execute."""
     console.step("Plan")
@@ -176,8 +214,8 @@ def propose(job: Job) -> Plan:
     console.show_plan(pending)
     if not pending.is_empty:
         steps.store(job, pending)
-        create_markdown_artifact(plan_summary(pending), PLAN_ARTIFACT, f"Database {pending.database}")
-        _send(alerting.alert_of_ledger(job.workspace))
+        pages.show("plan", plan_summary(pending), _place(job))
+        _send(job.workspace.settings, alerting.alert_of_ledger(job.workspace))
     return pending
 
 
@@ -200,7 +238,8 @@ def migrate(job: Job, approved: Approved) -> MigrationResult:
 def clean(job: Job, approved: Approved) -> CleaningResult:
     """Execute the plan's changes."""
     console.step("Clean")
-    done = steps.clean(job, approved)
+    with pages.progress(approved.plan.change_count, _place(job)) as progress:
+        done = steps.clean(job, approved, progress)
     console.show_cleaning(done)
     return done
 
@@ -234,24 +273,39 @@ def publish(job: Job, outcome: RunOutcome) -> Path:
 
 
 @_task
-def summarise(outcome: RunOutcome) -> None:
-    """Keep the verdict and what was done with the flow run, as an artifact."""
-    create_markdown_artifact(markdown_summary(outcome), ARTIFACT, f"Database {outcome.database}")
+def summarise(job: Job, outcome: RunOutcome, page: Path | None = None) -> None:
+    """Keep the verdict and what was done with the flow run, as an artifact.
+
+    Args:
+        page: the first page of the report, if one was written.
+    """
+    report = alerting.address_of(job.workspace.settings.alerts, page) if page else None
+    pages.show("readiness", markdown_summary(outcome, report), _place(job))
 
 
 @_task
-def alert(job: Job, outcome: RunOutcome, report: Callable[[], Path] | None = None) -> None:
+def alert(job: Job, outcome: RunOutcome, report: Callable[[], Path] | None = None) -> Path | None:
     """Send what the run found and what was not told yet.
 
     Args:
         report: gives the first page of the report; called only if there is news.
+
+    Returns:
+        That page, if there is one.
     """
-    alerted = alerting.alert(job.workspace, outcome, report)
-    _send(alerted)
+    written: list[Path] = []
+    alerted = alerting.alert(job.workspace, outcome, report and (lambda: _noted(report(), written)))
+    _send(job.workspace.settings, alerted)
     for news in alerted.news:
         if news.kind is Kind.VERDICT:  # of the others the run itself, or its failure, has shown the text
             get_run_logger().warning(news.text)
             console.show_error(news.text)
+    return next(iter(written), None)
+
+
+def _noted(page: Path, written: list[Path]) -> Path:
+    written.append(page)
+    return page
 
 
 def ended(outcome: RunOutcome) -> State[Any]:
@@ -264,20 +318,25 @@ def ended(outcome: RunOutcome) -> State[Any]:
         raise outcome.failed_proof
     verdict = outcome.judgement.verdict
     state = Failed if verdict is Verdict.NOT_READY else Completed
-    return state(name=verdict.value, message=" ".join(HEADLINES[verdict]), data=outcome)
+    return pages.named_after_its_state(
+        state(name=verdict.value, message=" ".join(HEADLINES[verdict]), data=outcome)
+    )
 
 
 def proposed(pending: Plan) -> State[Any]:
     """The last state of a flow run that proposed a plan; its message has the plan's hash."""
+    state: State[Any]
     if pending.is_empty:
-        return Completed(name="NOTHING_PENDING", message="Nothing is left to be done.")
-    return Completed(name="PLAN_WAITS", message=f"A plan waits for approval: {pending.hash}")
+        state = Completed(name="NOTHING_PENDING", message="Nothing is left to be done.")
+    else:
+        state = Completed(name="PLAN_WAITS", message=f"A plan waits for approval: {pending.hash}")
+    return pages.named_after_its_state(state)
 
 
 def left_to_another(held: LeaseHeld) -> State[Any]:
     """The last state of a flow run without the lease, which changed nothing."""
     console.show_error(held.message)
-    return Cancelled(name="LEASE_HELD", message=str(held))
+    return pages.named_after_its_state(Cancelled(name="LEASE_HELD", message=str(held)))
 
 
 def refused(job: Job, tripped: BreakerTripped, pending: Plan, before: Assessment | None = None) -> RunOutcome:
@@ -288,15 +347,15 @@ def refused(job: Job, tripped: BreakerTripped, pending: Plan, before: Assessment
 
 def stopped_by_breaker(tripped: BreakerTripped) -> State[Any]:
     """The last state of a flow run that the breaker stopped."""
-    return Failed(name="BREAKER_TRIPPED", message=str(tripped))
+    return pages.named_after_its_state(Failed(name="BREAKER_TRIPPED", message=str(tripped)))
 
 
-def _send(alerted: alerting.Alerted) -> None:
+def _place(job: Job) -> Place:
+    return place_of(job.workspace.settings.conninfo)
+
+
+def _send(settings: Settings, alerted: alerting.Alerted) -> None:
     """Send an event about the database for each news item, for automations that alert."""
-    name = alerted.database
+    resource = pages.resource_of(place_of(settings.conninfo))
     for event in map(event_of, alerted.news):
-        emit_event(
-            event.name,
-            resource={"prefect.resource.id": f"rollcall.database.{name}", "prefect.resource.name": name},
-            payload=event.payload,
-        )
+        emit_event(event.name, resource=resource, payload=event.payload)

@@ -36,13 +36,14 @@ from rollcall.errors import (
 )
 from rollcall.ledger.runs import has_ledger
 from rollcall.report.outcome import RunOutcome
-from rollcall.settings.alerts import Level
+from rollcall.settings.alerts import AlertSettings, Level
 from rollcall.settings.configuration import Settings
 from rollcall.workspace import Workspace
 
 __all__ = [
     "CHECK",
     "Alerted",
+    "address_of",
     "alert",
     "alert_of_failure",
     "alert_of_ledger",
@@ -283,9 +284,12 @@ def _report(settings: Settings, decision: Decision, publish: Publish | None) -> 
     except RollcallError as error:
         console.show_error(error.text)
         return None
-    if settings.alerts.report_url is None:
-        return str(page)
-    return f"{settings.alerts.report_url}/{page.parent.name}/{page.name}"
+    return address_of(settings.alerts, page)
+
+
+def address_of(alerts: AlertSettings, page: Path) -> str:
+    """The address of a page of a report where one is configured, else its path."""
+    return str(page) if alerts.report_url is None else f"{alerts.report_url}/{page.parent.name}/{page.name}"
 
 
 def _settle(memory: Memory, decision: Decision, deliveries: list[Delivery]) -> None:

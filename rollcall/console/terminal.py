@@ -112,8 +112,12 @@ def announce(text: str) -> None:
 
 
 @contextlib.contextmanager
-def progress(unit: str) -> Iterator[ProgressCallback]:
-    """Show a progress bar with rate and remaining time, and the reason for a pause."""
+def progress(unit: str, also: ProgressCallback | None = None) -> Iterator[ProgressCallback]:
+    """Show a progress bar with rate and remaining time, and the reason for a pause.
+
+    Args:
+        also: another callback to pass the progress on to.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -122,12 +126,13 @@ def progress(unit: str) -> Iterator[ProgressCallback]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=out, transient=True) as bar:
-        yield _ProgressBar(bar, unit)
+        yield _ProgressBar(bar, unit, also or ProgressCallback())
 
 
 class _ProgressBar(ProgressCallback):
-    def __init__(self, bar: Progress, unit: str) -> None:
+    def __init__(self, bar: Progress, unit: str, also: ProgressCallback) -> None:
         self._bar = bar
+        self._also = also
         self._unit = unit
         self._task = bar.add_task(unit, total=None, rate="")
         self._reason: str | None = None
@@ -136,6 +141,7 @@ class _ProgressBar(ProgressCallback):
         speed = self._bar.tasks[self._task].speed
         rate = f"{speed:,.0f}/s" if speed else ""
         self._bar.update(self._task, completed=done, total=total, rate=rate)
+        self._also.advanced(done, total)
 
     def held(self, reason: str | None) -> None:
         if reason == self._reason:

@@ -33,7 +33,7 @@ from rollcall.database.session_settings import (
 )
 from rollcall.errors import ConnectionFailed, EvaluationError
 
-__all__ = ["Connection", "Database", "Row", "Snapshot", "deadline"]
+__all__ = ["Connection", "Database", "Row", "Snapshot", "deadline", "is_lost"]
 
 Row = dict[str, Any]
 Connection = psycopg.Connection[Row]
@@ -223,6 +223,12 @@ def take_role(connection: Connection, role: str | None) -> None:
     """Set a role for the rest of this transaction."""
     if role is not None:
         connection.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
+
+
+def is_lost(error: psycopg.Error) -> bool:
+    """Whether the connection was lost: cut, or ended by the server or an administrator."""
+    is_cut = error.sqlstate is None or error.sqlstate.startswith(("08", "57P0"))
+    return isinstance(error, psycopg.OperationalError) and is_cut
 
 
 def reason_of(error: psycopg.Error) -> str:

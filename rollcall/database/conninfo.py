@@ -7,14 +7,16 @@ unescaped becomes a host name, a port or a database name, which libpq and the se
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
 from rollcall.errors import ConfigurationError
 
-__all__ = ["read_conninfo"]
+__all__ = ["Place", "place_of", "read_conninfo"]
 
 SCHEME = re.compile(r"postgres(ql)?://", re.IGNORECASE)
 HOST_AND_PORT = re.compile(r"(\[[0-9A-Za-z:.%]*\]|[^:\[\]]*)(:\d{0,5})?")
@@ -53,3 +55,46 @@ def _is_unambiguous(rest: str) -> bool:
     place = (after if has_credentials else rest).partition("?")[0]
     hosts = place.partition("/")[0].split(",")
     return "@" not in place and all(HOST_AND_PORT.fullmatch(host) for host in hosts)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a database is, as it is configured: without a user, a password, or a connection.
+
+    Attributes:
+        host: as configured, also a folder with a socket; `localhost` where nothing is configured.
+    """
+
+    host: str
+    port: str
+    database: str
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}/{self.database}"
+
+
+def place_of(conninfo: str) -> Place:
+    """Where a database is: what the conninfo says, else libpq's environment, else libpq's defaults.
+
+    A service that the conninfo itself names is not looked up: its name stands for host and database.
+
+    Raises:
+        ConfigurationError: as `read_conninfo`.
+    """
+    given = read_conninfo(conninfo)
+    defaults = {
+        option.keyword.decode(): option.val.decode()
+        for option in pq.Conninfo.get_defaults()
+        if option.val is not None
+    }
+
+    service = given.get("service")
+    place = given.get("host") or given.get("hostaddr") or defaults.get("host") or defaults.get("hostaddr")
+    name = (
+        given.get("dbname") or service or defaults.get("dbname") or given.get("user") or defaults.get("user")
+    )
+    return Place(
+        host=str(place or service or "localhost"),
+        port=str(given.get("port") or defaults["port"]),
+        database=str(name or ""),
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 from rollcall import console
 from rollcall.assess import assessment
 from rollcall.assess.views import count_routable_agents
+from rollcall.batches.result import ProgressCallback
 from rollcall.clean import cleaning
 from rollcall.clean.breaker import check_breaker
 from rollcall.clean.cleaning import CleaningResult
@@ -137,15 +138,18 @@ def migrate(job: Job, approved: Approved) -> MigrationResult:
     return migration.migrate(job.workspace, approved.run, statements, console.show_statement)
 
 
-def clean(job: Job, approved: Approved) -> CleaningResult:
+def clean(job: Job, approved: Approved, also: ProgressCallback | None = None) -> CleaningResult:
     """Execute the plan's changes.
+
+    Args:
+        also: gets the progress, as the console does.
 
     Raises:
         see `rollcall.clean.cleaning.clean`.
     """
     if approved.plan.change_count:
         console.show_clean_role(job.workspace.settings.clean_role)
-    with console.progress("sessions") as progress:
+    with console.progress("sessions", also) as progress:
         return cleaning.clean(
             job.workspace, approved.run, approved.plan, progress, unattended=job.approval.is_unattended
         )

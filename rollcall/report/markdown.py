@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from urllib.parse import quote
 
 from rollcall.report import words
 from rollcall.report import words_of_changes as change_words
@@ -15,6 +16,7 @@ from rollcall.rules.waiver import WaiverState
 __all__ = ["markdown_of_failure", "markdown_summary"]
 
 RULES_SHOWN = 100
+_OF_ADDRESSES = ":/?#[]@!$&'()*+,;=%"
 
 _CHECK_SYMBOLS = {"PASS": "✅", "NEEDS_CLEANUP": "🟡", "FAIL": "❌"}
 
@@ -24,11 +26,14 @@ _MEANINGFUL = re.compile(
 )
 
 
-def markdown_summary(outcome: RunOutcome) -> str:
+def markdown_summary(outcome: RunOutcome, report: str | None = None) -> str:
     """Summarise the verdict, checks, violated rules, changes and next steps.
 
     The summary contains no key of a row. Text from other sources is escaped: it cannot break a table or form
     markup, links, mentions or images.
+
+    Args:
+        report: the address, or the path, of the whole report.
     """
     latest = outcome.latest
     parts = [
@@ -48,6 +53,7 @@ def markdown_summary(outcome: RunOutcome) -> str:
         parts += _section("Waived", _bullets(_waived(latest)))
     parts += _done(outcome)
     parts += _section("What to do next", _bullets(change_words.next_steps(outcome)))
+    parts += _section("The whole report", _link(report) if report else "")
     return "\n\n".join(parts) + "\n"
 
 
@@ -158,6 +164,12 @@ def _bullets(sentences: Iterable[str]) -> str:
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [head, ["---:" if title in ("Count", "New") else "---" for title in head], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _link(report: str) -> str:
+    if report.startswith(("http://", "https://")):
+        return f"<{quote(report, safe=_OF_ADDRESSES)}>"
+    return f"{_code(report)} on the machine of the run."
 
 
 def _prose(text: str) -> str:

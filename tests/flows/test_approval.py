@@ -2,42 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rollcall.scheduling import prepare_prefect
-from rollcall.servers.prefect import LocalServer
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.floor import Floor
 from tests.support.receivers import Webhook, webhook
-
-
-@pytest.fixture(scope="module")
-def prefect(state: Path) -> Iterator[Any]:
-    """A client of a Prefect server, which the flows of this process use too."""
-    before = dict(os.environ)
-    prepare_prefect(state)
-    from prefect import get_client
-    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
-
-    server = LocalServer(state)
-    server.start()
-    try:
-        server.wait_until_ready()
-        api = server.api
-        with (
-            temporary_settings({PREFECT_API_URL: api.url, PREFECT_API_AUTH_STRING: api.auth_string}),
-            get_client(sync_client=True) as client,
-        ):
-            yield client
-    finally:
-        server.stop()
-        os.environ.clear()  # the folders of these tests are not those of the next file's processes
-        os.environ.update(before)
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +115,9 @@ def test_a_proposed_plan_is_executed_by_its_hash_under_the_name_of_its_approver(
     assert not is_migrated(centre), "nothing is executed without an approval"
     assert any(f"rollcall run --plan {plan_hash}" in text for text in hook.texts)
     artifacts = prefect.request("POST", "/artifacts/filter", json={}).json()
-    (summary,) = [item["data"] for item in artifacts if item["key"] == "plan" and plan_hash in item["data"]]
+    (summary,) = [
+        item["data"] for item in artifacts if item["key"].startswith("plan-") and plan_hash in item["data"]
+    ]
     assert "create index" in summary.lower()
     assert "abandoned_session" in summary
 

@@ -202,7 +202,9 @@ def test_the_verdict_is_kept_as_an_artifact(ready: Any, prefect: Any) -> None:
     artifacts = prefect.request("POST", "/artifacts/filter", json={}).json()
     run_id = str(ready.state_details.flow_run_id)
     texts = [
-        item["data"] for item in artifacts if item["key"] == "readiness" and item["flow_run_id"] == run_id
+        item["data"]
+        for item in artifacts
+        if item["key"].startswith("readiness-") and item["flow_run_id"] == run_id
     ]
     assert len(texts) == 1
     assert "READY" in texts[0].upper()

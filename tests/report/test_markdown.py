@@ -46,3 +46,12 @@ def test_markdown_makes_nothing_of_hostile_text() -> None:
     assert not re.search(r"[<>&\[\]@#~$\\]", re.sub(ours, "", summary, flags=re.MULTILINE))
     assert "https://" not in summary
     assert not re.search("[\x00-\x09\x0b-\x1f\u202e]", summary)
+
+
+def test_markdown_says_where_the_whole_report_is() -> None:
+    address = markdown_summary(completed(), "https://reports.example/a b/index.html")
+    assert "<https://reports.example/a%20b/index.html>" in address
+    path = markdown_summary(completed(), "/var/lib/rollcall/reports/[x](y)/index.html")
+    assert "[x](y)" not in path
+    assert "on the machine of the run" in path
+    assert "The whole report" not in markdown_summary(completed())

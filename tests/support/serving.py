@@ -16,9 +16,9 @@ import pytest
 import yaml
 from psycopg import sql
 
-from rollcall.scheduling import DEPLOYMENTS
+from rollcall.scheduling import DEPLOYMENTS, prepare_prefect
 from rollcall.servers.postgres import PostgresServer
-from rollcall.servers.prefect import api_of_serving
+from rollcall.servers.prefect import LocalServer, api_of_serving
 from rollcall.settings.configuration import PROJECT_DIRECTORY
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.waiting import PATIENCE, until
@@ -114,3 +114,27 @@ def serving(scheduled: CallCentre, state: Path, seconds_between_runs: int) -> It
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def prefect(state: Path) -> Iterator[Any]:
+    """A client of a Prefect server, which the flows of this process use too."""
+    before = dict(os.environ)
+    prepare_prefect(state)
+    from prefect import get_client
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+
+    server = LocalServer(state)
+    server.start()
+    try:
+        server.wait_until_ready()
+        api = server.api
+        with (
+            temporary_settings({PREFECT_API_URL: api.url, PREFECT_API_AUTH_STRING: api.auth_string}),
+            get_client(sync_client=True) as client,
+        ):
+            yield client
+    finally:
+        server.stop()
+        os.environ.clear()  # the folders of these tests are not those of the next file's processes
+        os.environ.update(before)
