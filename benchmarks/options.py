@@ -13,8 +13,8 @@ class Options:
     """The options of the benchmarks.
 
     Attributes:
-        sessions: of the call centres of `assess`, `peers`, `views`, `steady` and `calls`, with twice as
-            many calls.
+        sessions: of the call centres of `assess`, `peers`, `views`, `steady`, `calls` and `analysts`,
+            with twice as many calls.
         changes: rows that `clean`, `beside` and `memory` repair.
         agents: agents that send heartbeats in `hot`.
         rows: sessions of the table that `migrate` migrates.

@@ -1,0 +1,144 @@
+"""The analysts' cookbook against the same questions asked of the application's tables by hand.
+
+Also the build of yesterday and today against a full one of 90 days. Presence is made up for one session in
+ten: three intervals each, of which the last one of every thirtieth session is a ghost's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks import call_centres
+from benchmarks.measure import (
+    Line,
+    at_most,
+    in_pairs,
+    ratio_line,
+    seconds,
+    seconds_of,
+)
+from benchmarks.options import Options
+from benchmarks.server import Databases, connect, settle
+from rollcall.clean.cleaning import clean
+from rollcall.demo import Scale
+from rollcall.ledger.intervals import build
+from rollcall.ledger.runs import open_run
+from rollcall.plan.pending_work import make_plan
+from rollcall.workspace import Workspace
+
+PAGE = Path(__file__).parent.parent / "docs" / "analysts.md"
+BY_HAND = Path(__file__).with_name("questions.sql")
+AGENTS_PER_SESSION = 1 / 1_000
+LOOKS = """
+insert into rollcall_ops.presence_looks (look_at, run_id, previous_at, open_sessions)
+select
+    look_at,
+    %s,
+    lag(look_at) over (order by look_at),
+    0
+from generate_series(now() - interval '90 days', now() - interval '1 minute', interval '5 minutes') as look_at
+"""
+PRESENCE = """
+insert into rollcall_ops.presence (
+    session_id, agent_id, status, presence, reasons, has_live_call,
+    valid_from, valid_to, recorded_by, ended_by
+)
+select
+    s.session_id::text,
+    s.agent_id::text,
+    (array['available', 'on_call', 'available'])[part],
+    case when part = 3 and hashtext(s.session_id::text) % 300 = 0 then 'ghost' else 'there' end,
+    '{}',
+    part = 2,
+    s.login_at + (s.logout_at - s.login_at) * (part - 1) / 3,
+    s.login_at + (s.logout_at - s.login_at) * part / 3,
+    s.login_at + (s.logout_at - s.login_at) * (part - 1) / 3,
+    s.login_at + (s.logout_at - s.login_at) * part / 3
+from rollcall.agent_sessions as s
+cross join generate_series(1, 3) as part
+where s.logout_at > s.login_at
+    and s.logout_at < s.login_at + interval '1 day'
+    and hashtext(s.session_id::text) % 10 = 0
+"""
+
+
+# a phrase of the cookbook's query, and of the same question in questions.sql
+ON_BUILT_TABLES = {
+    "service level by local hour": "as level_of_hour",
+    "talking time by week and agent": "as hours_of_talk",
+}
+ON_VIEWS = {
+    "talking time by agent": "as talking_hours",
+    "calls by local hour": "as service_level\n",
+    "logged-in hours by agent and day": "from rollcall.agent_sessions",
+}
+
+
+def measure(databases: Databases, options: Options) -> Iterator[Line]:
+    workspace = _call_centre(databases, options.sessions)
+    url = workspace.settings.conninfo
+    yield from _builds(databases, workspace, options)
+    settle(url)
+    with connect(url) as connection:
+        for what, phrase in ON_BUILT_TABLES.items():
+            yield _question(connection, options, what, phrase, at_most(0.1))
+        for what, phrase in ON_VIEWS.items():
+            yield _question(connection, options, f"{what}, on live views", phrase, None)
+
+
+def _call_centre(databases: Databases, sessions: int) -> Workspace:
+    agents = max(Scale.agents, round(sessions * AGENTS_PER_SESSION))
+    url = databases.create("analysts")
+    call_centres.load(url, Scale(agents=agents, sessions=sessions, calls=2 * sessions))
+    workspace = databases.workspace(url)
+    databases.migrated(workspace)
+    plan = make_plan(workspace)
+    with open_run(workspace, "clean") as run:
+        clean(workspace, run, plan)
+    with open_run(workspace, "verify") as run, connect(url) as connection:
+        connection.execute(LOOKS, [run.id])
+        connection.execute(PRESENCE)
+    settle(url)
+    return workspace
+
+
+def _builds(databases: Databases, workspace: Workspace, options: Options) -> Iterator[Line]:
+    one_day = databases.workspace(workspace.settings.conninfo, "build_days_again: 1")
+    full = [_build(workspace, full=True)] * options.pairs
+    for what, variant, goal in (
+        ("build of yesterday and today", one_day, at_most(0.02)),
+        ("nightly build with build_days_again", workspace, None),
+    ):
+        taken = [_build(variant, full=False) for _ in range(options.pairs)]
+        yield ratio_line(f"{what}, against a full one of 90 days", taken, full, goal, seconds)
+
+
+def _build(workspace: Workspace, *, full: bool) -> float:
+    workspace.project.sql("build_days")  # compiled before
+    with open_run(workspace, "build") as run:
+        return seconds_of(lambda: build(run, full=full))
+
+
+def _question(connection: Any, options: Options, what: str, phrase: str, goal: Any) -> Line:
+    ours, by_hand = _cookbook(phrase), _question_by_hand(phrase)
+    taken = in_pairs(options.pairs, partial(_taken, connection, ours), partial(_taken, connection, by_hand))
+    return ratio_line(f"{what}, against the application's tables", *taken, goal, seconds)
+
+
+def _cookbook(phrase: str) -> str:
+    queries = re.findall(r"^```sql\n(.+?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    (query,) = (query for query in queries if phrase in query)
+    return str(query)
+
+
+def _question_by_hand(phrase: str) -> str:
+    (query,) = (query for query in BY_HAND.read_text("utf-8").split(";") if f"-- {phrase.strip()}\n" in query)
+    return str(query)
+
+
+def _taken(connection: Any, query: str) -> float:
+    return seconds_of(lambda: connection.pgconn.exec_(query.encode()))
