@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import yaml
-
 from rollcall.settings.configuration import PROJECT_DIRECTORY
 from tests.support.command import heed_signals
 from tests.support.waiting import PATIENCE, until
@@ -200,10 +198,6 @@ def descendants(pid: int) -> list[int]:
     for process in found:
         found += [child for child, parent in parents.items() if parent == process]
     return found[1:]
-
-
-def automations_of(path: Path) -> list[str]:
-    return [automation["name"] for automation in yaml.safe_load(path.read_text("utf-8"))["automations"]]
 
 
 def _free_port() -> int:
