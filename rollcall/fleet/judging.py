@@ -88,6 +88,7 @@ def judge(
     commands: Sequence[Sequence[str]],
     state_directory: Path,
     environment: Mapping[str, str] = os.environ,
+    whole: Fleet | None = None,
     done: Callable[[Entry, Mapping[str, Answer], int, float], None] = lambda *_: None,
 ) -> None:
     """Run the commands on every database, in turn for each.
@@ -96,6 +97,7 @@ def judge(
         commands: the arguments of `rollcall` for each command; the last one judges.
         state_directory: the common state folder; databases that are alike share a compilation.
         environment: has what the entries refer to.
+        whole: the fleet of which this one is a part: no process gets the URLs of its other databases.
         done: is called once for each database with the answer of each command that ran, by its first
             word, with the number of attempts, and the seconds that it took.
     """
@@ -105,7 +107,7 @@ def judge(
             waiting.append(_Work(entry, entry.url.resolve(fleet.folder, environment)))
         except ConfigurationError as error:
             done(entry, {commands[-1][0]: Answer(None, None, error.text)}, 0, 0.0)
-    inherited = _inherited(fleet, environment)
+    inherited = _inherited(whole or fleet, environment)
     running: list[_Process] = []
     with tempfile.TemporaryDirectory(prefix="rollcall-fleet-") as scratch:
         try:

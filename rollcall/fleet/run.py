@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from rollcall.fleet.entries import Entry, Fleet
 from rollcall.fleet.judging import ASSESS, CLEAN, Answer, judge
 from rollcall.fleet.scorecard import Scorecard, Standing, merged, read_scorecard, standing_of
 
-__all__ = ["look_at"]
+__all__ = ["keep", "look_at"]
 
 
 def look_at(
@@ -47,7 +47,22 @@ def look_at(
         standings.append(standing)
         progress(standing)
 
-    judge(chosen, (CLEAN, ASSESS) if clean else (ASSESS,), state_directory, done=done)
+    judge(chosen, (CLEAN, ASSESS) if clean else (ASSESS,), state_directory, whole=fleet, done=done)
+    return keep(fleet, folder, started_at, standings, before)
+
+
+def keep(
+    fleet: Fleet,
+    folder: Path,
+    started_at: datetime,
+    standings: Sequence[Standing],
+    before: Mapping[str, Standing],
+) -> tuple[Scorecard, Path]:
+    """Write the scorecard of the whole file; gives that of these standings, and the path of the page.
+
+    Raises:
+        ConfigurationError: the folder cannot be written.
+    """
     finished_at = datetime.now(UTC)
     names = [entry.name for entry in fleet.databases]
     page = Scorecard(started_at, finished_at, tuple(merged(standings, before, names))).write(folder)

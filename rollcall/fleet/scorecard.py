@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -196,6 +197,23 @@ class Scorecard:
         are_ready = all(standing.verdict == Verdict.READY.value for standing in self.standings)
         return 0 if are_ready else NOT_ALL_READY
 
+    @property
+    def title(self) -> str:
+        """The state in capitals, as Prefect shows it."""
+        return {0: "ALL_READY", NOT_ALL_READY: "SOME_NOT_READY"}.get(self.exit_code, "SOME_NOT_EVALUATED")
+
+    @property
+    def summary(self) -> str:
+        return f"{self.counts['READY']} of {len(self.standings)} ready."
+
+    def to_markdown(self) -> str:
+        """A table with one row per database, the worst first."""
+        lines = [self.summary, "", "| database | verdict | blocked by | owner | trend |", "|---" * 5 + "|"]
+        for standing in self.in_order:
+            cells = (standing.name, standing.title, standing.blocker(3), standing.owner, standing.trend)
+            lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
+        return "\n".join(lines) + "\n"
+
     def to_json(self) -> dict[str, Any]:
         return {
             "started_at": self.started_at.isoformat(),
@@ -230,6 +248,11 @@ class Scorecard:
             titles={verdict.value: HEADLINES[verdict][1] for verdict in Verdict},
             version=__version__,
         )
+
+
+def _cell(text: str) -> str:
+    """Text in a cell of a Markdown table, without markup."""
+    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", printable(text))
 
 
 def read_scorecard(folder: Path) -> Mapping[str, Standing]:

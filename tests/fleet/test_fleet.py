@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,78 +18,10 @@ import psycopg
 import pytest
 import yaml
 
-from rollcall.demo import DefectCounts, Scale
 from rollcall.servers.postgres import PostgresServer
-from tests.support.call_centre import call_centre, share_compilations
 from tests.support.command import heed_signals, rollcall
-from tests.support.paths import ROOT
-from tests.support.postgres import fresh_database
+from tests.support.fleets import SECRET, FleetOfTests, with_a_database_of_every_kind
 from tests.support.waiting import PATIENCE, until
-
-SECRET = "Tr0ub4dor-planted"
-TINY = Scale(agents=40, sessions=200, calls=400, days=10)
-FREESWITCH = ROOT / "tests" / "shapes" / "freeswitch"
-
-
-@dataclass
-class FleetOfTests:
-    """A fleet's file that grows, and the environment that it refers to."""
-
-    server: PostgresServer
-    folder: Path
-    stack: contextlib.ExitStack
-    entries: list[dict[str, Any]] = field(default_factory=list)
-    environment: dict[str, str] = field(default_factory=dict)
-    expected: dict[str, str | None] = field(default_factory=dict)
-
-    @property
-    def state(self) -> Path:
-        return share_compilations(self.folder / "state")
-
-    def add(self, name: str, url: str, expected: str | None, **more: Any) -> str:
-        """Add a database whose URL is in a variable. expected: its verdict, or None."""
-        variable = f"URL_OF_{name.upper()}"
-        self.environment[variable] = url
-        self.entries.append({"name": name, "url": {"env": variable}, **more})
-        self.expected[name] = expected
-        return url
-
-    def database(self) -> str:
-        return self.stack.enter_context(fresh_database(self.server))
-
-    def drop(self, name: str) -> None:
-        with psycopg.connect(self.server.conninfo(), autocommit=True) as connection:
-            connection.execute(f"drop database {name} with (force)")
-
-    def sound(self, name: str) -> str:
-        """A call centre that is migrated and has nothing to repair."""
-        url = self.add(name, self.database(), "READY")
-        centre = call_centre(url, self.state, defects=DefectCounts.sound(TINY), scale=TINY)
-        centre.run()
-        return url
-
-    def damaged(self, name: str, **more: Any) -> str:
-        """A call centre that is not migrated."""
-        url = self.add(name, self.database(), "NEEDS_DATABASE_MIGRATION", **more)
-        call_centre(url, self.state, scale=TINY)
-        return url
-
-    def run(self, *arguments: str, **fleet: Any) -> subprocess.CompletedProcess[str]:
-        document = {"databases": self.entries, "retries": 0, "at_once": 2, **fleet}
-        (self.folder / "databases.yml").write_text(yaml.safe_dump(document))
-        return rollcall(
-            "fleet",
-            str(self.folder / "databases.yml"),
-            "--out",
-            str(self.folder / "out"),
-            *arguments,
-            state=self.state,
-            **self.environment,
-        )
-
-    def scorecard(self) -> dict[str, dict[str, Any]]:
-        document = json.loads((self.folder / "out" / "scorecard.json").read_text("utf-8"))
-        return {row["name"]: row for row in document["databases"]}
 
 
 @pytest.fixture
@@ -104,28 +35,6 @@ def silent_server() -> Iterator[int]:
     """A server that takes connections and never answers. Gives its port."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield listening.getsockname()[1]
-
-
-def with_a_database_of_every_kind(fleet: FleetOfTests, silent_port: int) -> None:
-    fleet.sound("ready")
-    fleet.damaged("damaged", owner="team-north")
-    unknown = fleet.add("unknown_status", fleet.database(), "NOT_READY", owner="team-south")
-    call_centre(unknown, fleet.state, defects=DefectCounts.sound(TINY), scale=TINY)
-    with psycopg.connect(unknown) as connection:
-        connection.execute(
-            "update agent_sessions set status = 'on_the_moon'"
-            " where id = (select id from agent_sessions where logout_at is null limit 1)"
-        )
-    preset = fleet.add("preset", fleet.database(), "NEEDS_DATABASE_MIGRATION", preset="freeswitch_callcenter")
-    with psycopg.connect(preset) as connection:
-        connection.execute((FREESWITCH / "schema.sql").read_text("utf-8"))
-    fleet.add("down", f"postgresql://agent:{SECRET}@127.0.0.1:9/calls", None)
-    wrong = fleet.server.conninfo().replace("postgres@", f"no_such_role:{SECRET}@", 1)
-    fleet.add("wrong_role", wrong, None)
-    slow = f"postgresql://agent:{SECRET}@127.0.0.1:{silent_port}/calls"
-    fleet.add("silent", slow, None, deadline_seconds=2)
-    fleet.entries.append({"name": "no_url", "url": {"env": "URL_THAT_IS_NOT_SET"}})
-    fleet.expected["no_url"] = None
 
 
 @pytest.mark.medium
@@ -145,7 +54,7 @@ def test_each_database_gets_its_verdict_whatever_the_others_do(
     assert "deadline of 2 s" in card["silent"]["problem"]
     assert "URL_THAT_IS_NOT_SET is not set" in card["no_url"]["problem"]
     assert "127.0.0.1" in card["down"]["problem"]
-    assert "no_such_role" in card["wrong_role"]["problem"]
+    assert "password authentication failed" in card["wrong_password"]["problem"]
 
     page = (fleet.folder / "out" / "index.html").read_text("utf-8")
     assert "1 of 8 ready" in page
@@ -215,15 +124,7 @@ def test_fifty_databases_of_which_some_are_down_and_one_process_is_killed(
     fleet: FleetOfTests, silent_server: int
 ) -> None:
     with_a_database_of_every_kind(fleet, silent_server)
-    sound, damaged = (fleet.environment[name].rsplit("/", 1) for name in ("URL_OF_READY", "URL_OF_DAMAGED"))
-    for number in range(40):
-        server, template = damaged if number % 4 else sound
-        name = f"copy_{number}"
-        with psycopg.connect(fleet.server.conninfo(), autocommit=True) as connection:
-            connection.execute(f"create database {name} template {template.partition('?')[0]}")
-            fleet.stack.callback(fleet.drop, name)
-        url = f"{server}/{name}{template[len(template.partition('?')[0]) :]}"
-        fleet.add(name, url, "NEEDS_DATABASE_MIGRATION" if number % 4 else "READY")
+    fleet.copies(40)
     for number in range(2):
         fleet.add(f"down_{number}", f"postgresql://agent:{SECRET}@127.0.0.1:9/calls", None)
 
