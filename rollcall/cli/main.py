@@ -101,6 +101,11 @@ def _run() -> tuple[int, str | None]:
         return unexpected(error)
 
 
+def _set_log_format(log_format: LogFormat) -> LogFormat:
+    use(log_format)
+    return log_format
+
+
 @app.callback(invoke_without_command=True)
 def _options(
     context: typer.Context,
@@ -110,11 +115,11 @@ def _options(
         typer.Option(
             "--log-format",
             envvar=LOG_FORMAT,
+            callback=_set_log_format,  # before the command is looked up, whose error is a record too
             help="Text for people, or one JSON object per line on standard error.",
         ),
     ] = LogFormat.TEXT,
 ) -> None:
-    use(log_format)
     log.info("The command begins", extra={"command": context.invoked_subcommand})
     if version:
         from rollcall import __version__

@@ -76,8 +76,15 @@ def test_an_error_is_one_line_without_the_password(tmp_path: Path) -> None:
 
 
 @pytest.mark.medium
-@pytest.mark.parametrize("arguments", [("--log-format", "xml", "assess"), ("asess",)])
-def test_a_wrong_argument_ends_with_2(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    done = rollcall_process(*arguments, state=tmp_path, ROLLCALL_LOG_FORMAT="json")
+@pytest.mark.parametrize(
+    ("arguments", "variable"),
+    [
+        (("--log-format", "xml", "assess"), "json"),
+        (("asess",), "json"),
+        (("--log-format", "json", "asess"), "text"),
+    ],
+)
+def test_a_wrong_argument_ends_with_2(arguments: tuple[str, ...], variable: str, tmp_path: Path) -> None:
+    done = rollcall_process(*arguments, state=tmp_path, ROLLCALL_LOG_FORMAT=variable)
     assert done.returncode == 2
     assert [line["level"] for line in lines_of(done.stderr)][-2:] == ["error", "info"]
