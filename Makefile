@@ -51,7 +51,7 @@ lint-imports:
 	@$(bin)/lint-imports --no-cache
 
 lint-sql:
-	@$(bin)/sqlfluff lint $(sql)
+	@$(bin)/sqlfluff lint --processes 2 $(sql)
 
 format: setup ## format Python and SQL
 	@$(bin)/ruff check --fix

@@ -47,7 +47,8 @@ select
                         where calls.agent_id = a.agent_id
                             and calls.moved_at >= c.abandoned_before
                             and {{ call_proves_life_at('calls') }} >= c.abandoned_before
-                        offset 0 -- agent by agent: the index has the agent first
+                        -- agent by agent: the index has the agent first
+                        offset 0
                     ) as looked_up
                     {% else %}
                     select calls.agent_id

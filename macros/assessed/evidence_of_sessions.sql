@@ -109,7 +109,8 @@ with_referenced_call as (
             a.is_ai_agent
         from {{ ref('stg_agents') }} as a
         where a.agent_id = s.agent_id
-        offset 0 -- key by key: a batch of the clean-up has few agents, and reads no others
+        -- key by key: a batch of the clean-up has few agents, and reads no others
+        offset 0
     ) as agents on true
     left join {{ ref('stg_call_sessions') }} as referenced on referenced.call_id = s.current_call_id
 ),

@@ -26,7 +26,8 @@ with calls as (
         from {{ ref('stg_call_sessions') }} as c
         where c.agent_id = a.agent_id
             and c.moved_at >= {{ history_since() }}
-        offset 0 -- agent by agent: one pass over the index would read all of it
+        -- agent by agent: one pass over the index would read all of it
+        offset 0
     ) as moved
     where {{ history_since() }} > '-infinity'::timestamptz
 
@@ -55,7 +56,8 @@ with calls as (
         from {{ ref('stg_call_sessions') }} as c
         where c.call_id = known.call_id
             and c.moved_at < {{ history_since() }}
-        offset 0 -- key by key, however many there are
+        -- key by key, however many there are
+        offset 0
     ) as again
 )
 

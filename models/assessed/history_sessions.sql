@@ -49,7 +49,8 @@ with closed as (
         where s.session_id = known.session_id
             and not s.is_open
             and s.logout_at < {{ history_since() }}
-        offset 0 -- key by key, however many there are
+        -- key by key, however many there are
+        offset 0
     ) as again
 )
 
