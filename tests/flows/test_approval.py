@@ -116,7 +116,9 @@ def test_a_proposed_plan_is_executed_by_its_hash_under_the_name_of_its_approver(
     assert any(f"rollcall run --plan {plan_hash}" in text for text in hook.texts)
     artifacts = prefect.request("POST", "/artifacts/filter", json={}).json()
     (summary,) = [
-        item["data"] for item in artifacts if item["key"].startswith("plan-") and plan_hash in item["data"]
+        item["data"]
+        for item in artifacts
+        if (item["key"] or "").startswith("plan-") and plan_hash in item["data"]
     ]
     assert "create index" in summary.lower()
     assert "abandoned_session" in summary

@@ -134,9 +134,10 @@ def test_the_schedules_and_what_happens_when_runs_collide() -> None:
     assert crons["clean-up"] == ["*/5 * * * *"]
     assert len(crons["nightly"]) == 1
     assert crons["assess"] == []
-    limits = {name: item["concurrency_limit"] for name, item in declared.items()}
+    limits = {name: item.get("concurrency_limit") for name, item in declared.items()}
     assert limits["clean-up"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
     assert limits["nightly"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
+    assert [name for name, limit in limits.items() if limit is None] == ["fleet-database"]
 
 
 # --- scheduled ----------------------------------------------------------------------------------

@@ -35,7 +35,11 @@ from tests.support.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.medium  # a Prefect server is started
 
-APPROVAL = {"plan_hash", "approved_by"}  # of a stored plan, which tests/flows/test_approval.py tries to evade
+PARAMETERS = {
+    "apply-approved-plan": {"plan_hash", "approved_by"},  # tests/flows/test_approval.py tries to evade them
+    "fleet": {"clean", "only"},  # names of the fleet's file, which the worker's environment names
+    "fleet-database": {"name", "clean"},
+}
 NO_BREAKER = {"abandoned_after_hours": 0.0001, "breaker_min_sessions": 1e6, "settle_minutes": 0.001}
 
 
@@ -185,8 +189,7 @@ def test_parameters_are_an_allow_list(api: Api, monkeypatch: pytest.MonkeyPatch)
 
     for declared in read_deployments():
         flow = load_flow_from_entrypoint(str(declared.entrypoint), use_placeholder_flow=False)
-        allowed = APPROVAL if declared.name == "apply-approved-plan" else {"history", "full_history"}
-        assert set(flow.parameters.properties) <= allowed
+        assert set(flow.parameters.properties) <= PARAMETERS.get(declared.name, {"history", "full_history"})
         with pytest.raises(ParameterBindError):
             flow(variables=json.dumps(NO_BREAKER))
 
