@@ -23,16 +23,12 @@ from benchmarks.measure import (
 )
 from benchmarks.options import Options
 from benchmarks.server import Databases, connect, settle
-from rollcall.clean.cleaning import clean
-from rollcall.demo import Scale
 from rollcall.ledger.intervals import build
 from rollcall.ledger.runs import open_run
-from rollcall.plan.pending_work import make_plan
 from rollcall.workspace import Workspace
 
 PAGE = Path(__file__).parent.parent / "docs" / "analysts.md"
 BY_HAND = Path(__file__).with_name("questions.sql")
-AGENTS_PER_SESSION = 1 / 1_000
 LOOKS = """
 insert into rollcall_ops.presence_looks (look_at, run_id, previous_at, open_sessions)
 select
@@ -91,14 +87,8 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
 
 
 def _call_centre(databases: Databases, sessions: int) -> Workspace:
-    agents = max(Scale.agents, round(sessions * AGENTS_PER_SESSION))
-    url = databases.create("analysts")
-    call_centres.load(url, Scale(agents=agents, sessions=sessions, calls=2 * sessions))
-    workspace = databases.workspace(url)
-    databases.migrated(workspace)
-    plan = make_plan(workspace)
-    with open_run(workspace, "clean") as run:
-        clean(workspace, run, plan)
+    workspace = call_centres.cleaned(databases, "analysts", sessions)
+    url = workspace.settings.conninfo
     with open_run(workspace, "verify") as run, connect(url) as connection:
         connection.execute(LOOKS, [run.id])
         connection.execute(PRESENCE)

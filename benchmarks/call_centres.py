@@ -7,11 +7,17 @@ from typing import Any
 
 import psycopg
 
-from benchmarks.server import connect, settle
+from benchmarks.server import Databases, connect, settle
+from rollcall.clean.cleaning import clean
 from rollcall.demo import DefectCounts, Scale, Variant, load_call_centre
+from rollcall.ledger.runs import open_run
+from rollcall.plan.pending_work import make_plan
 from rollcall.settings.configuration import load_settings
+from rollcall.workspace import Workspace
 
-__all__ = ["forget_sessions", "load", "repeat_history"]
+__all__ = ["cleaned", "forget_sessions", "load", "repeat_history"]
+
+AGENTS_PER_SESSION = 1 / 1_000
 
 # The timestamp columns of the application's tables, which are shifted into the past.
 SESSIONS = ("agent_sessions", ("login_at", "logout_at", "last_activity"), "logout_at is not null")
@@ -41,6 +47,20 @@ cross join lateral (
     select (now() at time zone 'utc') - interval '1 day' - (n %% 80000) * interval '1 minute' as moment
 ) as past
 """
+
+
+def cleaned(databases: Databases, name: str, sessions: int) -> Workspace:
+    """A migrated and cleaned call centre in a new database, with twice as many calls as sessions."""
+    url = databases.create(name)
+    agents = max(Scale.agents, round(sessions * AGENTS_PER_SESSION))
+    load(url, Scale(agents=agents, sessions=sessions, calls=2 * sessions))
+    workspace = databases.workspace(url)
+    databases.migrated(workspace)
+    plan = make_plan(workspace)
+    with open_run(workspace, "clean") as run:
+        clean(workspace, run, plan)
+    settle(url)
+    return workspace
 
 
 def load(

@@ -17,17 +17,11 @@ from typing import Any
 from benchmarks import call_centres
 from benchmarks.measure import Goal, Line, at_most, in_pairs, seconds, seconds_of
 from benchmarks.options import Options
-from benchmarks.server import Databases, connect, settle
-from rollcall.clean.cleaning import clean
-from rollcall.demo import Scale
-from rollcall.ledger.runs import open_run
-from rollcall.plan.pending_work import make_plan
+from benchmarks.server import Databases, connect
 from rollcall.servers.postgres import PostgresServer
-from rollcall.workspace import Workspace
 
 SYSTEM = Path("/usr/lib/postgresql")
 COMPILER = "lib/llvmjit.so"
-AGENTS_PER_SESSION = 1 / 1_000
 DAY = "{0} >= current_date - 10 and {0} < current_date - 9"
 SESSIONS = "select * from rollcall.agent_sessions where"
 QUERIES: dict[str, tuple[str, Goal | None]] = {
@@ -51,7 +45,7 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
     try:
         system = Databases(server, databases.folder)
         yield Line(f"on the system's {system.description().partition(',')[0]}", "", "", 0, "")
-        workspace = _call_centre(system, options.sessions)
+        workspace = call_centres.cleaned(system, "views", options.sessions)
         yield from _lines(workspace.settings.conninfo, options)
     finally:
         server.stop()
@@ -61,19 +55,6 @@ def _programs_with_compiler() -> Path | None:
     """The server programs of the newest system PostgreSQL that has a compiler."""
     found = [folder for folder in SYSTEM.glob("*") if (folder / COMPILER).exists()]
     return max(found, key=lambda folder: int(folder.name)) / "bin" if found else None
-
-
-def _call_centre(databases: Databases, sessions: int) -> Workspace:
-    agents = max(Scale.agents, round(sessions * AGENTS_PER_SESSION))
-    url = databases.create("views")
-    call_centres.load(url, Scale(agents=agents, sessions=sessions, calls=2 * sessions))
-    workspace = databases.workspace(url)
-    databases.migrated(workspace)
-    plan = make_plan(workspace)
-    with open_run(workspace, "clean") as run:
-        clean(workspace, run, plan)
-    settle(url)
-    return workspace
 
 
 def _lines(url: str, options: Options) -> Iterator[Line]:
