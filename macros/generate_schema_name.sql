@@ -1,6 +1,6 @@
 {#
-    Only the command line deploys to the schemas that the contract names, `rollcall` and `rollcall_ops`; it says so with
-    this var. With dbt itself each target has schemas of its own, as on any project: `dev_alice_rollcall`.
+    The schemas that the contract names, `rollcall` and `rollcall_ops`, are deployed to with this var alone, which the command
+    line sets. Without it each target has schemas of its own, as on any project: `dev_alice_rollcall`.
 #}
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {%- if custom_schema_name is none -%}

@@ -1,9 +1,2 @@
 -- Remove the rows of ours that a build did not build again for the days that it built. $1: run_id.
-delete from {{ ref('built_agent_intervals') }} as b
-using {{ ref('built_days') }} as d
-where d.built_by = $1
-    -- the key is by day; another time zone moves a day by less than two days
-    and b.business_day between d.business_day - 2 and d.business_day + 2
-    and b.interval_start >= d.starts_at
-    and b.interval_start < d.ends_at
-    and b.built_by <> $1
+{{ remove_replaced('$1') }}

@@ -1,5 +1,6 @@
 -- One row per agent and day of the business time zone on which the agent had an open session or a call: the sums of
 -- agent_intervals. Of an observed day a time that the agent did not have is zero.
+-- depends_on: {{ ref('build_days') }}
 {%- set times = [
     'logged_in_seconds', 'available_seconds', 'on_call_seconds', 'break_seconds', 'ghost_seconds',
     'ghost_available_seconds',

@@ -1,4 +1,5 @@
 -- One row per agent and 15 minutes in which the agent had an open session or a call.
+-- depends_on: {{ ref('build_days') }}
 select
     agent_id,
     interval_start,

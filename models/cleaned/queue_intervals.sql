@@ -1,4 +1,5 @@
 -- One row per 15 minutes of a built day, for the whole call centre: inbound calls by the time at which they began.
+-- depends_on: {{ ref('build_days') }}
 select
     interval_start,
     local_start,

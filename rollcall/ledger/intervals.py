@@ -122,7 +122,7 @@ def _build_days(run: Run, settings: dict[str, str], first: date, last: date) -> 
     with run.connection.transaction():
         run.check_lease(run.connection)
         set_for_transaction(run.connection, settings)
-        rows = fetch(run.connection, project.sql("build_days"), [run.id, first, last])
+        rows = fetch(run.connection, project.sql("build_days"), [run.id, first, last, False])
         fetch(run.connection, project.sql("remove_replaced"), [run.id])
     return rows
 

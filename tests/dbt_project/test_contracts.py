@@ -12,7 +12,7 @@ from rollcall.demo import Scale, Variant
 from rollcall.ledger.runs import open_run
 from rollcall.migrate.migration import migrate
 from tests.support.call_centre import CallCentre, call_centre
-from tests.support.dbt_command import Dbt
+from tests.support.dbt_command import RUN_RELATIONS, Dbt
 from tests.support.paths import ROOT
 from tests.support.views import VIEWS
 
@@ -83,7 +83,7 @@ def test_a_contract_names_exactly_the_columns_that_rollcall_deploys(database: st
 )
 def test_a_key_has_the_type_of_the_application(database: str, tmp_path: Path, variant: Variant) -> None:
     migrated(database, tmp_path, variant)
-    assert set(Dbt(database, tmp_path)("run").values()) == {"UNCHANGED"}
+    assert set(Dbt(database, tmp_path)(*RUN_RELATIONS).values()) == {"UNCHANGED"}
 
 
 @pytest.mark.medium

@@ -19,7 +19,7 @@ from rollcall.demo import Scale, Variant
 from rollcall.rules.sentences import rule_sentences
 from rollcall.schema.declared import pending_statements
 from tests.support.call_centre import CallCentre, call_centre
-from tests.support.dbt_command import Dbt
+from tests.support.dbt_command import RUN_RELATIONS, Dbt
 from tests.support.paths import ROOT
 from tests.support.views import VIEWS_OF_ROWS
 from tests.support.waiting import until
@@ -184,7 +184,7 @@ def test_a_second_run_sends_no_ddl_and_an_analyst_keeps_views_and_grants(
     centre.rows(f"grant select on rollcall.agent_sessions to {analyst}")
     first = deployed(centre)
 
-    assert set(dbt("run").values()) == {"UNCHANGED"}
+    assert set(dbt(*RUN_RELATIONS).values()) == {"UNCHANGED"}
     assert deployed(centre) == first
 
     changed = dbt("run", settle_minutes=11)
@@ -210,7 +210,7 @@ def test_a_column_that_people_may_use_is_never_taken_away(centre: CallCentre, db
 def test_rollcall_deploys_what_dbt_would(centre: CallCentre, dbt: Dbt) -> None:
     centre.run()
     by_rollcall = deployed(centre)
-    assert set(dbt("run").values()) == {"UNCHANGED"}
+    assert set(dbt(*RUN_RELATIONS).values()) == {"UNCHANGED"}
     assert deployed(centre) == by_rollcall
 
     own = {f"{r.schema}.{r.name}": r for r in centre.workspace.project.rollcall_relations}
@@ -243,7 +243,7 @@ def test_a_developers_target_has_schemas_of_its_own(
         "rollcall": 3,
         "dev_alice_rollcall": 3,
     }
-    assert centre.rows("select count(*) from dev_alice_rollcall_ops.runs") == [(0,)]
+    assert centre.rows("select command from dev_alice_rollcall_ops.runs") == [("build",)]
     assert centre.rows("select count(*) > 0 from dev_alice_rollcall.agent_sessions") == [(True,)]
 
 
@@ -279,7 +279,7 @@ def test_dbt_closes_what_default_privileges_open_and_applies_row_security(
     assert dbt("run")["agent_sessions"] != "UNCHANGED"
     invokers = "select relname::text from pg_class where 'security_invoker=true' = any(reloptions) order by 1"
     assert centre.rows(invokers) == [(view,) for view in VIEWS_OF_ROWS]
-    assert set(dbt("run").values()) == {"UNCHANGED"}
+    assert set(dbt(*RUN_RELATIONS).values()) == {"UNCHANGED"}
     with centre.workspace.database.snapshot() as snapshot:
         pending = pending_statements(snapshot, centre.workspace.project)
     assert not [statement for statement in pending if statement.kind in ("view", "table")]

@@ -1,29 +1,52 @@
 -- Build the rows of some days, whole days at once. One row per day: was it built, or kept because calls or looks of it
--- are gone since it was built before, and how many rows of agents it has.
--- $1: run_id. $2, $3: the first and the last day.
+-- are gone since it was built before, and how many rows of agents it has. No view: `rollcall build` executes it, and so
+-- does dbt, by its materialization.
+--
+-- $1: run_id. $2, $3: the first and the last day; null: those of days_to_build. $4: then, build all days.
 --
 -- A day of the last build_days_again is always built. What nothing observed is null. The linter would order what has no
 -- order, and indent the laterals as if the join went on:
 -- noqa: disable=AM09,LT02
+-- depends_on: {{ ref('runs') }}, {{ ref('lease') }}
+{{- config(materialized='built_days', access='private') }}
 {%- set knows_direction = is_mapped('calls_direction_column') %}
 {%- set knows_answer = is_mapped('calls_connected_at_column') %}
 {%- set knows_after_call = var('after_call_statuses') | length > 0 %}
 {#- as values, and not as a join, they bound a scan #}
 {%- set starts_at = '(select b.starts_at from bounds as b)' %}
 {%- set ends_at = '(select b.ends_at from bounds as b)' %}
-with quarters as materialized (
+with due as (
+    {{ days_to_build('$4::boolean') }}
+),
+
+given as (
+    select
+        $2::date as first_day,
+        $3::date as last_day
+),
+
+asked as materialized (
+    select
+        coalesce(given.first_day, due.first_day) as first_day,
+        coalesce(given.last_day, due.last_day) as last_day
+    from given
+    left join due on given.first_day is null
+),
+
+quarters as materialized (
     select
         series.interval_start,
         series.interval_start + interval '15 minutes' as interval_end,
         {{ business_time('series.interval_start') }} as local_start,
         {{ business_time('series.interval_start') }}::date as business_day
-    from {{ ref('clock') }} as clock
+    from asked
+    cross join {{ ref('clock') }} as clock
     cross join lateral generate_series(
-        ($2::date - 1)::timestamp at time zone 'UTC',
-        ($3::date + 2)::timestamp at time zone 'UTC',
+        (asked.first_day - 1)::timestamp at time zone 'UTC',
+        (asked.last_day + 2)::timestamp at time zone 'UTC',
         interval '15 minutes'
     ) as series (interval_start)
-    where {{ business_time('series.interval_start') }}::date between $2::date and $3::date
+    where {{ business_time('series.interval_start') }}::date between asked.first_day and asked.last_day
         and series.interval_start <= clock.judged_at
 ),
 
