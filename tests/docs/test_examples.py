@@ -19,7 +19,8 @@ FOLDERS = sorted(path.parent for path in EXAMPLES.glob("*/expected.json"))
 def test_the_index_names_every_example() -> None:
     index = (EXAMPLES / "README.md").read_text("utf-8")
     assert all(f"| [{folder.name}](" in index for folder in FOLDERS)
-    assert len(FOLDERS) == len([path for path in EXAMPLES.iterdir() if path.is_dir()])
+    folders = [path for path in EXAMPLES.iterdir() if path.is_dir()]
+    assert all(f"[{folder.name}](" in index for folder in folders)
 
 
 @pytest.mark.medium
