@@ -23,7 +23,7 @@ waiting as (
         count(*) filter (where t.oid is not null and l.mode = 'ShareUpdateExclusiveLock') as vacuums,
         count(*) filter (where t.oid is not null and l.mode <> 'ShareUpdateExclusiveLock') as on_the_table
     from pg_catalog.pg_locks as l
-    -- the whole table, that is: who queues for one row is in no way of the others
+    -- locks on the whole table alone: a queue for one row does not stop the other rows
     left join sessions_tables as t
         on t.oid = l.relation
             and l.locktype = 'relation'

@@ -1,5 +1,5 @@
--- How many sessions wait for a lock that this transaction holds? $1: the server processes of our own connections: who
--- of them waits is no reason to make room.
+-- How many sessions wait for a lock that this transaction holds? $1: the server processes of our own connections; one
+-- of them that waits is no reason to make room.
 select count(*) as waiting
 from pg_catalog.pg_locks as l
 where not l.granted

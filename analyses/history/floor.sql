@@ -1,4 +1,4 @@
--- Who is really there: one row per open session, of each state the report_sessions that were seen last, with the count
+-- Presence now: one row per open session, of each state the report_sessions that were seen last, with the count
 -- of all open sessions in that state. Keys and times alone.
 -- read once: open_sessions
 with sessions as (

@@ -1,4 +1,4 @@
--- Who holds the advisory lock. $1, $2: the lock's two keys.
+-- The session that holds the advisory lock. $1, $2: the lock's two keys.
 select
     a.pid,
     a.application_name,

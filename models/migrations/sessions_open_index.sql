@@ -1,5 +1,5 @@
--- Who is open, and who is an agent's newest: by agent, open sessions only. No column here is one that a heartbeat
--- writes, so heartbeats stay heap-only (HOT).
+-- Open sessions only, by agent: finds the open sessions, and the newest one of an agent. A heartbeat writes none of
+-- its columns, so heartbeats stay heap-only (HOT).
 {{ declared_index(
     table='agent_sessions',
     is_wanted=is_mapped('sessions_logout_at_column') and is_indexed('agent_sessions', [

@@ -1,4 +1,4 @@
--- One row once any run has held the lease: who held it last, and the fencing token that every batch checks.
+-- One row once any run has held the lease: its last holder, and the fencing token that every batch checks.
 create table {{ this.include(database=false) }} (
     name text primary key,
     token bigint not null,

@@ -25,6 +25,7 @@ from psycopg.rows import dict_row
 
 from rollcall import __version__
 from rollcall.database.conninfo import read_conninfo
+from rollcall.database.keepalives import CLIENT_KEEPALIVES
 from rollcall.database.session_settings import (
     CLIENT_ENCODING,
     apply_settings,
@@ -253,6 +254,7 @@ def _connect(conninfo: str) -> Connection:
         defaults: dict[str, Any] = {
             "connect_timeout": CONNECT_SECONDS,
             "application_name": f"rollcall {__version__}",
+            **CLIENT_KEEPALIVES,
         }
         return psycopg.connect(
             make_conninfo(**(defaults | parameters | {"client_encoding": CLIENT_ENCODING})),

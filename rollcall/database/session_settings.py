@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import psycopg
 
+from rollcall.database.keepalives import SERVER_KEEPALIVES
 from rollcall.settings.configuration import PROJECT_DIRECTORY
 
 __all__ = ["CLIENT_ENCODING", "apply_settings", "judging_at", "set_for_session", "set_for_transaction"]
@@ -46,6 +47,7 @@ SESSION_SETTINGS = {
     "default_transaction_isolation": "read committed",
     "default_transaction_deferrable": "off",
     "idle_session_timeout": "0",  # the connection that holds the lease is idle during the work
+    **SERVER_KEEPALIVES,
 }
 
 

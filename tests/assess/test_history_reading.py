@@ -379,7 +379,7 @@ def test_more_failures_than_are_kept_are_counted_all_the_same(database: str, tmp
 
 
 @pytest.mark.medium
-def test_who_may_not_read_the_ledger_reads_everything(centre: CallCentre, tmp_path: Path) -> None:
+def test_a_role_without_rights_on_the_ledger_reads_everything(centre: CallCentre, tmp_path: Path) -> None:
     read(centre)
     role = f"watcher_{datetime.now(UTC):%H%M%S%f}"
     centre.rows(f"create role {role} login")

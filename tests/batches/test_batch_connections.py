@@ -195,7 +195,7 @@ def test_an_agents_sessions_are_one_batch_however_many_connections(floor: Floor)
         assert sum(bool(batch & set(sessions)) for batch in batches) == 1
 
 
-def test_who_of_us_waits_for_another_of_us_makes_no_batch_smaller(floor: Floor) -> None:
+def test_a_connection_that_waits_for_another_one_of_the_run_makes_no_batch_smaller(floor: Floor) -> None:
     """A trigger of the application's counts in one row: our connections wait for each other there."""
     for _ in range(24):
         floor.session()
@@ -238,7 +238,7 @@ def test_a_connection_that_is_not_to_be_had_ends_the_run_before_it_began(
     assert floor.changes() == []
 
 
-def test_who_ends_the_run_waits_for_no_statement(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_end_of_a_run_waits_for_no_statement(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C: what the connections are at is cancelled, and undone by the server."""
     for _ in range(8):
         floor.session()

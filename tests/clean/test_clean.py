@@ -13,7 +13,7 @@ from rollcall.ledger.runs import open_run
 from tests.support.cleaning import HEARTBEAT, Listener, reasons
 from tests.support.floor import NOW, Between, Floor
 
-# --- who comes back ---------------------------------------------------------------------------------
+# --- agents that come back --------------------------------------------------------------------------
 
 
 def test_a_heartbeat_that_is_uncommitted_while_the_batch_runs_saves_its_agent(floor: Floor) -> None:

@@ -104,7 +104,7 @@ def test_a_killed_plan_can_be_executed_again_and_says_what_was_done_already(floo
 
 
 @pytest.mark.medium
-def test_two_runs_at_once_one_works_and_the_other_says_who(floor: Floor) -> None:
+def test_of_two_runs_at_once_one_works_and_the_other_names_it(floor: Floor) -> None:
     session = floor.session()
     with open_run(floor.workspace, "clean"):
         with pytest.raises(LeaseHeld, match=r"server process \d+ \(rollcall"):

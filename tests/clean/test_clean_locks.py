@@ -132,7 +132,7 @@ def test_the_application_waits_for_no_batch_longer_than_the_lock_time_out(
 
 
 @pytest.mark.medium
-def test_who_waits_for_a_batch_is_seen_and_gets_a_pause(
+def test_a_transaction_that_waits_for_a_batch_is_seen_and_gets_a_pause(
     floor: Floor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     agent = floor.agent()

@@ -324,7 +324,7 @@ def test_a_tripped_breaker_changes_nothing_and_alerts(
         "select run_id, failure, finished_at is not null from rollcall_ops.runs"
     )
     assert "BreakerTripped: the breaker tripped" in failure
-    assert finished, "the lease is free for the person who comes"
+    assert finished, "the lease is free for a person"
     event = event_of(prefect, "rollcall.breaker.tripped", run_id)
     assert "the breaker tripped" in event["payload"]["reason"]
     assert (state / "reports" / run_id).exists() is (name == "nightly"), "the nightly judgement is reported"

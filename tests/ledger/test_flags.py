@@ -44,7 +44,7 @@ def test_before_anything_is_deployed_every_flag_is_off(database: str, tmp_path: 
 
 
 @pytest.mark.medium
-def test_the_flag_changes_who_is_routable_at_once_and_back(ready: CallCentre) -> None:
+def test_the_flag_changes_at_once_which_agents_are_routable_and_back(ready: CallCentre) -> None:
     by_status = ready.rows(ROUTABLE)
     assert by_status
     assert {routed_by for _, routed_by, _ in by_status} == {"status"}

@@ -164,7 +164,7 @@ def test_old_results_are_pruned_and_a_rules_latest_never(database: str, tmp_path
     assert since.failing_since == first.snapshot_at
 
 
-def test_who_may_not_read_the_ledger_sees_everything_but_the_trend(
+def test_a_role_without_rights_on_the_ledger_sees_all_but_the_trend(
     centre: CallCentre, tmp_path: Path
 ) -> None:
     record(centre)

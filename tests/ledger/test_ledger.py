@@ -96,7 +96,7 @@ def test_clean_completes_it_too(live: Live) -> None:
 
 
 @pytest.mark.medium
-def test_who_reads_the_ledger_is_waited_for_gently_and_named(live: Live) -> None:
+def test_a_reader_of_the_ledger_is_waited_for_and_named(live: Live) -> None:
     live.migrate()
     make_older(live)
     with live.reader("select * from rollcall_ops.runs") as pid:

@@ -56,7 +56,7 @@ def test_a_plan_file_is_read_by_people_and_programs(floor: Floor, tmp_path: Path
     assert change["evidence"]["call_status"] == "completed"
 
 
-def test_an_approved_plan_is_executed_and_says_who_approved_it(floor: Floor, tmp_path: Path) -> None:
+def test_an_approved_plan_is_executed_and_names_its_approver(floor: Floor, tmp_path: Path) -> None:
     kept, back = floor.session(), floor.session()
     path = tmp_path / "plan.jsonl"
     plan = written(floor, path)

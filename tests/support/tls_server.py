@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -87,7 +88,7 @@ def tls_server(folder: Path, bin_directory: Path) -> Iterator[TlsServer]:
         until(lambda: _answers(started))
         yield started
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGINT)  # SIGTERM would wait for the clients
         process.wait()
 
 
