@@ -116,7 +116,7 @@ def test_a_call_without_a_status_is_not_ready_even_when_it_has_ended(floor: Floo
     assert floor.row(session)["status"] == "on_call"
 
 
-@pytest.mark.parametrize("idle", [30, 150])
+@pytest.mark.parametrize("idle", quick_first([30, 150]))
 @pytest.mark.parametrize("refers", [True, False])
 def test_a_live_call_without_a_start_is_dated_by_its_connection(
     floor: Floor, idle: float, refers: bool
@@ -227,7 +227,7 @@ def test_a_session_without_a_login_is_not_the_newest(floor: Floor) -> None:
 # --- routing ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("owner", ["another agent", "no agent", "an older session"])
+@pytest.mark.parametrize("owner", quick_first(["another agent", "no agent", "an older session"]))
 def test_a_talking_agent_has_no_free_slot(floor: Floor, owner: str) -> None:
     agent, other = floor.agent(), floor.agent()
     call = floor.call(other if owner == "another agent" else None, 5, "connected", "inbound", connected=4)
@@ -292,7 +292,7 @@ EXTREMES = ["infinity", "-infinity", "294276-12-31", "4714-11-24 BC"]
 
 
 @pytest.mark.parametrize("extreme", quick_first(EXTREMES))
-@pytest.mark.parametrize("column", ["login_at", "logout_at", "last_activity", "last_heartbeat"])
+@pytest.mark.parametrize("column", quick_first(["login_at", "logout_at", "last_activity", "last_heartbeat"]))
 def test_a_closed_session_with_an_extreme_time_fails_no_view(floor: Floor, column: str, extreme: str) -> None:
     ghost = floor.session()
     closed = floor.session(logout=30, seen=30, status="offline")
@@ -306,7 +306,7 @@ def test_a_closed_session_with_an_extreme_time_fails_no_view(floor: Floor, colum
 
 
 @pytest.mark.parametrize("extreme", quick_first(EXTREMES))
-@pytest.mark.parametrize("column", ["login_at", "last_activity", "last_heartbeat"])
+@pytest.mark.parametrize("column", quick_first(["login_at", "last_activity", "last_heartbeat"]))
 def test_an_open_session_with_an_extreme_time_is_named_and_held(
     floor: Floor, column: str, extreme: str
 ) -> None:
@@ -326,7 +326,7 @@ def test_an_open_session_with_an_extreme_time_is_named_and_held(
 
 
 @pytest.mark.parametrize("extreme", quick_first(EXTREMES))
-@pytest.mark.parametrize("column", ["started_at", "connected_at", "ended_at"])
+@pytest.mark.parametrize("column", quick_first(["started_at", "connected_at", "ended_at"]))
 def test_a_call_with_an_extreme_time_is_named_and_holds_its_session(
     floor: Floor, column: str, extreme: str
 ) -> None:
@@ -439,7 +439,7 @@ def test_an_extreme_time_of_a_call_that_is_over_is_no_recent_change(
 
 
 @pytest.mark.parametrize("extreme", quick_first(EXTREMES))
-@pytest.mark.parametrize("column", ["login_at", "last_activity", "last_heartbeat"])
+@pytest.mark.parametrize("column", quick_first(["login_at", "last_activity", "last_heartbeat"]))
 def test_an_extreme_time_of_an_available_agent_is_null_in_the_routing(
     floor: Floor, column: str, extreme: str
 ) -> None:
