@@ -11,5 +11,6 @@ select
     calls_answered_in_time,
     calls_missed_with_ghost_available,
     wait_seconds_of_answered / nullif(calls_answered, 0) as average_speed_of_answer,
-    calls_answered_in_time::numeric / nullif(calls_offered, 0) as service_level
+    calls_answered_in_time::numeric / nullif(calls_offered, 0) as service_level,
+    wait_seconds_of_answered
 from {{ ref('built_queue_intervals') }}
