@@ -1,4 +1,6 @@
 -- One row per 15 minutes of a built day, for the whole call centre: inbound calls by the time at which they began.
+-- The linter would order the columns, but a new one is the last of a view that is replaced:
+-- noqa: disable=ST06
 -- depends_on: {{ ref('build_days') }}
 select
     interval_start,

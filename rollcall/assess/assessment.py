@@ -20,7 +20,14 @@ from rollcall.errors import EvaluationError
 from rollcall.ledger.flags import HEARTBEAT_FEED, ROUTE_BY_HEARTBEAT, is_on
 from rollcall.ledger.ownership import faults_of_rollcall_objects, findings_on_rollcall_objects
 from rollcall.ledger.readings import begin_reading
-from rollcall.ledger.trend import past_results, read_looks, read_presence, with_trends
+from rollcall.ledger.trend import (
+    past_results,
+    read_ghost_days,
+    read_hours_of_day,
+    read_looks,
+    read_presence,
+    with_trends,
+)
 from rollcall.ledger.tripped_breaker import tripped_breaker
 from rollcall.rules.custom_rules import insert_custom_query
 from rollcall.rules.reach import mark_not_judged
@@ -266,6 +273,8 @@ def _details(
         "past": past_results(snapshot, project, rules),
         "presence": read_presence(snapshot, project) if is_readable else None,
         "looks": read_looks(snapshot, project),
+        "ghost_days": read_ghost_days(snapshot, project),
+        "hours_of_day": read_hours_of_day(snapshot, project),
         "pending": _pending_work(snapshot, project, statements) if is_readable else None,
     }
 

@@ -19,6 +19,8 @@ from rollcall.database.connections import Row, Snapshot
 from rollcall.dbt.project import Project
 from rollcall.rules.results import (
     Assessment,
+    GhostDay,
+    HourOfDay,
     OpenSession,
     PastResult,
     Presence,
@@ -31,6 +33,8 @@ from rollcall.workspace import Workspace
 __all__ = [
     "LEDGER_UNREADABLE",
     "past_results",
+    "read_ghost_days",
+    "read_hours_of_day",
     "read_looks",
     "read_presence",
     "rows_to_record",
@@ -138,6 +142,16 @@ def read_looks(snapshot: Snapshot, project: Project) -> tuple[PresenceLook, ...]
     """The looks at presence of the last hours, oldest first."""
     rows = _history(snapshot, project.sql("looks_of_day"), [])
     return tuple(PresenceLook(**row) for row in rows)
+
+
+def read_ghost_days(snapshot: Snapshot, project: Project) -> tuple[GhostDay, ...]:
+    """The observed days of the last time, oldest first."""
+    return tuple(GhostDay(**row) for row in _history(snapshot, project.sql("ghost_hours"), []))
+
+
+def read_hours_of_day(snapshot: Snapshot, project: Project) -> tuple[HourOfDay, ...]:
+    """The hours of the day in which calls were offered."""
+    return tuple(HourOfDay(**row) for row in _history(snapshot, project.sql("service_levels"), []))
 
 
 def with_failures(workspace: Workspace, runs: Sequence[Row]) -> list[Row]:

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from rollcall import __version__
-from rollcall.report import charts, text, words
+from rollcall.report import charts, charts_of_days, text, words
 from rollcall.report import words_of_changes as change_words
 from rollcall.report.outcome import RunOutcome
 from rollcall.rules.results import Assessment
@@ -74,6 +74,8 @@ def render(outcome: RunOutcome, *, has_data_docs: bool = False, has_lineage: boo
     rule_charts = charts.charts_of_rules(latest) if latest else []
     presence_chart = _presence_chart(latest)
     day_chart = charts.presence_over_day(latest.looks) if latest else None
+    ghost_chart = charts_of_days.ghost_hours_by_day(latest.ghost_days) if latest else None
+    level_chart = charts_of_days.service_level_by_hour(latest.hours_of_day) if latest else None
     page = _template().render(
         outcome=outcome,
         latest=latest,
@@ -85,7 +87,9 @@ def render(outcome: RunOutcome, *, has_data_docs: bool = False, has_lineage: boo
         rule_charts=rule_charts,
         presence_chart=presence_chart,
         day_chart=day_chart,
-        drawings=charts.drawings_of([*rule_charts, presence_chart, day_chart]),
+        ghost_chart=ghost_chart,
+        level_chart=level_chart,
+        drawings=charts.drawings_of([*rule_charts, presence_chart, day_chart, ghost_chart, level_chart]),
         presence_sessions=charts.shown_sessions(latest.presence) if latest and latest.presence else [],
         data_docs=DATA_DOCS.as_posix() if has_data_docs else None,
         lineage=f"../{LINEAGE}" if has_lineage else None,
@@ -111,6 +115,7 @@ def _template() -> Template:
         change_words=change_words,
         states=charts.STATES,
         lines=charts.LINES,
+        phases=charts_of_days.PHASES,
         check_tones=_CHECK_TONES,
         check_words=_CHECK_WORDS,
         check_words_past=_CHECK_WORDS_PAST,

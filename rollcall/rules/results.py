@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -209,6 +209,30 @@ class PresenceLook:
 
 
 @dataclass(frozen=True)
+class GhostDay:
+    """An observed day: hours lost to ghosts, and whether the first clean-up was on it or before it."""
+
+    business_day: date
+    ghost_hours: float
+    observed_hours: float
+    is_after_first_clean_up: bool
+
+
+@dataclass(frozen=True)
+class HourOfDay:
+    """The calls offered in an hour of the day, and how many of them were answered within so many seconds."""
+
+    hour_of_day: int
+    calls_offered: int
+    calls_answered_in_time: int
+    within_seconds: float
+
+    @property
+    def service_level(self) -> float:
+        return self.calls_answered_in_time / self.calls_offered
+
+
+@dataclass(frozen=True)
 class PendingWork:
     """The pending work, counted: statements and changes of sessions."""
 
@@ -311,6 +335,8 @@ class Assessment:
     past: tuple[PastResult, ...] = field(default=(), repr=False)
     presence: Presence | None = field(default=None, repr=False)
     looks: tuple[PresenceLook, ...] = field(default=(), repr=False)
+    ghost_days: tuple[GhostDay, ...] = field(default=(), repr=False)
+    hours_of_day: tuple[HourOfDay, ...] = field(default=(), repr=False)
     pending: PendingWork | None = field(default=None, repr=False)
     history: HistoryReading | None = None
     breaker: TrippedBreaker | None = None

@@ -17,6 +17,8 @@ from rollcall.report.outcome import RunOutcome
 from rollcall.rules.judging import Judgement
 from rollcall.rules.results import (
     Assessment,
+    GhostDay,
+    HourOfDay,
     OpenSession,
     PastResult,
     Presence,
@@ -190,6 +192,21 @@ def with_history(judged: Assessment, keys: tuple[str, ...] = (), text: str = "")
             )
             for number in range(288, 0, -1)
             if not 90 < number < 100
+        ),
+        ghost_days=tuple(
+            GhostDay(
+                business_day=date(2026, 9, 24) + timedelta(days=number),
+                ghost_hours=1.25 if number > 40 else 30.0 + number % 7,
+                observed_hours=24.0,
+                is_after_first_clean_up=number > 40,
+            )
+            for number in range(60)
+            if number not in (20, 21)
+        ),
+        hours_of_day=tuple(
+            HourOfDay(hour, calls_offered=1_000, calls_answered_in_time=600 + 20 * hour, within_seconds=20)
+            for hour in range(7, 20)
+            if hour != 12
         ),
         waivers=(WaiverResult(waiver, WaiverState.ACTIVE, 1), WaiverResult(waiver, WaiverState.EXPIRED, 0)),
     )
