@@ -3,11 +3,11 @@
     its object is missing. Rendered by itself in rollcall/script.py: it must not need dbt's context.
     parts: by title, the statements, each with `name`, `notes`, `timeouts`, `create`, `drop` (of an index that our
     ledger says we made, else none), `creates` (names of our new relations) and `is_own`.
-    queries: the compiled SQL by name. declared: our relations, see own_states; acting, own_names, unfinished: names.
+    queries: the compiled SQL by name. declared: our relations, see object_states; acting, rollcall_names, unfinished: names.
     The layout is that of the script, and not of the Jinja around it:
 -- sqlfluff:exclude_rules:AM05,RF04,ST09,LT02
 #}
-{% macro psql_script(version, database, parts, queries, declared, acting, own_names, unfinished, workers) -%}
+{% macro psql_script(version, database, parts, queries, declared, acting, rollcall_names, unfinished, workers) -%}
 -- What Rollcall {{ version }} still needs in the database {{ database }}.
 -- For psql, outside a transaction. A statement that cannot have its lock in time fails and changes nothing: run the
 -- script again. What is there already is not sent again; what is there and differs from its declaration ends the
@@ -36,11 +36,11 @@ select
     c.*,
     c.state = 'missing' as is_missing
 from (
-{{ queries.own_states }}
+{{ queries.object_states }}
 ) as c;
 
 prepare rollcall_faults (text[], text[]) as
-{{ queries.own_object_faults }};
+{{ queries.rollcall_object_faults }};
 
 prepare rollcall_dependencies (text[]) as
 {{ queries.foreign_dependencies }};
@@ -51,7 +51,7 @@ prepare rollcall_grants (text[]) as
 select pg_catalog.set_config('rollcall.declared', {{ _text(declared) }}, false) as declared \gset rollcall_
 
 -- Nothing is sent while an object is not what is declared.
-{{ _script_check(acting, own_names, unfinished, is_last=false) }}
+{{ _script_check(acting, rollcall_names, unfinished, is_last=false) }}
 {%- for title, statements in parts %}
 
 -- {{ title }} {{ '-' * (96 - title | length) }}
@@ -97,13 +97,13 @@ commit;
 {%- endfor %}
 
 -- Every object has to be there now, and to be what is declared.
-{{ _script_check(acting, own_names, unfinished, is_last=true) }}
+{{ _script_check(acting, rollcall_names, unfinished, is_last=true) }}
 deallocate all;
 {%- endmacro %}
 
 
 {# Ends the script with an error that names every object that is in the way, or, at its end, that is missing. #}
-{% macro _script_check(acting, own_names, unfinished, is_last) -%}
+{% macro _script_check(acting, rollcall_names, unfinished, is_last) -%}
 do $rollcall$
 declare
     item record;
@@ -164,7 +164,7 @@ begin
         {%- endif %}
         end if;
     end loop;
-    for item in execute format('execute rollcall_faults(%L, %L)', {{ _text(_names(acting)) }}, {{ _text(_names(own_names)) }}) loop
+    for item in execute format('execute rollcall_faults(%L, %L)', {{ _text(_names(acting)) }}, {{ _text(_names(rollcall_names)) }}) loop
         problems := problems || format('%s: %s', item.object_name, item.reason);
     end loop;
     {%- if is_last %}

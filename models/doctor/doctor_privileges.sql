@@ -1,6 +1,6 @@
 -- One row per privilege that a step needs and its role lacks, with the statement that grants it.
 -- $1: ROLLCALL_MIGRATE_ROLE. $2: ROLLCALL_CLEAN_ROLE.
-with own_relations as (
+with rollcall_relations as (
     select
         c.oid as relation_oid,
         n.nspname as schema_name,
@@ -91,7 +91,7 @@ migrating as (
         format('ownership of %s', r.full_name) as lacking,
         format('alter table %s owner to %I', r.full_name, a.role_name) as statement
     from {{ ref('acting_roles') }} as a
-    cross join own_relations as r
+    cross join rollcall_relations as r
     where a.step = 'migrate'
         and not pg_catalog.pg_has_role(a.role_oid, r.owner_oid, 'usage')
 ),
@@ -136,7 +136,7 @@ recording as (
         format('%s on %s', upper(p.privilege), r.full_name) as lacking,
         format('grant %s on %s to %I', p.privilege, r.full_name, a.role_name) as statement
     from {{ ref('acting_roles') }} as a
-    cross join own_relations as r
+    cross join rollcall_relations as r
     cross join (values ('select'), ('insert'), ('update')) as p (privilege)
     where a.step = 'assess'
         and (p.privilege = 'select' or r.schema_name = 'rollcall_ops')

@@ -23,7 +23,7 @@ from pydantic import (
 
 from rollcall.database.conninfo import read_conninfo
 from rollcall.errors import ConfigurationError, ConfigurationProblems
-from rollcall.settings.problems import OWN_PROBLEM, details_of, line, problem
+from rollcall.settings.problems import PROBLEM, details_of, line, problem
 from rollcall.settings.user_file import refuse_strangers
 from rollcall.settings.variables import first_line
 
@@ -229,5 +229,5 @@ def _lines(error: ValidationError, names: list[Any]) -> Iterator[str]:
             name = names[index] if index < len(names) else None
             place[:2] = [f"database {index + 1}" + (f" ({name})" if isinstance(name, str) else "")]
         where = ": ".join(filter(None, (place[0] if place else "", ".".join(place[1:]))))
-        said = details["msg"] if details["type"] == OWN_PROBLEM else line(details["msg"])
+        said = details["msg"] if details["type"] == PROBLEM else line(details["msg"])
         yield f"{where}: {said}"

@@ -40,7 +40,7 @@ def faults_of_rollcall_objects(
 ) -> list[Conflict]:
     """Find properties of Rollcall's objects that Rollcall has not created, by object."""
     names = _names(project)
-    rows = fetch(connection, project.sql("own_object_faults"), [acting_roles(settings), names])
+    rows = fetch(connection, project.sql("rollcall_object_faults"), [acting_roles(settings), names])
     return [Conflict(row["object_name"], row["reason"]) for row in rows]
 
 

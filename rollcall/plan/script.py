@@ -21,8 +21,8 @@ QUERIES = (
     "declared_changes",
     "default_grants",
     "foreign_dependencies",
-    "own_object_faults",
-    "own_states",
+    "rollcall_object_faults",
+    "object_states",
 )
 APPLICATION = "1: the application's tables"
 OWN = "2: Rollcall's own schemas, ledger and views"
@@ -52,7 +52,7 @@ def script(workspace: Workspace, statements: Iterable[Statement], database: str)
         queries={name: workspace.project.sql(name) for name in QUERIES},
         declared=json.dumps(declared),
         acting=acting_roles(workspace.settings),
-        own_names=list(relations),
+        rollcall_names=list(relations),
         unfinished=unfinished,
         workers=build_workers(workspace.settings.variables),
     )
@@ -89,7 +89,7 @@ def _item(workspace: Workspace, statement: Statement, unfinished: list[str]) -> 
 
 
 def _declared(statement: Statement, relations: dict[str, RollcallRelation]) -> dict[str, Any]:
-    """The created object for own_states.sql: a relation, or a column of a table."""
+    """The created object for object_states.sql: a relation, or a column of a table."""
     schema, name, *column = statement.object_name.split(".")
     relation = relations[f"{schema}.{name}"]
     document: dict[str, Any] = {

@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails
 
 from rollcall.errors import ConfigurationError, ConfigurationProblems
 from rollcall.rules.results import Check, Severity
-from rollcall.settings.problems import OWN_PROBLEM, details_of, line, problem
+from rollcall.settings.problems import PROBLEM, details_of, line, problem
 
 __all__ = ["COUNT_TYPE", "Rule", "Suite", "as_counts", "is_no_count", "read_suite", "read_suites"]
 
@@ -213,7 +213,7 @@ def _described(path: Path, details: ErrorDetails) -> Iterator[str]:
     expectation = f"{path}, expectation {place[1]}" if len(place) > 1 else str(path)
     where = f"{expectation}, meta" if len(place) > 3 else expectation
     field = place[-1]
-    if kind == OWN_PROBLEM:
+    if kind == PROBLEM:
         yield f"{expectation}: {details['msg']}"
     elif kind == "extra_forbidden":
         known = _PARTS[len(place) - 1].model_fields

@@ -21,7 +21,7 @@ __all__ = [
 
 LEDGER_SCHEMA = "rollcall_ops"
 VIEW_SCHEMA = "rollcall"
-OWN_SCHEMAS = frozenset({LEDGER_SCHEMA, VIEW_SCHEMA})
+ROLLCALL_SCHEMAS = frozenset({LEDGER_SCHEMA, VIEW_SCHEMA})
 # the ledger's tables that show the application's rows: images, the state of sessions, and what is built
 SHOWS_ROWS = frozenset({"changes", "presence", "built_agent_intervals", "built_queue_intervals"})
 
@@ -56,7 +56,7 @@ COLUMN = PLAIN | {"AlterTableStmt", "AlterTableCmd", "ColumnDef", "Constraint", 
 QUERY = EXPRESSION | frozenset(QUERY_NODES.split())
 FUNCTIONS = frozenset(HARMLESS_FUNCTIONS.split())
 SERIAL_TYPES = frozenset({"serial", "serial2", "serial4", "serial8", "smallserial", "bigserial"})
-OWN_COLUMN_CONSTRAINTS = frozenset({"CONSTR_DEFAULT", "CONSTR_NOTNULL", "CONSTR_NULL", "CONSTR_FOREIGN"})
+ALLOWED_COLUMN_CONSTRAINTS = frozenset({"CONSTR_DEFAULT", "CONSTR_NOTNULL", "CONSTR_NULL", "CONSTR_FOREIGN"})
 COMMENT = "CommentStmt"
 TOGETHER = (
     ["ViewStmt", COMMENT],
@@ -124,7 +124,8 @@ def created_objects(statements: Iterable[str]) -> list[str]:
 def reads_application(statement: str) -> bool:
     """Whether the created view reads rows of the application, or what the ledger keeps of them."""
     return any(
-        (relation.schemaname and relation.schemaname not in OWN_SCHEMAS) or relation.relname in SHOWS_ROWS
+        (relation.schemaname and relation.schemaname not in ROLLCALL_SCHEMAS)
+        or relation.relname in SHOWS_ROWS
         for _, node in parsed(statement)
         if kind_of(node) == "ViewStmt"
         for relation in nodes_of(node, "RangeVar")
@@ -146,7 +147,7 @@ def check_detaching(sql: str) -> str:
     if kind not in ("OBJECT_VIEW", "OBJECT_TABLE", "OBJECT_SCHEMA"):
         raise refusal(text, "only Rollcall's views, tables and schemas may be dropped")
     parts = 1 if kind == "OBJECT_SCHEMA" else 2
-    if any(len(name) != parts or name[0] not in OWN_SCHEMAS for name in names):
+    if any(len(name) != parts or name[0] not in ROLLCALL_SCHEMAS for name in names):
         raise refusal(text, "it is not in one of Rollcall's schemas")
     if enum_of(node, "behavior") != "DROP_RESTRICT":
         raise refusal(text, "dependent objects must stay")
@@ -158,7 +159,7 @@ def check_detaching(sql: str) -> str:
 
 def _check_schema(text: str, node: Any) -> None:
     _allow_nodes(text, node, PLAIN | {"CreateSchemaStmt"})
-    if node.schemaname not in OWN_SCHEMAS or node.HasField("authrole"):
+    if node.schemaname not in ROLLCALL_SCHEMAS or node.HasField("authrole"):
         raise refusal(text, "the schema is not one of Rollcall's")
 
 
@@ -202,7 +203,7 @@ def _check_alter_table(text: str, node: Any) -> None:
     if enum_of(node, "objtype") == "OBJECT_VIEW":
         _check_view_options(text, node)
         return
-    if node.relation.schemaname in OWN_SCHEMAS:
+    if node.relation.schemaname in ROLLCALL_SCHEMAS:
         _check_ledger_column(text, node)
         return
     _allow_nodes(
@@ -242,7 +243,7 @@ def _check_ledger_column(text: str, node: Any) -> None:
     for item in column.constraints:
         if item.constraint.pktable.ByteSize():
             _require_own(text, item.constraint.pktable)
-    if not {enum_of(item.constraint, "contype") for item in column.constraints} <= OWN_COLUMN_CONSTRAINTS:
+    if not {enum_of(item.constraint, "contype") for item in column.constraints} <= ALLOWED_COLUMN_CONSTRAINTS:
         raise refusal(text, "a new column of a ledger table is not a key")
 
 
@@ -269,7 +270,7 @@ def _check_comment(text: str, node: Any) -> None:
     kind, names = enum_of(node, "objtype"), names_of(node.object)
     if kind == "OBJECT_COLUMN" and len(names) == 3 and not _is_system(names[0]):
         return
-    if kind in ("OBJECT_VIEW", "OBJECT_TABLE") and names[0] in OWN_SCHEMAS:
+    if kind in ("OBJECT_VIEW", "OBJECT_TABLE") and names[0] in ROLLCALL_SCHEMAS:
         return
     raise refusal(text, "only columns and Rollcall's relations are commented")
 
@@ -320,7 +321,7 @@ def _is_system(schema: str) -> bool:
 
 
 def _require_own(text: str, relation: Any) -> None:
-    if relation.schemaname not in OWN_SCHEMAS:
+    if relation.schemaname not in ROLLCALL_SCHEMAS:
         raise refusal(text, "it is not in one of Rollcall's schemas")
 
 

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from rollcall.settings.problems import OWN_PROBLEM, details_of, line, problem
+from rollcall.settings.problems import PROBLEM, details_of, line, problem
 
 __all__ = ["AlertSettings", "Channel", "Kind", "Level", "read_alert_settings"]
 
@@ -216,7 +216,7 @@ def _place(location: tuple[int | str, ...]) -> str:
 
 
 def _described(details: Any) -> str:
-    if details["type"] == OWN_PROBLEM:
+    if details["type"] == PROBLEM:
         return str(details["msg"]).removesuffix(".")
     if details["type"] == "extra_forbidden":
         return "is no setting"

@@ -9,9 +9,9 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from rollcall.errors import ConfigurationError
 
-__all__ = ["OWN_PROBLEM", "details_of", "line", "problem"]
+__all__ = ["PROBLEM", "details_of", "line", "problem"]
 
-OWN_PROBLEM = "rollcall_problem"
+PROBLEM = "rollcall_problem"
 
 
 def line(message: str, hint: str = "") -> str:
@@ -21,7 +21,7 @@ def line(message: str, hint: str = "") -> str:
 
 def problem(message: str, hint: str = "") -> PydanticCustomError:
     """An error for a validator to raise; its text is shown unchanged."""
-    return PydanticCustomError(OWN_PROBLEM, "{text}", {"text": line(message, hint)})
+    return PydanticCustomError(PROBLEM, "{text}", {"text": line(message, hint)})
 
 
 def details_of(error: ValidationError) -> Iterator[ErrorDetails]:

@@ -28,7 +28,7 @@ from pydantic_core import ErrorDetails
 
 from rollcall.errors import ConfigurationError
 from rollcall.settings.mapping import problem_of_mapping, problem_of_write, takes_mapping
-from rollcall.settings.problems import OWN_PROBLEM, details_of, line, problem
+from rollcall.settings.problems import PROBLEM, details_of, line, problem
 
 __all__ = ["first_line", "problems_of_values", "read_yaml", "read_yaml_file"]
 
@@ -193,7 +193,7 @@ def _largest(name: str) -> int:
 
 def _described(name: str, value: object, default: object, details: ErrorDetails) -> str:
     """Describe a problem without the value."""
-    if details["type"] == OWN_PROBLEM:
+    if details["type"] == PROBLEM:
         return details["msg"].removesuffix(".")
     if details["type"] == "string_unicode":  # a lone surrogate
         return "has a control character in it"

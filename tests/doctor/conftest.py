@@ -16,7 +16,7 @@ from tests.support.postgres import temporary_folder
 
 
 @pytest.fixture(scope="module")
-def own_server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
+def server_of_doctor(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
     with temporary_folder() as folder:
         server = PostgresServer(folder / "data", request.config.getoption("--pg-bin"), SETTINGS)
         server.start()
@@ -27,17 +27,17 @@ def own_server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="module")
-def clinic(own_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Clinic:
+def clinic(server_of_doctor: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Clinic:
     """Made healthy by what doctor itself prints, and migrated by the login that got it."""
-    with psycopg.connect(own_server.conninfo(), autocommit=True) as connection:
+    with psycopg.connect(server_of_doctor.conninfo(), autocommit=True) as connection:
         connection.execute("create database clinic")
     centre = call_centre(
-        own_server.conninfo("clinic"),
+        server_of_doctor.conninfo("clinic"),
         tmp_path_factory.mktemp("clinic"),
         defects=DefectCounts.sound(SCALE, Variant()),
         scale=SCALE,
     )
-    clinic = Clinic(own_server, centre, centre.workspace)
+    clinic = Clinic(server_of_doctor, centre, centre.workspace)
     clinic.do(
         "create role crm nologin",
         *(f"alter table {centre.table(var)} owner to crm" for var in ("agents_table", "calls_table")),

@@ -36,13 +36,13 @@ from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module")
-def unmigrated(own_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> CallCentre:
+def unmigrated(server_of_doctor: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> CallCentre:
     """Its status is an enum, and its sessions are partitioned and published."""
-    with psycopg.connect(own_server.conninfo(), autocommit=True) as connection:
+    with psycopg.connect(server_of_doctor.conninfo(), autocommit=True) as connection:
         connection.execute("create database unmigrated")
     variant = Variant(status="enum", partitioned=True)
     centre = call_centre(
-        own_server.conninfo("unmigrated"),
+        server_of_doctor.conninfo("unmigrated"),
         tmp_path_factory.mktemp("unmigrated"),
         {"not_working_statuses": ["offline", "ended", "gone"], "closed_status": "gone"},
         variant,
