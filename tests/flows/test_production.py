@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -100,10 +98,7 @@ def test_the_run_of_a_killed_worker_crashes_and_the_next_one_finishes_its_work(
     run = run_now(client, CLEAN_UP)
     until(lambda: changed(production) > before + 1_000)
     (worker,) = [process for process in production.workers if descendants(process.pid)]
-    for pid in (worker.pid, *descendants(worker.pid)):
-        os.kill(pid, signal.SIGKILL)
-    worker.wait()
-    production.workers.remove(worker)
+    production.kill(worker)
     killed_at = time.monotonic()
     done = changed(production)
     assert before < done < before + SESSIONS, "it was killed after its work"

@@ -35,6 +35,7 @@ class Production:
         application: the URL of the application's database.
         project: the folder of prefect.yaml.
         python: of the environment that Rollcall is installed in.
+        of_workers: more variables of the workers' environment.
     """
 
     folder: Path
@@ -46,6 +47,7 @@ class Production:
     auth_string: str = field(default_factory=lambda: f"rollcall:{secrets.token_urlsafe(16)}", repr=False)
     server: subprocess.Popen[str] | None = None
     workers: list[subprocess.Popen[str]] = field(default_factory=list)
+    of_workers: dict[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -101,11 +103,23 @@ class Production:
         self.server.send_signal(signal.SIGTERM)
         self.server.wait(PATIENCE)
 
+    def kill(self, *processes: subprocess.Popen[str]) -> None:
+        """SIGKILL processes with all that they have started, as a power loss does."""
+        for process in processes:
+            for pid in (process.pid, *descendants(process.pid)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            process.wait()
+        self.workers = [worker for worker in self.workers if worker not in processes]
+        if self.server in processes:
+            self.server = None
+
     def start_worker(self, name: str) -> subprocess.Popen[str]:
         variables = self.environment(
             ROLLCALL_DATABASE_URL=self.application,
             ROLLCALL_STATE_DIR=str(self.state),
             PREFECT_WORKER_QUERY_SECONDS="1",
+            **self.of_workers,
         )
         worker = self._start(name, ("worker", "start", "--pool", POOL, "--name", name), variables)
         self.workers.append(worker)
