@@ -21,7 +21,7 @@ __all__ = [
 
 LEDGER_SCHEMA = "rollcall_ops"
 VIEW_SCHEMA = "rollcall"
-ROLLCALL_SCHEMAS = frozenset({LEDGER_SCHEMA, VIEW_SCHEMA})
+SCHEMAS_OF_ROLLCALL = frozenset({LEDGER_SCHEMA, VIEW_SCHEMA})
 # the ledger's tables that show the application's rows: images, the state of sessions, and what is built
 SHOWS_ROWS = frozenset({"changes", "presence", "built_agent_intervals", "built_queue_intervals"})
 
@@ -124,7 +124,7 @@ def created_objects(statements: Iterable[str]) -> list[str]:
 def reads_application(statement: str) -> bool:
     """Whether the created view reads rows of the application, or what the ledger keeps of them."""
     return any(
-        (relation.schemaname and relation.schemaname not in ROLLCALL_SCHEMAS)
+        (relation.schemaname and relation.schemaname not in SCHEMAS_OF_ROLLCALL)
         or relation.relname in SHOWS_ROWS
         for _, node in parsed(statement)
         if kind_of(node) == "ViewStmt"
@@ -147,7 +147,7 @@ def check_detaching(sql: str) -> str:
     if kind not in ("OBJECT_VIEW", "OBJECT_TABLE", "OBJECT_SCHEMA"):
         raise refusal(text, "only Rollcall's views, tables and schemas may be dropped")
     parts = 1 if kind == "OBJECT_SCHEMA" else 2
-    if any(len(name) != parts or name[0] not in ROLLCALL_SCHEMAS for name in names):
+    if any(len(name) != parts or name[0] not in SCHEMAS_OF_ROLLCALL for name in names):
         raise refusal(text, "it is not in one of Rollcall's schemas")
     if enum_of(node, "behavior") != "DROP_RESTRICT":
         raise refusal(text, "dependent objects must stay")
@@ -159,7 +159,7 @@ def check_detaching(sql: str) -> str:
 
 def _check_schema(text: str, node: Any) -> None:
     _allow_nodes(text, node, PLAIN | {"CreateSchemaStmt"})
-    if node.schemaname not in ROLLCALL_SCHEMAS or node.HasField("authrole"):
+    if node.schemaname not in SCHEMAS_OF_ROLLCALL or node.HasField("authrole"):
         raise refusal(text, "the schema is not one of Rollcall's")
 
 
@@ -203,7 +203,7 @@ def _check_alter_table(text: str, node: Any) -> None:
     if enum_of(node, "objtype") == "OBJECT_VIEW":
         _check_view_options(text, node)
         return
-    if node.relation.schemaname in ROLLCALL_SCHEMAS:
+    if node.relation.schemaname in SCHEMAS_OF_ROLLCALL:
         _check_ledger_column(text, node)
         return
     _allow_nodes(
@@ -270,7 +270,7 @@ def _check_comment(text: str, node: Any) -> None:
     kind, names = enum_of(node, "objtype"), names_of(node.object)
     if kind == "OBJECT_COLUMN" and len(names) == 3 and not _is_system(names[0]):
         return
-    if kind in ("OBJECT_VIEW", "OBJECT_TABLE") and names[0] in ROLLCALL_SCHEMAS:
+    if kind in ("OBJECT_VIEW", "OBJECT_TABLE") and names[0] in SCHEMAS_OF_ROLLCALL:
         return
     raise refusal(text, "only columns and Rollcall's relations are commented")
 
@@ -321,7 +321,7 @@ def _is_system(schema: str) -> bool:
 
 
 def _require_own(text: str, relation: Any) -> None:
-    if relation.schemaname not in ROLLCALL_SCHEMAS:
+    if relation.schemaname not in SCHEMAS_OF_ROLLCALL:
         raise refusal(text, "it is not in one of Rollcall's schemas")
 
 

@@ -180,7 +180,7 @@ def test_a_reader_of_the_views_needs_the_printed_grants_where_policies_exist(des
         desk.centre.rows(f"grant select on {needed} to rollcall_views")
 
 
-ROLLCALL_SCHEMAS = ("rollcall", "rollcall_ops")
+SCHEMAS_OF_ROLLCALL = ("rollcall", "rollcall_ops")
 RELATIONS = (
     "select format('%I.%I', n.nspname, c.relname), n.nspname::text from pg_class as c"
     " join pg_namespace as n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'v')"
@@ -219,7 +219,7 @@ def test_an_analyst_reads_every_view_and_nothing_else(desk: Desk) -> None:
         assert not any(
             desk.centre.rows(held, name, privilege)[0][0] for name in views | others for privilege in WRITING
         )
-        for schema in (*ROLLCALL_SCHEMAS, desk.centre.variables["app_schema"]):
+        for schema in (*SCHEMAS_OF_ROLLCALL, desk.centre.variables["app_schema"]):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 desk.query("analyst", f"create view {schema}.mine as select 1 as n")
         desk.centre.rows("drop view rollcall.conservation")
