@@ -15,9 +15,10 @@ from rollcall.fleet.on_workers import STANDING, judge_on_workers, standing_here
 __all__ = ["fleet", "fleet_database"]
 
 DEPLOYMENT = "rollcall-fleet-database/fleet-database"
+LONGEST_SECONDS = 12 * 3600  # of hundreds of databases, each of which has its own deadline
 
 
-@flow(name="rollcall-fleet", flow_run_name="fleet", **tasks.IN_MEMORY)
+@flow(name="rollcall-fleet", flow_run_name="fleet", timeout_seconds=LONGEST_SECONDS, **tasks.IN_MEMORY)
 async def fleet(clean: bool = False, only: list[str] | None = None) -> State[Any]:
     """Judge the databases of the file that ROLLCALL_FLEET names, each in a run of its own.
 
