@@ -53,6 +53,9 @@ def simulate(
     ] = None,
     create: Annotated[bool, typer.Option("--create", help="Make the application's tables first.")] = False,
     with_migration: Annotated[bool, typer.Option("--migrate", help="Run the migration first.")] = False,
+    route_by_heartbeat: Annotated[
+        bool, typer.Option("--route-by-heartbeat", help="Switch the flag on, and judge the routing by it.")
+    ] = False,
     clean_every: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Clean beside the traffic, this often.")
     ] = None,
@@ -85,6 +88,7 @@ def simulate(
         connections=connections,
         create=create,
         migrate=with_migration,
+        route_by_heartbeat=route_by_heartbeat,
         clean_every=clean_every,
         kill_every=kill_every,
         truth_file=truth,

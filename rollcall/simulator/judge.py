@@ -94,6 +94,7 @@ def judge(
     clock_error: float,
     available: str,
     routings: Iterable[Routing] = (),
+    by_heartbeat: bool = False,
 ) -> Judgement:
     """Judge all changes and omissions.
 
@@ -103,8 +104,10 @@ def judge(
         clock_error: seconds by which the two clocks may differ.
         available: the status that makes a session routable.
         routings: the observations of `rollcall.routable_agents`.
+        by_heartbeat: whether the flag `route_by_heartbeat` was on.
     """
     court = _Court(truth, thresholds, clock_error, available, {found.run_id: found for found in passes})
+    judge_routing = court.judge_routing_by_heartbeat if by_heartbeat else court.judge_routing
     for change in changes:
         court.judge_change(change)
     closings: dict[str, list[Change]] = {}
@@ -117,7 +120,7 @@ def judge(
         if session.key in still_open:
             court.judge_end(session, ended, swept=swept)
     for routing in routings:
-        court.judge_routing(routing)
+        judge_routing(routing)
     return court.judgement
 
 
@@ -290,21 +293,43 @@ class _Court:
             self.judgement.routable += 1
             if self._is_abandoned(session, begin, end):
                 detail = f"due since {begin - self._due(session, end):.3f} s"
-                self.judgement.misrouted.append(
-                    self._finding("routable, though abandoned", detail, session, seen)
-                )
+                self._misrouted("routable, though abandoned", detail, seen)
         elif seen.status == self._available and self._is_present(session, begin, end):
-            self.judgement.misrouted.append(
-                self._finding("present and available, and not routable", "", session, seen)
-            )
+            self._misrouted("present and available, and not routable", "", seen)
+
+    def _misrouted(self, what: str, detail: str, seen: Routing) -> None:
+        self.judgement.misrouted.append(self._finding(what, detail, self._truth.sessions[seen.session], seen))
 
     def _is_present(self, session: SessionTruth, begin: float, end: float) -> bool:
         """Whether the view certainly saw an agent with a sign of life inside the window."""
         life = session.life_at(begin)
         signs = (sign.stamped for sign in session.signs if sign.acked <= begin)
         is_fresh = max(signs, default=0.0) - ROUNDING > end - self._thresholds.window
-        is_there = life is not None and life.left > end
-        return is_there and is_fresh and self._is_newest(session, end)
+        return life is not None and life.left > end and is_fresh and self._is_newest(session, end)
+
+    def judge_routing_by_heartbeat(self, seen: Routing) -> None:
+        """The same where a fresh heartbeat decides and not the status alone."""
+        session = self._truth.sessions[seen.session]
+        begin, end = seen.issued - self._error, seen.acked + self._error
+        limit = begin - self._thresholds.presence - ROUNDING
+        if seen.is_routable:
+            self.judgement.routable += 1
+            is_late = any(sign.issued <= end and sign.acked >= limit for sign in session.signs)
+            if not is_late and not session.was_lived_in(limit, end):
+                self._misrouted("routable, though its agent left", "no fresh heartbeat", seen)
+        elif seen.status == self._available and self._is_free(session, begin, end):
+            self._misrouted("present and free, and not routable", "", seen)
+
+    def _is_free(self, session: SessionTruth, begin: float, end: float) -> bool:
+        """Whether the view certainly saw a fresh heartbeat of an agent who is there and has no call."""
+        life = session.life_at(begin)
+        if life is None or life.left <= end or not self._is_newest(session, end):
+            return False
+        beats = [sign for sign in session.signs if sign.by == "heartbeat" and sign.acked <= begin]
+        since = max(life.began, end - self._thresholds.presence) + ROUNDING
+        longest = self._thresholds.live_call_max + ROUNDING
+        is_busy = any(call.is_possibly_live(begin, end, longest) for call in self._calls_of(session))
+        return not is_busy and any(beat.stamped > since for beat in beats)
 
     # --- both ------------------------------------------------------------------------------------
 

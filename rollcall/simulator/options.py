@@ -39,6 +39,7 @@ class Options:
         connections: the size of the application's pool; None: one for eight agents.
         create: create the application's tables, in a database that has none.
         migrate: run Rollcall's migration first.
+        route_by_heartbeat: switch the flag of that name on after the migration.
         clean_every: seconds between two clean-ups in a separate process; None: no clean-up here.
         kill_every: seconds, on average, between two ``kill -9`` of that process; None: never.
         truth_file: write the ground truth to it as JSON lines while it is created.
@@ -52,6 +53,7 @@ class Options:
     connections: int | None = None
     create: bool = False
     migrate: bool = False
+    route_by_heartbeat: bool = False
     clean_every: float | None = None
     kill_every: float | None = None
     truth_file: Path | None = None
@@ -66,6 +68,8 @@ class Options:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ConfigurationError(f"--{name.replace('_', '-')} must be above zero, not {value}")
+        if self.route_by_heartbeat and not self.migrate:
+            raise ConfigurationError("--route-by-heartbeat needs the migration's columns", "add --migrate")
         if self.kill_every is not None and self.clean_every is None:
             raise ConfigurationError(
                 "--kill-every kills the clean-up beside, and there is none", "add --clean-every"

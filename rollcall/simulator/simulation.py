@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from dataclasses import replace
 from typing import Any, TextIO
 
+from rollcall import flags
 from rollcall.database.connections import Database
 from rollcall.errors import RollcallError
 from rollcall.settings.configuration import Settings
@@ -194,6 +195,7 @@ class Simulation:
             clock_error=clock.error,
             available=application.words.available,
             routings=observer.routings,
+            by_heartbeat=options.route_by_heartbeat,
         )
         for finding in (*judgement.wronged, *judgement.left_open, *judgement.misrouted):
             self.truth.found(**finding.to_json())
@@ -237,6 +239,9 @@ class Simulation:
             result = migrate(self._workspace, run, pending.statements)
         if result.skipped:
             raise RollcallError(f"the migration is incomplete: {result.skipped[0]['reason']}")
+        if self.options.route_by_heartbeat:  # no agent has sent a heartbeat yet, hence by force
+            reason = "rollcall simulate --route-by-heartbeat"
+            flags.switch(self._workspace, flags.ROUTE_BY_HEARTBEAT, on=True, reason=reason, force=True)
 
     @contextlib.contextmanager
     def _stream(self) -> Any:

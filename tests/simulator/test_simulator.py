@@ -51,6 +51,18 @@ def test_no_present_agent_is_touched_and_no_ghost_is_left(
     assert report.floor["rings without an answer"] > 0
 
 
+@pytest.mark.medium
+def test_by_heartbeat_present_agents_are_routable_and_those_who_left_are_not(
+    database: str, tmp_path: Path
+) -> None:
+    options = Options(
+        agents=60, seconds=20, create=True, migrate=True, route_by_heartbeat=True, clean_every=2
+    )
+    report = run(settings_of(database, tmp_path, **ROOMY), options)
+    assert_holds(report)
+    assert report.judgement.routable > 20
+
+
 # --- the judge can fail ---------------------------------------------------------------------------
 
 
@@ -173,6 +185,7 @@ def test_a_database_that_may_be_in_use_is_refused(database: str, tmp_path: Path)
     [
         (Options(agents=0), {}, "--agents must be above zero"),
         (Options(kill_every=1), {}, "add --clean-every"),
+        (Options(route_by_heartbeat=True), {}, "add --migrate"),
         (Options(), {}, "there is no table public.agents"),
         (Options(create=True, speed=1), {"abandoned_after_hours": 0.0001}, "too short"),
     ],

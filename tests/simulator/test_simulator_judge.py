@@ -76,7 +76,7 @@ class Story:
         """A run that took 0.2 s and changed nothing."""
         self.passes.append(Pass(f"run at {self.now}", self.now - 0.1, self.now + 0.1, 0, 0, 0))
 
-    def verdict(self, *, swept: bool = True) -> Judgement:
+    def verdict(self, *, swept: bool = True, by_heartbeat: bool = False) -> Judgement:
         shut = {change.session for change in self.changes if change.closes}
         return judge(
             self.truth,
@@ -89,6 +89,7 @@ class Story:
             clock_error=0.001,
             available="available",
             routings=self.routings,
+            by_heartbeat=by_heartbeat,
         )
 
 
@@ -259,3 +260,39 @@ def test_a_session_that_is_routable_until_it_is_due(story: Story) -> None:
 def test_a_present_agent_who_is_not_routable(story: Story, status: str, found: list[str]) -> None:
     story.at(105).observe(is_routable=False, status=status)
     assert words(story.verdict()) == found
+
+
+# --- routing by heartbeat: the limit is two seconds --------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "found"), [(2.1, ["routable, though its agent left"]), (1.9, [])], ids=["late", "in time"]
+)
+def test_by_heartbeat_an_agent_who_left_is_routable(story: Story, seconds: float, found: list[str]) -> None:
+    story.at(104.9).beat()
+    story.at(105).truth.left("s", "crash")
+    story.at(105 + seconds).observe(is_routable=True)
+    assert words(story.verdict(swept=False, by_heartbeat=True)) == found
+
+
+@pytest.mark.parametrize(
+    ("age", "status", "found"),
+    [
+        (1.9, "available", ["present and free, and not routable"]),
+        (2.1, "available", []),
+        (1.9, "break", []),
+    ],
+)
+def test_by_heartbeat_a_present_agent_is_not_routable(
+    story: Story, age: float, status: str, found: list[str]
+) -> None:
+    story.at(105).beat()
+    story.at(105 + age).observe(is_routable=False, status=status)
+    assert words(story.verdict(by_heartbeat=True)) == found
+
+
+def test_by_heartbeat_an_agent_with_a_call_need_not_be_routable(story: Story) -> None:
+    story.at(105).beat()
+    story.call("c", is_outbound=False)
+    story.at(106).observe(is_routable=False)
+    assert words(story.verdict(by_heartbeat=True)) == []
