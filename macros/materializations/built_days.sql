@@ -3,7 +3,7 @@
 {#
     The days of analysts, as `rollcall build` builds them: a statement with parameters, executed in one transaction that
     holds the lease. dbt waits for no other run: it leaves the days as they are, with a warning. `--full-refresh` builds
-    all days. The two numbers are those of rollcall/ledger/runs.py, and the statements in `begin` are its own.
+    all days. The two numbers are LOCK_KEYS of rollcall/ledger/runs.py.
 #}
 {% materialization built_days, adapter='postgres' %}
     {%- set run_id = run_started_at.strftime('%Y%m%dT%H%M%SZ-') ~ invocation_id[:4] -%}
@@ -26,12 +26,8 @@
     {% else %}
         {% call statement('begin') %}
             set local statement_timeout = '{{ seconds }}s';
-            insert into {{ ref('runs') }} (run_id, command, rollcall_version)
-            values ({{ literal(run_id) }}, 'build', {{ literal('dbt ' ~ dbt_version) }});
-            insert into {{ ref('lease') }} as l (name, token, run_id, holder)
-            values ('pipeline', 1, {{ literal(run_id) }}, 'build by dbt')
-            on conflict (name) do update
-                set token = l.token + 1, run_id = excluded.run_id, holder = excluded.holder, acquired_at = now();
+            {{ open_run(literal(run_id), "'build'", literal('dbt ' ~ dbt_version), 'null') }};
+            {{ take_lease(literal(run_id), "'build by dbt'") }};
             prepare rollcall_build_days (text, date, date, boolean) as
             {{ inlined(sql) }}
         {% endcall %}

@@ -20,6 +20,7 @@ from rollcall.servers.postgres import PostgresServer
 from rollcall.workspace import Workspace
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.postgres import temporary_folder
+from tests.support.production import descendants
 from tests.support.standby import standby_of
 
 pytestmark = pytest.mark.slow
@@ -109,7 +110,6 @@ def _promote(standby: PostgresServer) -> None:
 def _kill(server: PostgresServer) -> None:
     """As a machine that loses its power: no shutdown, no word to the clients."""
     pid = int((server.data_directory / "postmaster.pid").read_text().splitlines()[0])
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    for process in (pid, *map(int, children)):
+    for process in (pid, *descendants(pid)):
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)

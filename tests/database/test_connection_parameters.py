@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -17,8 +15,7 @@ from rollcall.errors import ConnectionFailed
 from tests.support.call_centre import CallCentre, call_centre, share_compilations
 from tests.support.command import rollcall
 from tests.support.every_step import everything
-from tests.support.postgres import SYSTEM_PG_BIN, temporary_folder
-from tests.support.tls_server import TlsServer, tls_server
+from tests.support.tls_server import TlsServer, needs_tls
 
 ENVIRONMENT = {
     "host": "PGHOST",
@@ -32,17 +29,6 @@ ENVIRONMENT = {
     "sslkey": "PGSSLKEY",
 }
 PASSWORD = "Tr0ub4dor"
-
-needs_tls = pytest.mark.skipif(
-    not (SYSTEM_PG_BIN / "postgres").exists() or shutil.which("openssl") is None,
-    reason=f"needs a PostgreSQL with TLS in {SYSTEM_PG_BIN} and openssl",
-)
-
-
-@pytest.fixture(scope="module")
-def secure() -> Iterator[TlsServer]:
-    with temporary_folder() as folder, tls_server(folder, SYSTEM_PG_BIN) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import shutil
 from collections.abc import Iterator
 
 import psycopg
@@ -16,44 +15,34 @@ from rollcall.errors import LeaseHeld
 from rollcall.ledger.runs import open_run
 from rollcall.workspace import Workspace
 from tests.support.call_centre import CallCentre, call_centre
-from tests.support.postgres import SYSTEM_PG_BIN, temporary_folder
-from tests.support.tls_server import TlsServer, tls_server
+from tests.support.tls_server import TlsServer, needs_tls
 from tests.support.vanishing import Proxy, can_vanish, proxy
 from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        not (SYSTEM_PG_BIN / "postgres").exists() or shutil.which("openssl") is None,
-        reason=f"needs a PostgreSQL on the network: one with TLS in {SYSTEM_PG_BIN}, and openssl",
-    ),
+    needs_tls,
     pytest.mark.skipif(not can_vanish(), reason="needs root, to close a connection without a word"),
 ]
 
 
 @pytest.fixture(scope="module")
-def network() -> Iterator[TlsServer]:
-    with temporary_folder() as folder, tls_server(folder, SYSTEM_PG_BIN) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def centre(network: TlsServer, tmp_path_factory: pytest.TempPathFactory) -> CallCentre:
+def centre(secure: TlsServer, tmp_path_factory: pytest.TempPathFactory) -> CallCentre:
     folder = tmp_path_factory.mktemp("network")
     (folder / "compiled").mkdir()  # dbt compiles for this connection, too
-    return call_centre(make_conninfo(**network.parameters()), folder)
+    return call_centre(make_conninfo(**secure.parameters()), folder)
 
 
 @pytest.fixture
-def between(network: TlsServer) -> Iterator[Proxy]:
-    with proxy(network.port) as started:
+def between(secure: TlsServer) -> Iterator[Proxy]:
+    with proxy(secure.port) as started:
         yield started
 
 
 def test_the_lease_of_a_machine_without_power_is_free_by_itself(
-    network: TlsServer, centre: CallCentre, between: Proxy
+    secure: TlsServer, centre: CallCentre, between: Proxy
 ) -> None:
-    lost = make_conninfo(**{**network.parameters(), "port": str(between.port)})
+    lost = make_conninfo(**{**secure.parameters(), "port": str(between.port)})
     with contextlib.suppress(psycopg.Error), open_run(through(centre, lost), "clean"):
         between.lose_clients()
         with pytest.raises(LeaseHeld), open_run(centre.workspace, "clean"):
@@ -61,8 +50,8 @@ def test_the_lease_of_a_machine_without_power_is_free_by_itself(
         until(lambda: _is_free(centre.workspace))
 
 
-def test_a_statement_does_not_wait_for_a_server_without_power(network: TlsServer, between: Proxy) -> None:
-    database = Database.reach(make_conninfo(**{**network.parameters(), "port": str(between.port)}))
+def test_a_statement_does_not_wait_for_a_server_without_power(secure: TlsServer, between: Proxy) -> None:
+    database = Database.reach(make_conninfo(**{**secure.parameters(), "port": str(between.port)}))
     with contextlib.closing(database.connect()) as connection:
         connection.pgconn.send_query(b"select pg_catalog.pg_sleep(1000)")
         connection.pgconn.flush()

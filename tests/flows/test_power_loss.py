@@ -6,30 +6,29 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 import yaml
 
 from tests.support.floor import TABLES
-from tests.support.production import CLEAN_UP, Production, client_of, descendants, schedule_every
+from tests.support.production import (
+    ABANDONED,
+    CLEAN_UP,
+    SESSIONS,
+    Production,
+    assert_each_changed_once,
+    changed,
+    client_of,
+    descendants,
+    rows,
+    schedule_every,
+)
 from tests.support.receivers import TOKEN, Webhook, webhook
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 
-SESSIONS = 40_000
 EVERY_SECONDS = 20
 MISSED_MINUTES = 1
-ABANDONED = """
-    with agent as (
-        insert into agents (email) select gen_random_uuid()::text from generate_series(1, 400) returning id
-    )
-    insert into agent_sessions (agent_id, status, login_at, last_activity)
-    select
-        agent.id, 'available', timezone('utc', now()) - interval '40 hours',
-        timezone('utc', now()) - interval '30 hours' - made.n * interval '1 second'
-    from agent cross join generate_series(1, %s / 400) as made (n)
-"""
 
 
 @pytest.fixture
@@ -54,16 +53,6 @@ def production(databases: Callable[[], str], hook: Webhook, tmp_path: Path) -> I
         yield started
     finally:
         started.stop()
-
-
-def rows(production: Production, query: str, *parameters: Any) -> list[Any]:
-    with psycopg.connect(production.application, autocommit=True) as connection:
-        cursor = connection.execute(query, parameters or None)
-        return cursor.fetchall() if cursor.description else []
-
-
-def changed(production: Production) -> int:
-    return int(rows(production, "select count(*) from rollcall_ops.changes")[0][0])
 
 
 def test_after_the_loss_of_everything_the_next_clean_up_finishes_the_work(
@@ -94,11 +83,7 @@ def test_after_the_loss_of_everything_the_next_clean_up_finishes_the_work(
 
         until(ended_later, seconds=600)
         client.pause_deployment(client.read_deployment_by_name(CLEAN_UP).id)
-    total, closed = rows(production, "select count(*), count(logout_at) from agent_sessions")[0]
-    changes, sessions = rows(
-        production, "select count(*), count(distinct session_id) from rollcall_ops.changes"
-    )[0]
-    assert total == closed == changes == sessions
+    assert_each_changed_once(production)
     (missed,) = [text for text in hook.texts if "No clean-up has ended since" in text]
     assert "It runs again now." in missed
     assert TOKEN not in "".join(log.read_text(errors="replace") for log in production.folder.glob("*.log"))

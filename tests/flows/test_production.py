@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import psycopg
 import pytest
 
 from tests.support.floor import TABLES
 from tests.support.production import (
+    ABANDONED,
     CLEAN_UP,
+    SESSIONS,
     Production,
+    assert_each_changed_once,
+    changed,
     client_of,
     descendants,
+    rows,
     run_now,
     schedule_every,
 )
@@ -24,17 +28,6 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 
-SESSIONS = 40_000
-ABANDONED = """
-    with agent as (
-        insert into agents (email) select gen_random_uuid()::text from generate_series(1, 400) returning id
-    )
-    insert into agent_sessions (agent_id, status, login_at, last_activity)
-    select
-        agent.id, 'available', timezone('utc', now()) - interval '40 hours',
-        timezone('utc', now()) - interval '30 hours' - made.n * interval '1 second'
-    from agent cross join generate_series(1, %s / 400) as made (n)
-"""
 HEARTBEAT_SECONDS = 120
 """Of automations.yaml; a lease of a concurrency limit lasts for 300 s, which is longer."""
 
@@ -44,9 +37,8 @@ def production(
     databases: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Production]:
     started = Production(tmp_path_factory.mktemp("production"), databases(), databases())
-    with psycopg.connect(started.application, autocommit=True) as connection:
-        connection.execute(TABLES)
-        connection.execute(ABANDONED, [400])
+    rows(started, TABLES)
+    rows(started, ABANDONED, 400)
     try:
         started.start_server()
         started.deploy()
@@ -61,18 +53,6 @@ def production(
 def client(production: Production) -> Iterator[Any]:
     with client_of(production) as found:
         yield found
-
-
-def rows(production: Production, query: str, *parameters: Any) -> list[Any]:
-    with psycopg.connect(production.application, autocommit=True) as connection:
-        cursor = connection.execute(query, parameters or None)
-        return cursor.fetchall() if cursor.description else []
-
-
-def changed(production: Production) -> int:
-    if rows(production, "select to_regclass('rollcall_ops.changes')") == [(None,)]:
-        return 0
-    return int(rows(production, "select count(*) from rollcall_ops.changes")[0][0])
 
 
 def state_of(client: Any, run: UUID) -> Any:
@@ -124,15 +104,6 @@ def test_a_run_outlives_a_restart_of_the_server(production: Production, client: 
     until(lambda: state_of(client, run).is_final())
     assert state_of(client, run).is_completed(), state_of(client, run)
     assert_each_changed_once(production)
-
-
-def assert_each_changed_once(production: Production) -> None:
-    """Each abandoned session was closed, and the ledger has one change of it."""
-    total, closed = rows(production, "select count(*), count(logout_at) from agent_sessions")[0]
-    changes, sessions = rows(
-        production, "select count(*), count(distinct session_id) from rollcall_ops.changes"
-    )[0]
-    assert total == closed == changes == sessions
 
 
 def test_no_secret_is_in_a_log(production: Production) -> None:

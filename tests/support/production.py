@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psycopg
+
 from rollcall.settings.configuration import PROJECT_DIRECTORY
 from tests.support.command import heed_signals
 from tests.support.waiting import PATIENCE, until
@@ -23,6 +25,18 @@ from tests.support.waiting import PATIENCE, until
 POOL = "rollcall"
 CLEAN_UP = "rollcall-clean-up/clean-up"
 LEASES = "prefect.server.concurrency.lease_storage.filesystem"
+SESSIONS = 40_000
+ABANDONED = """
+    with agent as (
+        insert into agents (email) select gen_random_uuid()::text from generate_series(1, 400) returning id
+    )
+    insert into agent_sessions (agent_id, status, login_at, last_activity)
+    select
+        agent.id, 'available', timezone('utc', now()) - interval '40 hours',
+        timezone('utc', now()) - interval '30 hours' - made.n * interval '1 second'
+    from agent cross join generate_series(1, %s / 400) as made (n)
+"""
+"""Makes 400 agents and as many abandoned sessions as the parameter says."""
 
 
 @dataclass
@@ -202,6 +216,27 @@ def run_now(client: Any, deployment: str, **parameters: Any) -> UUID:
     found = client.read_deployment_by_name(deployment)
     run = client.create_flow_run_from_deployment(found.id, parameters=parameters)
     return UUID(str(run.id))
+
+
+def rows(production: Production, query: str, *parameters: Any) -> list[Any]:
+    with psycopg.connect(production.application, autocommit=True) as connection:
+        cursor = connection.execute(query, parameters or None)
+        return cursor.fetchall() if cursor.description else []
+
+
+def changed(production: Production) -> int:
+    if rows(production, "select to_regclass('rollcall_ops.changes')") == [(None,)]:
+        return 0
+    return int(rows(production, "select count(*) from rollcall_ops.changes")[0][0])
+
+
+def assert_each_changed_once(production: Production) -> None:
+    """Each abandoned session was closed, and the ledger has one change of it."""
+    total, closed = rows(production, "select count(*), count(logout_at) from agent_sessions")[0]
+    changes, sessions = rows(
+        production, "select count(*), count(distinct session_id) from rollcall_ops.changes"
+    )[0]
+    assert total == closed == changes == sessions
 
 
 def descendants(pid: int) -> list[int]:

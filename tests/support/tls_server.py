@@ -12,13 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+import pytest
 from psycopg.conninfo import make_conninfo
 
 from rollcall.servers.postgres import PostgresServer
+from tests.support.postgres import SYSTEM_PG_BIN
 from tests.support.waiting import until
 
 HOST = "calls.example.test"  # no DNS knows it: only `hostaddr` leads there
 DAYS = ("-days", "2")
+
+needs_tls = pytest.mark.skipif(
+    not (SYSTEM_PG_BIN / "postgres").exists() or shutil.which("openssl") is None,
+    reason=f"needs a PostgreSQL with TLS in {SYSTEM_PG_BIN} and openssl",
+)
 
 
 @dataclass(frozen=True)
