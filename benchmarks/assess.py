@@ -15,7 +15,7 @@ from benchmarks.measure import Line, at_most, in_pairs, ratio_line, seconds, sec
 from benchmarks.options import Options
 from benchmarks.server import Databases, settle
 from rollcall.database.connections import Row, Snapshot
-from rollcall.demo import DefectCounts, Scale
+from rollcall.sandbox.demo import DefectCounts, Scale
 from rollcall.workspace import Workspace
 
 NO_WAIVERS = "[]"

@@ -26,10 +26,10 @@ from benchmarks.clean import AUDITED, ENOUGH, TABLES, Sizes, in_batches, prepare
 from benchmarks.measure import Goal, Line, at_most, ratio_line, seconds, shown_only
 from benchmarks.options import Options
 from benchmarks.server import Databases, connect
-from rollcall.clean.cleaning import clean
 from rollcall.ledger.runs import open_run
-from rollcall.plan.pending_work import make_plan
 from rollcall.settings.configuration import PROJECT_DIRECTORY
+from rollcall.steps.clean.cleaning import clean
+from rollcall.steps.plan.pending_work import make_plan
 
 BASE, NAME = "beside_base", "beside"
 CLIENTS = 4

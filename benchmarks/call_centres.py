@@ -8,11 +8,11 @@ from typing import Any
 import psycopg
 
 from benchmarks.server import Databases, connect, settle
-from rollcall.clean.cleaning import clean
-from rollcall.demo import DefectCounts, Scale, Variant, load_call_centre
 from rollcall.ledger.runs import open_run
-from rollcall.plan.pending_work import make_plan
+from rollcall.sandbox.demo import DefectCounts, Scale, Variant, load_call_centre
 from rollcall.settings.configuration import load_settings
+from rollcall.steps.clean.cleaning import clean
+from rollcall.steps.plan.pending_work import make_plan
 from rollcall.workspace import Workspace
 
 __all__ = ["cleaned", "forget_sessions", "load", "repeat_history"]

@@ -13,7 +13,7 @@ from benchmarks import call_centres
 from benchmarks.measure import Line, at_least, in_pairs, per_second, ratio_line, seconds_of, shown_only
 from benchmarks.options import Options
 from benchmarks.server import Databases, connect, settle
-from rollcall.demo import DefectCounts, Scale
+from rollcall.sandbox.demo import DefectCounts, Scale
 
 CALLS = {True: 1_000, False: 10_000}  # of one run, with durable commits and without
 RUNS_PER_PAIR = 3  # many short runs average out the load of the machine

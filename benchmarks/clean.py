@@ -19,11 +19,11 @@ from benchmarks import call_centres
 from benchmarks.measure import Line, at_least, per_second, ratio_line, seconds_of
 from benchmarks.options import Options
 from benchmarks.server import Databases, connect, settle
-from rollcall.batches import ProgressCallback
-from rollcall.clean.cleaning import clean
-from rollcall.demo import DefectCounts, Scale
 from rollcall.ledger.runs import open_run
-from rollcall.plan.pending_work import make_plan
+from rollcall.sandbox.demo import DefectCounts, Scale
+from rollcall.steps.batches import ProgressCallback
+from rollcall.steps.clean.cleaning import clean
+from rollcall.steps.plan.pending_work import make_plan
 
 AGENTS_PER_CHANGE = 1 / 20
 ENOUGH = 0.99  # minimum share of planned rows that must have changed for a comparison

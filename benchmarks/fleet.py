@@ -13,9 +13,9 @@ from benchmarks.measure import Line, ratio_line, seconds_of, shown_only
 from benchmarks.options import Options
 from benchmarks.server import Databases
 from benchmarks.start import BARE_IMPORT
-from rollcall.demo import Scale
-from rollcall.fleet.entries import Entry, Fleet, Reference
-from rollcall.fleet.run import look_at
+from rollcall.sandbox.demo import Scale
+from rollcall.service.fleet.entries import Entry, Fleet, Reference
+from rollcall.service.fleet.run import look_at
 
 DATABASES = 12
 AT_ONCE = (1, 2, 4)

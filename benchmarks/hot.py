@@ -14,7 +14,7 @@ from benchmarks import call_centres
 from benchmarks.measure import Line, at_least, per_second, ratio_line, seconds_of, shown_only
 from benchmarks.options import Options
 from benchmarks.server import Databases, connect, settle
-from rollcall.demo import DefectCounts, Scale
+from rollcall.sandbox.demo import DefectCounts, Scale
 
 WARMING_ROUNDS = 3  # until the pages of open sessions have free space: the steady state
 ROUNDS = 1

@@ -16,8 +16,8 @@ from benchmarks.clean import ENOUGH, prepare
 from benchmarks.measure import Goal, Line
 from benchmarks.options import Options
 from benchmarks.server import Databases
-from rollcall.plan.pending_work import make_plan
 from rollcall.settings.configuration import PROJECT_DIRECTORY
+from rollcall.steps.plan.pending_work import make_plan
 
 FEW = 1_000
 MOST_MEGABYTES = 50
@@ -57,10 +57,10 @@ def _megabytes(databases: Databases, changes: int) -> float:
 
 
 def _assess_plan_and_clean() -> None:
-    from rollcall.assess.assessment import assess
-    from rollcall.clean.cleaning import clean
     from rollcall.ledger.runs import open_run
     from rollcall.settings.configuration import load_settings
+    from rollcall.steps.assess.assessment import assess
+    from rollcall.steps.clean.cleaning import clean
     from rollcall.workspace import Workspace
 
     workspace = Workspace(load_settings())

@@ -17,10 +17,10 @@ from benchmarks.measure import Line, at_most, ratio_line, seconds, shown_only
 from benchmarks.options import Options
 from benchmarks.server import Databases, connect, settle
 from benchmarks.traffic import Sample, traffic
-from rollcall.demo import DefectCounts, Scale
 from rollcall.ledger.runs import open_run
-from rollcall.migrate.migration import migrate
-from rollcall.plan.pending_work import Plan, make_plan
+from rollcall.sandbox.demo import DefectCounts, Scale
+from rollcall.steps.migrate.migration import migrate
+from rollcall.steps.plan.pending_work import Plan, make_plan
 from rollcall.workspace import Workspace
 
 CONNECTIONS = 4

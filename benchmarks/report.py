@@ -12,10 +12,10 @@ from benchmarks import call_centres
 from benchmarks.measure import Line, at_most, in_pairs, ratio_line, seconds, seconds_of, shown_only
 from benchmarks.options import Options
 from benchmarks.server import Databases, settle
-from rollcall.assess.assessment import assess
-from rollcall.demo import DefectCounts, Scale
 from rollcall.report.folder import publish
 from rollcall.report.outcome import RunOutcome
+from rollcall.sandbox.demo import DefectCounts, Scale
+from rollcall.steps.assess.assessment import assess
 from rollcall.workspace import Workspace
 
 FAILURES = (0, 1_000, 100_000, 1_000_000)

@@ -16,10 +16,10 @@ import psycopg
 from psycopg import sql
 
 from rollcall.ledger.runs import open_run
-from rollcall.migrate.migration import migrate
-from rollcall.plan.pending_work import make_plan
 from rollcall.servers.postgres import PostgresServer
 from rollcall.settings.configuration import load_settings
+from rollcall.steps.migrate.migration import migrate
+from rollcall.steps.plan.pending_work import make_plan
 from rollcall.workspace import Workspace
 
 __all__ = ["ROLLCALL", "Databases", "connect", "running_server", "settle"]

@@ -13,9 +13,9 @@ from benchmarks import call_centres
 from benchmarks.measure import Line, at_most, in_pairs, ratio_line, seconds, seconds_of, shown_only, taken_by
 from benchmarks.options import Options
 from benchmarks.server import ROLLCALL, Databases
-from rollcall.assess.assessment import assess
-from rollcall.demo import Scale
+from rollcall.sandbox.demo import Scale
 from rollcall.settings.configuration import PROJECT_DIRECTORY
+from rollcall.steps.assess.assessment import assess
 
 BARE_IMPORT = "import dbt.cli.main, great_expectations"
 

@@ -14,12 +14,12 @@ from benchmarks import call_centres
 from benchmarks.measure import Line, at_most, in_pairs, ratio_line, seconds, seconds_of, shown_only
 from benchmarks.options import Options
 from benchmarks.server import Databases, settle
-from rollcall.clean.breaker import check_breaker
-from rollcall.clean.cleaning import clean
-from rollcall.demo import DefectCounts, Scale
 from rollcall.ledger.presence import record_presence
 from rollcall.ledger.runs import open_run
-from rollcall.plan.pending_work import make_plan
+from rollcall.sandbox.demo import DefectCounts, Scale
+from rollcall.steps.clean.breaker import check_breaker
+from rollcall.steps.clean.cleaning import clean
+from rollcall.steps.plan.pending_work import make_plan
 from rollcall.workspace import Workspace
 
 AGENTS = 500  # approximately the number of open sessions, too

@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from flows import tasks
-from rollcall.fleet.on_workers import STANDING, judge_on_workers, standing_here
+from rollcall.service.fleet.on_workers import STANDING, judge_on_workers, standing_here
 
 __all__ = ["fleet", "fleet_database"]
 

@@ -22,10 +22,10 @@ from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.exceptions import PrefectException
 
-from rollcall.batches.result import ProgressCallback
 from rollcall.database.conninfo import Place, place_of
 from rollcall.errors import RollcallError
 from rollcall.settings.configuration import load_settings
+from rollcall.steps.batches.result import ProgressCallback
 
 __all__ = ["key_of", "named_after_its_state", "progress", "resource_of", "run_name", "show"]
 

@@ -23,26 +23,26 @@ from prefect.states import Cancelled, Completed, Failed
 
 from flows import pages
 from rollcall import console
-from rollcall.alerts import alerting
-from rollcall.alerts.events import event_of
-from rollcall.clean.cleaning import CleaningResult
 from rollcall.database.connections import is_lost, reason_of
 from rollcall.database.conninfo import Place, place_of
 from rollcall.errors import BreakerTripped, ConnectionFailed, EvaluationError, LeaseHeld
 from rollcall.ledger.intervals import Build
-from rollcall.migrate.migration import MigrationResult
 from rollcall.pipeline import steps
 from rollcall.pipeline.job import Approval, Approved, Job
-from rollcall.plan.pending_work import Plan
-from rollcall.process import private_files
+from rollcall.process.files import private_files
 from rollcall.report.markdown import markdown_summary
 from rollcall.report.markdown_of_plan import plan_summary
 from rollcall.report.outcome import RunOutcome
 from rollcall.rules.results import Assessment, TrippedBreaker, Verdict
 from rollcall.rules.verdict import HEADLINES
+from rollcall.service.alerts import alerting
+from rollcall.service.alerts.events import event_of
 from rollcall.settings.alerts import Kind
 from rollcall.settings.configuration import Settings, load_settings
-from rollcall.verify import Verification
+from rollcall.steps.clean.cleaning import CleaningResult
+from rollcall.steps.migrate.migration import MigrationResult
+from rollcall.steps.plan.pending_work import Plan
+from rollcall.steps.verify import Verification
 from rollcall.workspace import Workspace
 
 __all__ = [

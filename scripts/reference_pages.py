@@ -194,14 +194,26 @@ def _described(text: str) -> str:
 
 
 def layers_table() -> str:
-    """The layers of the import contract, each package with the first line of its docstring."""
+    """The layers of the import contracts, each package with the first line of its docstring.
+
+    A contract with a container says the layers inside of it; they follow their container.
+    """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    (contract,) = (c for c in project["tool"]["importlinter"]["contracts"] if c["type"] == "layers")
+    whole, *inside = (c for c in project["tool"]["importlinter"]["contracts"] if c["type"] == "layers")
     rows = []
-    for layer in contract["layers"]:
-        names = [name.strip() for name in layer.split("|")]
-        rows.append(("<br>".join(f"`{name}`" for name in names), "<br>".join(map(_purpose, names))))
-    return _table(("layer", "purpose"), rows)
+    for layer in _layers(whole):
+        rows.append(layer)
+        for contract in inside:
+            if layer == contract["containers"]:
+                rows += _layers(contract, f"{layer[0]}.")
+    return _table(
+        ("layer", "purpose"),
+        [("<br>".join(f"`{name}`" for name in names), "<br>".join(map(_purpose, names))) for names in rows],
+    )
+
+
+def _layers(contract: dict[str, Any], prefix: str = "") -> list[list[str]]:
+    return [[prefix + name.strip() for name in layer.split("|")] for layer in contract["layers"]]
 
 
 def _purpose(name: str) -> str:

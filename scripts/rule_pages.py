@@ -19,11 +19,11 @@ from typing import Any
 
 import yaml
 
-from rollcall.assess.waivers import ABOUT_ALL_SESSIONS, NEVER_WAIVED_SUITES
 from rollcall.report.words import check_title, count_of, rule_title
 from rollcall.rules.results import Severity
 from rollcall.rules.sentences import rule_sentences
 from rollcall.rules.suites import Rule, Suite, read_suites
+from rollcall.steps.assess.waivers import ABOUT_ALL_SESSIONS, NEVER_WAIVED_SUITES
 from scripts.rule_lists import LISTS, rule_lists
 
 ROOT = Path(__file__).resolve().parent.parent

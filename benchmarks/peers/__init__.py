@@ -21,9 +21,9 @@ from benchmarks.options import Options
 from benchmarks.peers.rules import RULES
 from benchmarks.peers.tools import Found, Tool, all_tools, queries_tool
 from benchmarks.server import ROLLCALL, Databases, settle
-from rollcall.assess.assessment import assess
-from rollcall.demo import DefectCounts, Scale
+from rollcall.sandbox.demo import DefectCounts, Scale
 from rollcall.settings.configuration import PROJECT_DIRECTORY
+from rollcall.steps.assess.assessment import assess
 
 GOALS = {"Soda": at_most(0.4), "Great Expectations": at_most(0.2)}
 CHECKLIST = "one query for all rules (checklist.sql, counts alone)"

@@ -9,7 +9,7 @@ import typer
 
 from rollcall.cli.options import Json, Vars
 from rollcall.cli.output import PARTLY_DONE, print_json, quieten
-from rollcall.cli.steps import open_workspace
+from rollcall.cli.shared import open_workspace
 
 __all__ = ["alerts"]
 
@@ -45,8 +45,8 @@ def alerts(
 
 def _show(as_json: bool, variables: str | None) -> None:
     from rollcall import console
-    from rollcall.alerts.memory import read_states
     from rollcall.ledger.runs import ledger_needed
+    from rollcall.service.alerts.memory import read_states
 
     workspace = open_workspace(variables, as_json)
     with ledger_needed():
@@ -59,7 +59,7 @@ def _show(as_json: bool, variables: str | None) -> None:
 
 def _test(as_json: bool, variables: str | None) -> None:
     from rollcall import console
-    from rollcall.alerts.alerting import test_channels
+    from rollcall.service.alerts.alerting import test_channels
     from rollcall.settings.configuration import load_settings
 
     quieten(as_json)
@@ -74,7 +74,7 @@ def _test(as_json: bool, variables: str | None) -> None:
 
 def _check(as_json: bool, variables: str | None) -> None:
     from rollcall import console
-    from rollcall.alerts.alerting import CHECK, alerting_of_failures, check
+    from rollcall.service.alerts.alerting import CHECK, alerting_of_failures, check
     from rollcall.settings.configuration import load_settings
     from rollcall.workspace import Workspace
 

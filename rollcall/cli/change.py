@@ -19,7 +19,7 @@ from rollcall.cli.output import (
     print_json,
     quieten,
 )
-from rollcall.cli.steps import execute_pipeline, open_job, open_workspace, user
+from rollcall.cli.shared import execute_pipeline, open_job, open_workspace, user
 from rollcall.errors import ConfigurationError
 
 
@@ -31,8 +31,8 @@ def migrate(
 ) -> None:
     """Execute the migration plan: additive changes of the schema."""
     from rollcall import console
-    from rollcall.migrate.migration import refuse_conflicts
     from rollcall.pipeline import steps
+    from rollcall.steps.migrate.migration import refuse_conflicts
 
     with open_job("migrate", variables, as_json, source=plan, approved_by=approved_by) as job:
         refuse_conflicts(job.workspace)  # before the plan: a column of another type makes sessions unreadable
@@ -62,10 +62,10 @@ def clean(
 ) -> None:
     """Execute the clean-up plan, at once."""
     from rollcall import console
-    from rollcall.clean.cleaning import refuse_read_only
     from rollcall.pipeline import steps
     from rollcall.pipeline.job import Approval, Job
     from rollcall.settings.configuration import load_settings
+    from rollcall.steps.clean.cleaning import refuse_read_only
     from rollcall.workspace import Workspace
 
     quieten(as_json)
@@ -120,7 +120,7 @@ def undo(
 ) -> None:
     """Restore the rows of one clean-up that still hold its values."""
     from rollcall import console
-    from rollcall.undo import undo as restore
+    from rollcall.steps.undo import undo as restore
 
     workspace = open_workspace(variables, as_json)
     with console.progress("sessions") as progress:
@@ -165,7 +165,7 @@ def detach(
 
     `run` makes them again."""
     from rollcall import console
-    from rollcall.detach import detach as execute
+    from rollcall.steps.detach import detach as execute
 
     result = execute(open_workspace(variables, as_json), user(), ledger=ledger)
     if as_json:
@@ -188,7 +188,7 @@ def flags(
 ) -> None:
     """Show the feature flags, or switch one; it takes effect at once."""
     from rollcall import console
-    from rollcall import flags as feature_flags
+    from rollcall.steps import flags as feature_flags
 
     if name is not None and state not in ("on", "off"):
         raise ConfigurationError("a flag is switched on or off", f"try `rollcall flags {name} on`")

@@ -16,7 +16,7 @@ from rollcall.cli.output import (
     print_json,
     quieten,
 )
-from rollcall.cli.steps import execute_pipeline
+from rollcall.cli.shared import execute_pipeline
 
 
 def demo(
@@ -29,8 +29,8 @@ def demo(
 ) -> None:
     """Start an embedded PostgreSQL, load a damaged call centre, run everything."""
     from rollcall.cli.prepare_demo import prepare
-    from rollcall.demo import Scale
-    from rollcall.scheduling import start_server_early
+    from rollcall.sandbox.demo import Scale
+    from rollcall.service.scheduling import start_server_early
     from rollcall.settings.configuration import load_settings
 
     quieten(as_json)
@@ -74,9 +74,9 @@ def simulate(
 ) -> None:
     """Simulate traffic with known ground truth, and report wrong or missing changes."""
     from rollcall import console
+    from rollcall.sandbox.simulator import Options
+    from rollcall.sandbox.simulator import simulate as execute
     from rollcall.settings.configuration import load_settings
-    from rollcall.simulator import Options
-    from rollcall.simulator import simulate as execute
 
     quieten(as_json)
     options = Options(

@@ -27,9 +27,9 @@ def fleet(
     as_json: Json = False,
 ) -> None:
     """Judge many databases, each in a process of its own: one scorecard."""
-    from rollcall import console
-    from rollcall.fleet.entries import read_fleet
-    from rollcall.fleet.run import look_at
+    from rollcall.service.fleet import terminal
+    from rollcall.service.fleet.entries import read_fleet
+    from rollcall.service.fleet.run import look_at
     from rollcall.settings.configuration import state_directory
 
     quieten(as_json)
@@ -41,10 +41,10 @@ def fleet(
         state,
         only=set(only or ()),
         clean=clean,
-        progress=console.show_standing,
+        progress=terminal.show_standing,
     )
     if as_json:
         print_json(scorecard.to_json())
     else:
-        console.show_scorecard(scorecard, page)
+        terminal.show_scorecard(scorecard, page)
     raise typer.Exit(scorecard.exit_code)

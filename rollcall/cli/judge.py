@@ -24,9 +24,9 @@ from rollcall.cli.output import (
     print_json,
     write_reports,
 )
-from rollcall.cli.steps import open_job
-from rollcall.plan.tools import Tool
+from rollcall.cli.shared import open_job
 from rollcall.rules.verdict import FailOn
+from rollcall.steps.plan.tools import Tool
 
 
 def assess(
@@ -93,10 +93,10 @@ def plan(
     """Show every pending statement and row change. Read-only, except with `--store`."""
     from rollcall import console
     from rollcall.pipeline import steps
-    from rollcall.plan.export import write_export
-    from rollcall.plan.script import script
-    from rollcall.plan.stored import write_plan
-    from rollcall.private_files import replaced_file
+    from rollcall.process.files import replaced_file
+    from rollcall.steps.plan.export import write_export
+    from rollcall.steps.plan.script import script
+    from rollcall.steps.plan.stored import write_plan
 
     if export_folder is not None and export is None:
         raise typer.BadParameter("--export-folder needs --export TOOL.")
@@ -107,7 +107,7 @@ def plan(
     if store:
         steps.store(job, pending)
         if job.workspace.settings.alerts.channels:
-            from rollcall.alerts.alerting import alert_of_ledger
+            from rollcall.service.alerts.alerting import alert_of_ledger
 
             alert_of_ledger(job.workspace)
     if sql is not None:

@@ -16,7 +16,7 @@ from rollcall.cli.output import (
     print_json,
     quieten,
 )
-from rollcall.cli.steps import open_workspace
+from rollcall.cli.shared import open_workspace
 
 
 def history(
@@ -58,7 +58,7 @@ def docs(
     variables: Vars = None,
 ) -> None:
     """Write the views, their columns and their lineage as one page. Read-only."""
-    from rollcall.private_files import replaced_file
+    from rollcall.process.files import replaced_file
     from rollcall.report.folder import LINEAGE
 
     workspace = open_workspace(variables, False)
@@ -78,8 +78,8 @@ def doctor(
 ) -> None:
     """Find what would stop a run, with the remedy of each problem. Read-only."""
     from rollcall import console
-    from rollcall.doctor.examination import examine
-    from rollcall.doctor.grants import grants
+    from rollcall.steps.doctor.examination import examine
+    from rollcall.steps.doctor.grants import grants
 
     workspace = open_workspace(variables, as_json)
     if print_grants:

@@ -8,11 +8,13 @@ from typing import Annotated
 
 import typer
 
-from rollcall.cli import alerts, change, demo, fleet, judge, look, metrics, propose, serve
+from rollcall.cli import alerts, change, demo, fleet, init, judge, look, metrics, serve
 from rollcall.cli.output import json_owed, print_json, unexpected
 from rollcall.errors import RollcallError
-from rollcall.log_format import LOG_FORMAT, LogFormat, follow_environment, is_json, log, use
-from rollcall.process import ending_on_signals, private_files, start_quickly, tolerant_streams
+from rollcall.process.files import private_files
+from rollcall.process.lifetime import ending_on_signals, start_quickly
+from rollcall.process.log_format import LOG_FORMAT, LogFormat, follow_environment, is_json, log, use
+from rollcall.process.streams import tolerant_streams
 
 __all__ = ["app", "main"]
 
@@ -20,7 +22,7 @@ INTERRUPTED = 130
 SIGNALLED = 128  # plus the signal's number, as a shell reports it
 COMMANDS = (  # in the order of `rollcall --help`
     demo.demo,
-    propose.init,
+    init.init,
     judge.assess,
     judge.plan,
     change.migrate,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rollcall.cli.options import Vars
-from rollcall.cli.steps import open_job
+from rollcall.cli.shared import open_job
 
 
 def metrics(
@@ -20,7 +20,7 @@ def metrics(
 ) -> None:
     """Print metrics for Prometheus: verdict, rules, sessions, runs. Read-only."""
     from rollcall.pipeline import steps
-    from rollcall.private_files import replaced_file
+    from rollcall.process.files import replaced_file
 
     job = open_job("assess", variables, False, details=True)
     text = steps.metrics(job, steps.assess(job))

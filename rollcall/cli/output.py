@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from rollcall.errors import RollcallError
-from rollcall.log_format import log
+from rollcall.process.log_format import log
 from rollcall.rules.verdict import FailOn, exit_code_of
 
 if TYPE_CHECKING:
     from rollcall.rules.results import Assessment
-    from rollcall.verify import Verification
+    from rollcall.steps.verify import Verification
     from rollcall.workspace import Workspace
 
 __all__ = [

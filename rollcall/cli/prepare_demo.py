@@ -7,10 +7,10 @@ import contextlib
 import psycopg
 
 from rollcall import console
-from rollcall.demo.case_builder import ScaleTooSmall
-from rollcall.demo.counts import Scale
-from rollcall.demo.generator import load_call_centre
 from rollcall.errors import ConfigurationError
+from rollcall.sandbox.demo.case_builder import ScaleTooSmall
+from rollcall.sandbox.demo.counts import Scale
+from rollcall.sandbox.demo.generator import load_call_centre
 from rollcall.servers.postgres import PostgresServer
 from rollcall.settings.configuration import load_settings
 

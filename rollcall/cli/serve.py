@@ -39,11 +39,11 @@ def serve(
     if trigger is not None and port is not None:
         raise ConfigurationError("--port is for the schedules, not for --trigger", "give --trigger HOST:PORT")
     if trigger is not None:
-        from rollcall.trigger.endpoint import serve_trigger
+        from rollcall.service.trigger.endpoint import serve_trigger
 
         serve_trigger(trigger, stale_after)
         return
-    from rollcall.scheduling import serve as serve_deployments
+    from rollcall.service.scheduling import serve as serve_deployments
     from rollcall.settings.configuration import load_settings
 
     load_settings()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rollcall.alerts.alerting import alert, alerting_of_failures
-from rollcall.clean.cleaning import CleaningResult, refuse_read_only
 from rollcall.pipeline import steps
 from rollcall.pipeline.job import Approval, Job
+from rollcall.service.alerts.alerting import alert, alerting_of_failures
 from rollcall.settings.configuration import Settings
+from rollcall.steps.clean.cleaning import CleaningResult, refuse_read_only
 from rollcall.workspace import Workspace
 
 __all__ = ["clean_and_alert"]

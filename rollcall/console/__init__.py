@@ -14,7 +14,6 @@ from rollcall.console.changes import (
     show_statement,
     show_undo,
 )
-from rollcall.console.fleet import show_scorecard, show_standing
 from rollcall.console.simulation import show_progress_of_simulation, show_simulation
 from rollcall.console.state import (
     show_configuration,
@@ -63,9 +62,7 @@ __all__ = [
     "show_progress_of_simulation",
     "show_proposal",
     "show_report",
-    "show_scorecard",
     "show_simulation",
-    "show_standing",
     "show_statement",
     "show_tripped_breaker",
     "show_undo",

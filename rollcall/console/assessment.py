@@ -34,8 +34,8 @@ from rollcall.rules.results import Assessment, Check, RuleResult, Severity, Trip
 from rollcall.rules.verdict import HEADLINES, PASS
 
 if TYPE_CHECKING:
-    from rollcall.migrate.proof import MigrationProof
-    from rollcall.verify import Proof, Verification
+    from rollcall.steps.migrate.proof import MigrationProof
+    from rollcall.steps.verify import Proof, Verification
 
 
 __all__ = ["show_assessment", "show_tripped_breaker", "show_verification"]

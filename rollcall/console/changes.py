@@ -20,14 +20,14 @@ from rollcall.report.words_of_changes import (
 )
 
 if TYPE_CHECKING:
-    from rollcall.clean.cleaning import CleaningResult
-    from rollcall.detach import Detachment
     from rollcall.ledger.intervals import Build
     from rollcall.ledger.presence import Look
-    from rollcall.migrate.catalog_state import CatalogProof
-    from rollcall.migrate.migration import MigrationResult
-    from rollcall.plan.pending_work import Plan
-    from rollcall.undo import UndoResult
+    from rollcall.steps.clean.cleaning import CleaningResult
+    from rollcall.steps.detach import Detachment
+    from rollcall.steps.migrate.catalog_state import CatalogProof
+    from rollcall.steps.migrate.migration import MigrationResult
+    from rollcall.steps.plan.pending_work import Plan
+    from rollcall.steps.undo import UndoResult
 
 
 __all__ = [

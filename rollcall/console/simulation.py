@@ -15,7 +15,7 @@ from rollcall.console.terminal import (
 )
 
 if TYPE_CHECKING:
-    from rollcall.simulator.report import Report
+    from rollcall.sandbox.simulator.report import Report
 
 
 __all__ = ["show_progress_of_simulation", "show_simulation"]

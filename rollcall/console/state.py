@@ -23,10 +23,10 @@ from rollcall.console.terminal import (
 from rollcall.report.text import printable
 
 if TYPE_CHECKING:
-    from rollcall.doctor.diagnosis import Diagnosis
-    from rollcall.doctor.grants import Grant
-    from rollcall.flags import Flag
     from rollcall.settings.configuration import Settings
+    from rollcall.steps.doctor.diagnosis import Diagnosis
+    from rollcall.steps.doctor.grants import Grant
+    from rollcall.steps.flags import Flag
 
 
 __all__ = [

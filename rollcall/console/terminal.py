@@ -16,8 +16,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from rollcall.batches import ProgressCallback
-from rollcall.log_format import follow_environment, is_json, log
+from rollcall.process.log_format import follow_environment, is_json, log
+from rollcall.steps.batches import ProgressCallback
 
 __all__ = [
     "OCCURRENCES_SHOWN",

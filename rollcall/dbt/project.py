@@ -1,8 +1,8 @@
 """The dbt project for one database: SQL that is compiled once and cached.
 
 A compilation depends on the project's files, on the vars and on the columns of the application's tables
-(`rollcall.catalog.columns`). It is cached in the state directory under a digest of them; dbt starts only
-when they change, and parses the project only when files or vars other than numbers change.
+(`rollcall.database.catalog.columns`). It is cached in the state directory under a digest of them; dbt
+starts only when they change, and parses the project only when files or vars other than numbers change.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
-from rollcall.catalog.check import check_application
-from rollcall.catalog.columns import read_application_columns
+from rollcall.database.catalog.check import check_application
+from rollcall.database.catalog.columns import read_application_columns
 from rollcall.database.connections import Database, Row
 from rollcall.dbt.compilation import (
     Compilation,

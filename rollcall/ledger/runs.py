@@ -23,6 +23,7 @@ import psycopg
 
 from rollcall import __version__
 from rollcall.database.connections import Connection, Snapshot, fetch, reason_of, take_role
+from rollcall.database.retries import poll
 from rollcall.dbt.project import Project
 from rollcall.errors import ConfigurationError, EvaluationError, LeaseHeld, LedgerHidden, Refused
 from rollcall.ledger.ownership import lock_ledger, refuse_foreign_ledger, seal
@@ -30,7 +31,6 @@ from rollcall.ledger.pooler import refuse_pooler
 from rollcall.ledger.readings import record_reading
 from rollcall.ledger.strong_locks import ShortLockExecutor
 from rollcall.ledger.trend import rows_to_record
-from rollcall.retries import poll
 from rollcall.rules.results import Assessment
 from rollcall.schema.allow_list import LEDGER_SCHEMA, check_migrating
 from rollcall.schema.declared import (

@@ -15,8 +15,8 @@ from typing import Any
 import psycopg
 
 from rollcall.database.connections import Connection, Row, fetch, reason_of, take_role
+from rollcall.database.retries import LockRetries
 from rollcall.database.session_settings import set_for_transaction
-from rollcall.retries import LockRetries
 from rollcall.schema.allow_list import created_objects
 from rollcall.schema.declared import build_workers
 from rollcall.schema.grammar import shown_query

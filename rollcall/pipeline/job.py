@@ -17,12 +17,12 @@ from rollcall.errors import ConfigurationError
 from rollcall.report.outcome import RunOutcome
 
 if TYPE_CHECKING:
-    from rollcall.clean.cleaning import CleaningResult
     from rollcall.ledger.runs import Run
-    from rollcall.migrate.migration import MigrationResult
-    from rollcall.plan.pending_work import Plan
     from rollcall.rules.results import Assessment, TrippedBreaker
-    from rollcall.verify import Verification
+    from rollcall.steps.clean.cleaning import CleaningResult
+    from rollcall.steps.migrate.migration import MigrationResult
+    from rollcall.steps.plan.pending_work import Plan
+    from rollcall.steps.verify import Verification
     from rollcall.workspace import Workspace
 
 __all__ = ["Approval", "Approved", "Job"]

@@ -5,26 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 from rollcall import console
-from rollcall.assess import assessment
-from rollcall.assess.views import count_routable_agents
-from rollcall.batches.result import ProgressCallback
-from rollcall.clean import cleaning
-from rollcall.clean.breaker import check_breaker
-from rollcall.clean.cleaning import CleaningResult
 from rollcall.errors import BreakerTripped
 from rollcall.ledger.intervals import Build, build_if_possible
 from rollcall.ledger.pooler import refuse_pooler
 from rollcall.ledger.presence import record_presence
 from rollcall.ledger.runs import open_run, past_runs
-from rollcall.migrate import migration
-from rollcall.migrate.migration import MigrationResult
 from rollcall.pipeline.job import Approved, Job
-from rollcall.plan.pending_work import Plan, make_plan
-from rollcall.plan.stored import read_plan, store_plan
 from rollcall.report.outcome import RunOutcome
 from rollcall.rules.results import Assessment
-from rollcall.verify import Verification
-from rollcall.verify import verify as judge_and_prove
+from rollcall.steps.assess import assessment
+from rollcall.steps.assess.views import count_routable_agents
+from rollcall.steps.batches.result import ProgressCallback
+from rollcall.steps.clean import cleaning
+from rollcall.steps.clean.breaker import check_breaker
+from rollcall.steps.clean.cleaning import CleaningResult
+from rollcall.steps.migrate import migration
+from rollcall.steps.migrate.migration import MigrationResult
+from rollcall.steps.plan.pending_work import Plan, make_plan
+from rollcall.steps.plan.stored import read_plan, store_plan
+from rollcall.steps.verify import Verification
+from rollcall.steps.verify import verify as judge_and_prove
 
 __all__ = [
     "approve",
@@ -48,7 +48,7 @@ def assess(job: Job) -> Assessment:
     """Judge the database. Reads only.
 
     Raises:
-        see `rollcall.assess.assessment.assess`.
+        see `rollcall.steps.assess.assessment.assess`.
     """
     return assessment.assess(
         job.workspace,
@@ -132,7 +132,7 @@ def migrate(job: Job, approved: Approved) -> MigrationResult:
     """Execute the plan's statements.
 
     Raises:
-        see `rollcall.migrate.migration.migrate`.
+        see `rollcall.steps.migrate.migration.migrate`.
     """
     statements = approved.plan.statements
     return migration.migrate(job.workspace, approved.run, statements, console.show_statement)
@@ -145,7 +145,7 @@ def clean(job: Job, approved: Approved, also: ProgressCallback | None = None) ->
         also: gets the progress, as the console does.
 
     Raises:
-        see `rollcall.clean.cleaning.clean`.
+        see `rollcall.steps.clean.cleaning.clean`.
     """
     if approved.plan.change_count:
         console.show_clean_role(job.workspace.settings.clean_role)
@@ -164,7 +164,7 @@ def verify(job: Job, run_id: str | None = None) -> Verification:
     """Judge now, and prove a past run. Reads only.
 
     Raises:
-        see `rollcall.verify.verify`.
+        see `rollcall.steps.verify.verify`.
     """
     return judge_and_prove(
         job.workspace, run_id, history=job.history, full_history=job.full_history, details=job.details

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rollcall.report.text import moment, printable
 
 if TYPE_CHECKING:
-    from rollcall.plan.pending_work import Plan
+    from rollcall.steps.plan.pending_work import Plan
 
 __all__ = ["plan_summary"]
 

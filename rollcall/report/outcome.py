@@ -10,11 +10,11 @@ from rollcall.errors import EvaluationError, ProofFailed
 from rollcall.rules.verdict import FailOn
 
 if TYPE_CHECKING:
-    from rollcall.clean.cleaning import CleaningResult
-    from rollcall.migrate.migration import MigrationResult
-    from rollcall.plan.pending_work import Plan
     from rollcall.rules.results import Assessment, TrippedBreaker
-    from rollcall.verify import Verification
+    from rollcall.steps.clean.cleaning import CleaningResult
+    from rollcall.steps.migrate.migration import MigrationResult
+    from rollcall.steps.plan.pending_work import Plan
+    from rollcall.steps.verify import Verification
 
 __all__ = ["RunOutcome"]
 

@@ -20,9 +20,9 @@ from rollcall.rules.results import (
 
 if TYPE_CHECKING:
     from rollcall.ledger.images import ImagesProof
-    from rollcall.migrate.proof import MigrationProof
-    from rollcall.migrate.table_contents import TableProof
-    from rollcall.verify import Proof
+    from rollcall.steps.migrate.proof import MigrationProof
+    from rollcall.steps.migrate.table_contents import TableProof
+    from rollcall.steps.verify import Proof
 
 __all__ = [
     "Changed",

@@ -8,8 +8,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from rollcall.database.retries import poll
 from rollcall.errors import ServerError
-from rollcall.retries import poll
 
 LOCK_SECONDS = 150.0  # longer than one slow start by another process
 

@@ -29,8 +29,8 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
+from rollcall.database.retries import poll
 from rollcall.errors import ConfigurationError, ServerError
-from rollcall.retries import poll
 from rollcall.servers import account as accounts
 from rollcall.servers.account import Account, digest_of, make_folders, owner_name
 from rollcall.servers.file_lock import locked

@@ -25,9 +25,10 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
+from rollcall.database.retries import poll
 from rollcall.errors import ConfigurationError, RollcallError
-from rollcall.process import make_private_directory, start_quickly
-from rollcall.retries import poll
+from rollcall.process.files import make_private_directory
+from rollcall.process.lifetime import start_quickly
 
 __all__ = [
     "STANDARD_PORT",

@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from rollcall.demo import DefectCounts, Scale, Variant
+from rollcall.sandbox.demo import DefectCounts, Scale, Variant
 from rollcall.servers.postgres import PostgresServer
 from tests.support.call_centre import SMALL, call_centre
 from tests.support.command import heed_signals, rollcall, rollcall_process

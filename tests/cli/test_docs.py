@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rollcall.demo import Scale, Variant
+from rollcall.sandbox.demo import Scale, Variant
 from tests.support.browser import browse, needs_chromium
 from tests.support.call_centre import CAMEL_CASE, call_centre
 from tests.support.command import rollcall

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rollcall.demo import Scale
+from rollcall.sandbox.demo import Scale
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.command import rollcall_process
 

@@ -17,10 +17,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from rollcall import flags
-from rollcall.private_files import replaced_file
-from rollcall.process import Terminated, TolerantStream, ending_on_signals
+from rollcall.process.files import replaced_file
+from rollcall.process.lifetime import Terminated, ending_on_signals
+from rollcall.process.streams import TolerantStream
 from rollcall.settings.configuration import PROJECT_DIRECTORY
+from rollcall.steps import flags
 from tests.support.command import heed_signals, rollcall
 from tests.support.floor import Floor
 from tests.support.waiting import PATIENCE, until

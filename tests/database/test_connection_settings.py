@@ -13,12 +13,12 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from rollcall.assess.assessment import assess
-from rollcall.clean.cleaning import clean
 from rollcall.ledger.runs import open_run
-from rollcall.plan.pending_work import make_plan
 from rollcall.servers.postgres import PostgresServer
-from rollcall.undo import undo
+from rollcall.steps.assess.assessment import assess
+from rollcall.steps.clean.cleaning import clean
+from rollcall.steps.plan.pending_work import make_plan
+from rollcall.steps.undo import undo
 from rollcall.workspace import Workspace
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.every_step import everything

@@ -21,19 +21,19 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from typer.testing import CliRunner
 
-from rollcall.assess.assessment import assess
 from rollcall.cli import app
-from rollcall.demo import Scale
-from rollcall.doctor.examination import examine
 from rollcall.errors import Refused
 from rollcall.ledger.pooler import refuse_pooler
 from rollcall.ledger.runs import open_run
-from rollcall.migrate.migration import migrate
 from rollcall.pipeline import steps
 from rollcall.pipeline.job import Approval, Job
-from rollcall.plan.pending_work import make_plan
+from rollcall.sandbox.demo import Scale
 from rollcall.servers.postgres import PostgresServer
-from rollcall.verify import verify
+from rollcall.steps.assess.assessment import assess
+from rollcall.steps.doctor.examination import examine
+from rollcall.steps.migrate.migration import migrate
+from rollcall.steps.plan.pending_work import make_plan
+from rollcall.steps.verify import verify
 from rollcall.workspace import Workspace
 from tests.support.call_centre import CallCentre, call_centre, share_compilations
 from tests.support.paths import ROOT

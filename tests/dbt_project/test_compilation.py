@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from rollcall.assess.assessment import assess
-from rollcall.clean.cleaning import clean
 from rollcall.dbt import project
 from rollcall.ledger.runs import open_run
-from rollcall.plan.pending_work import make_plan
+from rollcall.steps.assess.assessment import assess
+from rollcall.steps.clean.cleaning import clean
+from rollcall.steps.plan.pending_work import make_plan
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.command import rollcall
 from tests.support.paths import ROOT

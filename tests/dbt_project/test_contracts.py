@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from rollcall.demo import Scale, Variant
 from rollcall.ledger.runs import open_run
-from rollcall.migrate.migration import migrate
+from rollcall.sandbox.demo import Scale, Variant
+from rollcall.steps.migrate.migration import migrate
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.dbt_command import RUN_RELATIONS, Dbt
 from tests.support.paths import ROOT

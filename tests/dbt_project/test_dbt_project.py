@@ -15,8 +15,8 @@ import pytest
 import yaml
 from psycopg import sql
 
-from rollcall.demo import Scale, Variant
 from rollcall.rules.sentences import rule_sentences
+from rollcall.sandbox.demo import Scale, Variant
 from rollcall.schema.declared import pending_statements
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.dbt_command import RUN_RELATIONS, Dbt

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rollcall.dbt import project
-from rollcall.demo import Variant
+from rollcall.sandbox.demo import Variant
 from rollcall.settings.configuration import load_settings
 from rollcall.workspace import Workspace
 from tests.support.call_centre import CallCentre, call_centre

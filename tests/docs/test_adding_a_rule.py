@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rollcall.demo import Scale
+from rollcall.sandbox.demo import Scale
 from tests.support.call_centre import call_centre
 from tests.support.paths import ROOT
 

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from rollcall.assess.assessment import assess
 from rollcall.ledger.intervals import build
 from rollcall.ledger.presence import record_presence
 from rollcall.ledger.runs import open_run
 from rollcall.servers.postgres import PostgresServer
+from rollcall.steps.assess.assessment import assess
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.cookbook import QUERIES, answer
 from tests.support.postgres import fresh_database

@@ -12,9 +12,9 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from rollcall.demo import DefectCounts, Scale
 from rollcall.rules.results import Check, RuleResult, Severity, Verdict
 from rollcall.rules.verdict import EXIT_CODES, WARNED, FailOn, exit_code_of
+from rollcall.sandbox.demo import DefectCounts, Scale
 from tests.support.call_centre import CallCentre, call_centre, share_compilations
 from tests.support.paths import ROOT
 from tests.support.shell import run_lines

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from rollcall.assess.assessment import assess
 from rollcall.ledger.runs import open_run
 from rollcall.servers.postgres import PostgresServer
+from rollcall.steps.assess.assessment import assess
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.cookbook import answer
 from tests.support.postgres import fresh_database

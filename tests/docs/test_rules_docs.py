@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rollcall.assess.waivers import read_waivers
 from rollcall.rules.suites import read_suites
+from rollcall.steps.assess.waivers import read_waivers
 from scripts import rule_pages
 from tests.support.paths import ROOT
 

@@ -19,11 +19,11 @@ import yaml
 from rollcall.errors import EvaluationError, Refused
 from rollcall.ledger.runs import open_run
 from rollcall.pipeline import steps
-from rollcall.plan.stored import write_plan
 from rollcall.report.outcome import RunOutcome
-from rollcall.scheduling import DEPLOYMENTS, prepare_prefect, read_deployments
 from rollcall.servers.prefect import api_of_serving
+from rollcall.service.scheduling import DEPLOYMENTS, prepare_prefect, read_deployments
 from rollcall.settings.configuration import PROJECT_DIRECTORY
+from rollcall.steps.plan.stored import write_plan
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.command import rollcall
 from tests.support.floor import Floor

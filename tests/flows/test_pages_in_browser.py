@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from rollcall.scheduling import prepare_prefect
 from rollcall.servers.prefect import Api, api_of_serving
+from rollcall.service.scheduling import prepare_prefect
 from tests.support.browser import needs_chromium
 from tests.support.browser_tab import Tab, tab
 from tests.support.call_centre import CallCentre

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import Flow
 from prefect.flows import load_flow_from_entrypoint
 
-from rollcall.scheduling import read_deployments
+from rollcall.service.scheduling import read_deployments
 
 
 def test_each_parameter_has_a_description() -> None:

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from rollcall.assess.assessment import UNREADABLE_FLAGS, assess
 from rollcall.database import connections as database_module
 from rollcall.database.connections import fetch
-from rollcall.demo import Scale
 from rollcall.ledger.runs import open_run
 from rollcall.rules import judging
 from rollcall.rules.results import Assessment, RuleResult
 from rollcall.rules.suites import Suite
+from rollcall.sandbox.demo import Scale
 from rollcall.servers.postgres import PostgresServer
+from rollcall.steps.assess.assessment import UNREADABLE_FLAGS, assess
 from tests.support.call_centre import CallCentre, call_centre, workspace_of
 from tests.support.command import rollcall
 from tests.support.postgres import fresh_database

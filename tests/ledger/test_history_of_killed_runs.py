@@ -7,10 +7,10 @@ import os
 import signal
 from collections.abc import Callable
 
-from rollcall.batches import ProgressCallback
-from rollcall.clean import cleaning
 from rollcall.ledger.runs import open_run, past_runs
-from rollcall.undo import undo
+from rollcall.steps.batches import ProgressCallback
+from rollcall.steps.clean import cleaning
+from rollcall.steps.undo import undo
 from tests.support.command import rollcall
 from tests.support.floor import Floor
 

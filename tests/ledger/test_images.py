@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from rollcall.batches.worker import Worker
 from rollcall.errors import Refused
-from rollcall.undo import undo
-from rollcall.verify import verify
+from rollcall.steps.batches.worker import Worker
+from rollcall.steps.undo import undo
+from rollcall.steps.verify import verify
 from tests.support.command import rollcall
 from tests.support.floor import Floor
 

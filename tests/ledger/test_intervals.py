@@ -16,8 +16,8 @@ import pytest
 
 from rollcall.errors import ConfigurationError
 from rollcall.ledger.runs import open_run
-from rollcall.migrate.migration import migrate
-from rollcall.plan.pending_work import make_plan
+from rollcall.steps.migrate.migration import migrate
+from rollcall.steps.plan.pending_work import make_plan
 from tests.support.builds import (
     BERLIN,
     NEW_YORK,

@@ -7,15 +7,15 @@ import contextlib
 import psycopg
 import pytest
 
-from rollcall.assess.assessment import assess
-from rollcall.clean.cleaning import clean
 from rollcall.dbt.project import RollcallRelation
-from rollcall.detach import detach
 from rollcall.errors import EvaluationError, Refused
 from rollcall.ledger.runs import open_run, past_runs
 from rollcall.ledger.trend import with_failures
 from rollcall.schema.ledger_columns import missing_columns
-from rollcall.verify import verify
+from rollcall.steps.assess.assessment import assess
+from rollcall.steps.clean.cleaning import clean
+from rollcall.steps.detach import detach
+from rollcall.steps.verify import verify
 from tests.support.live_migration import Live
 
 OLDER = {

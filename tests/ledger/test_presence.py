@@ -12,15 +12,15 @@ from typing import Any
 import psycopg
 import pytest
 
-from rollcall.assess.assessment import assess
 from rollcall.errors import Refused
 from rollcall.ledger.presence import Look, record_presence
 from rollcall.ledger.runs import open_run
-from rollcall.migrate.migration import migrate
-from rollcall.plan.pending_work import make_plan
 from rollcall.servers.postgres import PostgresServer
 from rollcall.settings.configuration import load_settings
-from rollcall.undo import undo
+from rollcall.steps.assess.assessment import assess
+from rollcall.steps.migrate.migration import migrate
+from rollcall.steps.plan.pending_work import make_plan
+from rollcall.steps.undo import undo
 from rollcall.workspace import Workspace
 from tests.support.call_centre import call_centre, share_compilations
 from tests.support.command import rollcall

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from rollcall.assess.assessment import assess
-from rollcall.demo import DefectCounts, Scale, Variant
+from rollcall.sandbox.demo import DefectCounts, Scale, Variant
 from rollcall.servers.postgres import PostgresServer
+from rollcall.steps.assess.assessment import assess
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.postgres import fresh_database
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from rollcall.assess.assessment import assess
-from rollcall.demo import Variant
-from rollcall.flags import switch
 from rollcall.ledger.runs import open_run
-from rollcall.migrate.migration import migrate
-from rollcall.undo import undo
+from rollcall.sandbox.demo import Variant
+from rollcall.steps.assess.assessment import assess
+from rollcall.steps.flags import switch
+from rollcall.steps.migrate.migration import migrate
+from rollcall.steps.undo import undo
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.matrix import quick_first
 from tests.support.times import instant, whole_seconds

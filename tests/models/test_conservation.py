@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from rollcall.ledger.runs import open_run
-from rollcall.migrate.migration import migrate
-from rollcall.undo import undo
+from rollcall.steps.migrate.migration import migrate
+from rollcall.steps.undo import undo
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.times import instant, whole_seconds
 

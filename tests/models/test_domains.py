@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from rollcall.assess.assessment import assess
-from rollcall.demo import DefectCounts, Variant
 from rollcall.ledger.runs import open_run
-from rollcall.migrate.migration import migrate
-from rollcall.plan.pending_work import schema_fingerprint
 from rollcall.rules.results import Verdict
+from rollcall.sandbox.demo import DefectCounts, Variant
 from rollcall.schema.declared import declared_changes
 from rollcall.settings.configuration import load_settings
-from rollcall.undo import undo
+from rollcall.steps.assess.assessment import assess
+from rollcall.steps.migrate.migration import migrate
+from rollcall.steps.plan.pending_work import schema_fingerprint
+from rollcall.steps.undo import undo
 from rollcall.workspace import Workspace
 from tests.support.call_centre import SMALL, CallCentre, call_centre, share_compilations
 from tests.support.domains import into_domains

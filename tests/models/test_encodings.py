@@ -11,10 +11,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from rollcall.assess.assessment import assess
 from rollcall.errors import EvaluationError
 from rollcall.servers.postgres import PostgresServer
 from rollcall.settings.configuration import PROJECT_DIRECTORY
+from rollcall.steps.assess.assessment import assess
 from rollcall.workspace import Workspace
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.every_step import everything

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from rollcall.assess.assessment import assess
-from rollcall.plan.pending_work import make_plan
+from rollcall.steps.assess.assessment import assess
+from rollcall.steps.plan.pending_work import make_plan
 from tests.support.floor import NOW, Floor
 from tests.support.matrix import quick_first
 

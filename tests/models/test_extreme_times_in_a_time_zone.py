@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from rollcall.assess.assessment import assess
-from rollcall.demo import Scale
-from rollcall.plan.script import script
 from rollcall.rules.results import Verdict
+from rollcall.sandbox.demo import Scale
 from rollcall.schema.declared import declared_changes
 from rollcall.servers.postgres import PostgresServer
+from rollcall.steps.assess.assessment import assess
+from rollcall.steps.plan.script import script
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.programs import psql_of
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rollcall.demo import Variant
+from rollcall.sandbox.demo import Variant
 from tests.support.call_centre import call_centre
 from tests.support.command import rollcall
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from rollcall.assess.assessment import assess
-from rollcall.doctor.diagnosis import Finding
-from rollcall.doctor.examination import examine
 from rollcall.settings.configuration import load_settings
+from rollcall.steps.assess.assessment import assess
+from rollcall.steps.doctor.diagnosis import Finding
+from rollcall.steps.doctor.examination import examine
 from rollcall.workspace import Workspace
 from tests.support.call_centre import share_compilations
 

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from rollcall.demo import DefectCounts, Scale
+from rollcall.sandbox.demo import DefectCounts, Scale
 from rollcall.servers.postgres import PostgresServer
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.plans import nodes, rows_read

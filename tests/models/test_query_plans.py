@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rollcall.assess.assessment import assess
-from rollcall.demo import DefectCounts, Scale
+from rollcall.sandbox.demo import DefectCounts, Scale
+from rollcall.steps.assess.assessment import assess
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.floor import Floor
 from tests.support.plans import nodes

@@ -8,8 +8,8 @@ import psycopg
 import pytest
 
 from rollcall.ledger.runs import open_run
-from rollcall.migrate.migration import migrate
 from rollcall.settings.configuration import load_settings
+from rollcall.steps.migrate.migration import migrate
 from rollcall.workspace import Workspace
 from tests.support.call_centre import CallCentre, call_centre, share_compilations
 

@@ -9,10 +9,10 @@ import psycopg
 import pytest
 import yaml
 
-from rollcall.assess.assessment import assess
-from rollcall.plan.pending_work import make_plan
 from rollcall.rules.results import Assessment, Verdict
 from rollcall.settings.configuration import load_settings
+from rollcall.steps.assess.assessment import assess
+from rollcall.steps.plan.pending_work import make_plan
 from rollcall.workspace import Workspace
 from tests.support.call_centre import share_compilations
 

@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks.__main__ import NAMES, main
 from benchmarks.peers.rules import rendered
-from rollcall.assess.assessment import assess
-from rollcall.demo import DefectCounts, Scale
+from rollcall.sandbox.demo import DefectCounts, Scale
+from rollcall.steps.assess.assessment import assess
 from tests.support.call_centre import call_centre
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from rollcall.demo import Scale
+from rollcall.sandbox.demo import Scale
 from tests.support.call_centre import CallCentre, call_centre
 
 SCALE = Scale(agents=120, sessions=1_500, calls=2_000, days=10)

@@ -17,18 +17,18 @@ import pytest
 import yaml
 from psycopg import sql
 
-from rollcall.assess.assessment import assess
-from rollcall.clean.cleaning import clean, refuse_read_only
 from rollcall.errors import Refused
 from rollcall.ledger.runs import open_run
-from rollcall.migrate.migration import migrate
-from rollcall.plan.pending_work import make_plan
 from rollcall.rules.results import Verdict
 from rollcall.settings.configuration import load_settings
 from rollcall.settings.mapping import DECLARED
 from rollcall.settings.preset import known_presets
-from rollcall.undo import undo
-from rollcall.verify import verify
+from rollcall.steps.assess.assessment import assess
+from rollcall.steps.clean.cleaning import clean, refuse_read_only
+from rollcall.steps.migrate.migration import migrate
+from rollcall.steps.plan.pending_work import make_plan
+from rollcall.steps.undo import undo
+from rollcall.steps.verify import verify
 from rollcall.workspace import Workspace
 from tests.support.call_centre import share_compilations
 from tests.support.paths import ROOT

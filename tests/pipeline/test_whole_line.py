@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from rollcall.assess.assessment import assess
-from rollcall.clean.cleaning import CleaningResult, clean
-from rollcall.demo import DefectCounts, Scale, Variant
 from rollcall.ledger.runs import open_run
-from rollcall.migrate.migration import migrate
 from rollcall.rules.results import Check, Verdict
+from rollcall.sandbox.demo import DefectCounts, Scale, Variant
 from rollcall.servers.postgres import PostgresServer
-from rollcall.undo import undo
+from rollcall.steps.assess.assessment import assess
+from rollcall.steps.clean.cleaning import CleaningResult, clean
+from rollcall.steps.migrate.migration import migrate
+from rollcall.steps.undo import undo
 from tests.support.call_centre import CAMEL_CASE, SMALL, CallCentre, call_centre, workspace_of
 from tests.support.ground_truth import assert_repaired, found, without_declared
 from tests.support.postgres import NOT_DURABLE, SYSTEM_PG_BIN, temporary_folder
@@ -176,7 +176,7 @@ def test_assess_and_plan_change_nothing_and_need_select_alone(damaged: CallCentr
 
 
 def make_plan_of(workspace: Any) -> int:
-    from rollcall.plan.pending_work import make_plan
+    from rollcall.steps.plan.pending_work import make_plan
 
     return make_plan(workspace).change_count
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from rollcall.demo import Scale
+from rollcall.sandbox.demo import Scale
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.command import rollcall
 

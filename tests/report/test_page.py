@@ -13,15 +13,15 @@ from xml.etree import ElementTree
 
 import pytest
 
-from rollcall.clean.cleaning import CleaningResult
-from rollcall.migrate.migration import MigrationResult
 from rollcall.report.html import render, write_report
 from rollcall.report.junit import junit_xml
 from rollcall.report.markdown import markdown_summary
 from rollcall.report.outcome import RunOutcome
 from rollcall.report.text import in_words
 from rollcall.rules.verdict import checks_of, verdict_of
-from rollcall.verify import Proof, Verification
+from rollcall.steps.clean.cleaning import CleaningResult
+from rollcall.steps.migrate.migration import MigrationResult
+from rollcall.steps.verify import Proof, Verification
 from tests.support.outcomes import (
     AFTER,
     BEFORE,

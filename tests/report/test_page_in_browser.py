@@ -14,12 +14,12 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from rollcall.assess.assessment import assess
-from rollcall.demo import DefectCounts, Scale, Variant
 from rollcall.ledger.runs import open_run
 from rollcall.report.folder import publish
 from rollcall.report.html import render, write_report
+from rollcall.sandbox.demo import DefectCounts, Scale, Variant
 from rollcall.servers.postgres import PostgresServer
+from rollcall.steps.assess.assessment import assess
 from tests.support.browser import browse, needs_chromium
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.outcomes import HOSTILE, OUTCOMES, outcome

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from rollcall.assess.assessment import assess
-from rollcall.demo import DefectCounts, Scale
 from rollcall.errors import ConfigurationError, EvaluationError, RollcallError
 from rollcall.report.folder import publish
 from rollcall.report.outcome import RunOutcome
 from rollcall.rules.results import Assessment, RuleResult, Verdict
+from rollcall.sandbox.demo import DefectCounts, Scale
 from rollcall.servers.postgres import PostgresServer
+from rollcall.steps.assess.assessment import assess
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.paths import ROOT
 from tests.support.postgres import fresh_database

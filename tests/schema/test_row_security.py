@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from rollcall.assess.assessment import assess
+from rollcall.steps.assess.assessment import assess
 from tests.support.live_migration import Live
 from tests.support.views import VIEWS_OF_ROWS
 

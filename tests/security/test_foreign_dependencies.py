@@ -9,14 +9,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from rollcall.assess.assessment import assess
-from rollcall.demo import Variant
 from rollcall.errors import Refused
 from rollcall.ledger.ownership import seal
 from rollcall.rules.results import Severity
+from rollcall.sandbox.demo import Variant
 from rollcall.schema.allow_list import created_objects
 from rollcall.schema.declared import declared_changes
 from rollcall.schema.grammar import grammar, parsed
+from rollcall.steps.assess.assessment import assess
 from tests.support.call_centre import call_centre
 from tests.support.live_migration import TINY, Live
 

@@ -11,11 +11,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from rollcall.assess.assessment import assess
-from rollcall.doctor.examination import examine
 from rollcall.errors import Refused
-from rollcall.flags import switch
 from rollcall.ledger.runs import open_run
+from rollcall.steps.assess.assessment import assess
+from rollcall.steps.doctor.examination import examine
+from rollcall.steps.flags import switch
 from tests.support.live_migration import Live
 
 PAYLOAD = """

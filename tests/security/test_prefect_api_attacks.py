@@ -24,10 +24,10 @@ from fastapi.routing import APIWebSocketRoute
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from rollcall.doctor.examination import examine
-from rollcall.scheduling import read_deployments
 from rollcall.servers.prefect import Api, LocalServer, answers_without_authentication, api_of_serving
+from rollcall.service.scheduling import read_deployments
 from rollcall.settings.configuration import PROJECT_DIRECTORY
+from rollcall.steps.doctor.examination import examine
 from tests.support.call_centre import CallCentre
 from tests.support.floor import Floor
 from tests.support.serving import PASSWORD, environment, started

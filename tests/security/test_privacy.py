@@ -24,7 +24,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from rollcall.demo import Scale
+from rollcall.sandbox.demo import Scale
 from tests.support.call_centre import call_centre
 from tests.support.paths import ROOT
 

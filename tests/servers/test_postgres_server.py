@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from rollcall.errors import ConfigurationError, ServerError
-from rollcall.process import private_files
+from rollcall.process.files import private_files
 from rollcall.servers import account
 from rollcall.servers.postgres import PostgresServer
 from tests.support.postgres import NOT_DURABLE, SYSTEM_PG_BIN, temporary_folder

@@ -16,8 +16,8 @@ from tests.support.paths import ROOT
 from tests.support.postgres import temporary_folder
 
 AFFECTED = (
-    "tests/assess/test_replica.py::test_assess_works_on_a_replica",
-    "tests/doctor/test_doctor_replicas.py::test_standby_and_replica",
+    "tests/steps/assess/test_replica.py::test_assess_works_on_a_replica",
+    "tests/steps/doctor/test_doctor_replicas.py::test_standby_and_replica",
     "tests/servers/test_postgres_server.py::test_the_data_of_another_user_is_named_as_such",
 )
 PROGRAMS = """

@@ -9,13 +9,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from rollcall.assess.assessment import assess
 from rollcall.cli import main
-from rollcall.demo import load_call_centre
 from rollcall.errors import ConfigurationError, ConfigurationProblems
 from rollcall.rules.results import Verdict
+from rollcall.sandbox.demo import load_call_centre
 from rollcall.settings.configuration import PROJECT_DIRECTORY, Settings, load_settings
 from rollcall.settings.preset import known_presets
+from rollcall.steps.assess.assessment import assess
 from rollcall.workspace import Workspace
 from tests.support.call_centre import CallCentre, share_compilations
 from tests.support.live_migration import TINY

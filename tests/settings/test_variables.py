@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rollcall.assess.waivers import COLUMNS, read_waivers
 from rollcall.errors import ConfigurationError
 from rollcall.rules.suites import read_suites
 from rollcall.settings.configuration import load_settings
+from rollcall.steps.assess.waivers import COLUMNS, read_waivers
 from tests.support.call_centre import call_centre
 from tests.support.command import rollcall
 from tests.support.paths import ROOT

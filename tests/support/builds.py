@@ -12,10 +12,10 @@ import pytest
 
 from rollcall.ledger.intervals import Build, build
 from rollcall.ledger.runs import open_run
-from rollcall.migrate.migration import migrate
-from rollcall.plan.pending_work import make_plan
 from rollcall.servers.postgres import PostgresServer
 from rollcall.settings.configuration import load_settings
+from rollcall.steps.migrate.migration import migrate
+from rollcall.steps.plan.pending_work import make_plan
 from rollcall.workspace import Workspace
 from tests.support.call_centre import share_compilations
 from tests.support.floor import TABLES, Floor, empty

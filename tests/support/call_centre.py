@@ -14,13 +14,13 @@ import psycopg
 import yaml
 from psycopg import sql
 
-from rollcall.clean.cleaning import CleaningResult, clean
-from rollcall.demo import DefectCounts, Planted, Scale, Variant, load_call_centre
 from rollcall.ledger.runs import open_run
-from rollcall.migrate.migration import MigrationResult, migrate
-from rollcall.plan.pending_work import Plan, make_plan
+from rollcall.sandbox.demo import DefectCounts, Planted, Scale, Variant, load_call_centre
 from rollcall.settings.configuration import load_settings
-from rollcall.verify import Verification, verify
+from rollcall.steps.clean.cleaning import CleaningResult, clean
+from rollcall.steps.migrate.migration import MigrationResult, migrate
+from rollcall.steps.plan.pending_work import Plan, make_plan
+from rollcall.steps.verify import Verification, verify
 from rollcall.workspace import Workspace
 
 _OWNER = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from rollcall.batches import ProgressCallback
+from rollcall.steps.batches import ProgressCallback
 from tests.support.floor import NOW, Floor
 from tests.support.waiting import until
 

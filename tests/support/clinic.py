@@ -9,10 +9,10 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from rollcall.demo import Scale
-from rollcall.doctor.diagnosis import Diagnosis, Finding
-from rollcall.doctor.examination import examine
+from rollcall.sandbox.demo import Scale
 from rollcall.servers.postgres import PostgresServer
+from rollcall.steps.doctor.diagnosis import Diagnosis, Finding
+from rollcall.steps.doctor.examination import examine
 from rollcall.workspace import Workspace
 from tests.support.call_centre import CallCentre
 from tests.support.postgres import NOT_DURABLE

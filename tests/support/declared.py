@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rollcall.assess.assessment import assess
+from rollcall.steps.assess.assessment import assess
 from tests.support.live_migration import Live
 
 DECLARED = ("device_connected", "last_heartbeat", "max_concurrent_calls")

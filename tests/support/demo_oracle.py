@@ -10,7 +10,7 @@ import psycopg
 import yaml
 from psycopg import sql
 
-from rollcall.demo import (
+from rollcall.sandbox.demo import (
     Planted,
     Scale,
     Variant,

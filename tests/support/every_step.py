@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from rollcall.assess.assessment import assess
-from rollcall.clean.cleaning import clean
-from rollcall.doctor.examination import examine
-from rollcall.doctor.grants import grants
-from rollcall.flags import show, switch
 from rollcall.ledger.runs import open_run, past_runs
-from rollcall.migrate.migration import migrate
-from rollcall.plan.pending_work import make_plan
-from rollcall.undo import undo
-from rollcall.verify import verify
+from rollcall.steps.assess.assessment import assess
+from rollcall.steps.clean.cleaning import clean
+from rollcall.steps.doctor.examination import examine
+from rollcall.steps.doctor.grants import grants
+from rollcall.steps.flags import show, switch
+from rollcall.steps.migrate.migration import migrate
+from rollcall.steps.plan.pending_work import make_plan
+from rollcall.steps.undo import undo
+from rollcall.steps.verify import verify
 from rollcall.workspace import Workspace
 
 

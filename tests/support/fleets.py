@@ -14,7 +14,7 @@ import psycopg
 import yaml
 from psycopg.conninfo import conninfo_to_dict
 
-from rollcall.demo import DefectCounts, Scale
+from rollcall.sandbox.demo import DefectCounts, Scale
 from rollcall.servers.postgres import PostgresServer
 from tests.support.call_centre import call_centre, share_compilations
 from tests.support.command import rollcall

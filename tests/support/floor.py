@@ -15,12 +15,12 @@ import pytest
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from rollcall.clean import cleaning
-from rollcall.clean.cleaning import CleaningResult, clean
 from rollcall.ledger.runs import open_run
-from rollcall.plan.pending_work import Plan, make_plan
 from rollcall.servers.postgres import PostgresServer
 from rollcall.settings.configuration import load_settings
+from rollcall.steps.clean import cleaning
+from rollcall.steps.clean.cleaning import CleaningResult, clean
+from rollcall.steps.plan.pending_work import Plan, make_plan
 from rollcall.workspace import Workspace
 from tests.support.call_centre import share_compilations
 

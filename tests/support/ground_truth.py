@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rollcall.assess.assessment import assess
+from rollcall.steps.assess.assessment import assess
 from tests.support.call_centre import CallCentre
 
 DECLARED = (

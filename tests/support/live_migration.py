@@ -19,13 +19,13 @@ import pytest
 import yaml
 from psycopg import sql
 
-from rollcall.demo import Scale, Variant
 from rollcall.ledger.runs import open_run
-from rollcall.migrate.catalog_state import Catalog, CatalogProof
-from rollcall.migrate.migration import MigrationResult, migrate
+from rollcall.sandbox.demo import Scale, Variant
 from rollcall.schema.declared import declared_changes, pending_statements
 from rollcall.servers.postgres import PostgresServer
 from rollcall.settings.configuration import load_settings
+from rollcall.steps.migrate.catalog_state import Catalog, CatalogProof
+from rollcall.steps.migrate.migration import MigrationResult, migrate
 from rollcall.workspace import Workspace
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.waiting import PATIENCE

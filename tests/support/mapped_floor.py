@@ -13,11 +13,11 @@ import psycopg
 import yaml
 from psycopg import sql
 
-from rollcall.clean.cleaning import clean
 from rollcall.ledger.runs import open_run
-from rollcall.plan.pending_work import Plan, make_plan
 from rollcall.settings.configuration import load_settings
-from rollcall.undo import undo
+from rollcall.steps.clean.cleaning import clean
+from rollcall.steps.plan.pending_work import Plan, make_plan
+from rollcall.steps.undo import undo
 from rollcall.workspace import Workspace
 from tests.support.application_model import (
     SESSION_STATUSES,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from rollcall.clean.breaker import check_breaker
-from rollcall.clean.cleaning import clean
 from rollcall.ledger.runs import open_run
+from rollcall.steps.clean.breaker import check_breaker
+from rollcall.steps.clean.cleaning import clean
 from tests.support.floor import Floor
 
 SHIFT_MINUTES = 500

@@ -7,12 +7,6 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from rollcall.clean.cleaning import CleaningResult
-from rollcall.migrate.catalog_state import CatalogProof
-from rollcall.migrate.migration import MigrationResult
-from rollcall.migrate.proof import MigrationProof
-from rollcall.migrate.table_contents import TableProof
-from rollcall.plan.pending_work import Body, Plan
 from rollcall.report.outcome import RunOutcome
 from rollcall.rules.judging import Judgement
 from rollcall.rules.results import (
@@ -31,7 +25,13 @@ from rollcall.rules.suites import read_suites
 from rollcall.rules.verdict import checks_of, verdict_of
 from rollcall.rules.waiver import Waiver, WaiverResult, WaiverState
 from rollcall.schema.declared import Statement
-from rollcall.verify import Proof, Verification
+from rollcall.steps.clean.cleaning import CleaningResult
+from rollcall.steps.migrate.catalog_state import CatalogProof
+from rollcall.steps.migrate.migration import MigrationResult
+from rollcall.steps.migrate.proof import MigrationProof
+from rollcall.steps.migrate.table_contents import TableProof
+from rollcall.steps.plan.pending_work import Body, Plan
+from rollcall.steps.verify import Proof, Verification
 from tests.support.paths import ROOT
 
 SUITES = read_suites(ROOT / "expectations")

@@ -16,9 +16,9 @@ import pytest
 import yaml
 from psycopg import sql
 
-from rollcall.scheduling import DEPLOYMENTS, prepare_prefect
 from rollcall.servers.postgres import PostgresServer
 from rollcall.servers.prefect import LocalServer, api_of_serving
+from rollcall.service.scheduling import DEPLOYMENTS, prepare_prefect
 from rollcall.settings.configuration import PROJECT_DIRECTORY
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.waiting import PATIENCE, until
@@ -105,7 +105,8 @@ def serving(scheduled: CallCentre, state: Path, seconds_between_runs: int) -> It
     path = state / "prefect.yaml"
     schedules = [{"interval": seconds_between_runs, "slug": "of-the-tests"}]
     path.write_text(yaml.safe_dump({"deployments": [{**CLEAN_UP, "schedules": schedules}]}))
-    code = f"from pathlib import Path; from rollcall.scheduling import serve; serve(Path({str(path)!r}))"
+    code = "from pathlib import Path; from rollcall.service.scheduling import serve; "
+    code += f"serve(Path({str(path)!r}))"
     process = started(code, env=environment(state, scheduled.url))
     try:
         until(lambda: api_of_serving(state) or process.poll() is not None)

@@ -10,13 +10,13 @@ from typing import Any
 
 import yaml
 
-from rollcall.clean.cleaning import clean
 from rollcall.ledger.runs import open_run
-from rollcall.plan.pending_work import make_plan
 from rollcall.rules.results import Verdict
+from rollcall.sandbox.simulator import Options, Report, Simulation
 from rollcall.settings.configuration import Settings, load_settings
-from rollcall.simulator import Options, Report, Simulation
-from rollcall.verify import verify
+from rollcall.steps.clean.cleaning import clean
+from rollcall.steps.plan.pending_work import make_plan
+from rollcall.steps.verify import verify
 from rollcall.workspace import Workspace
 from tests.support.call_centre import share_compilations
 

@@ -20,13 +20,13 @@ from typing import Any
 
 import psycopg
 
-from rollcall.clean.cleaning import clean
 from rollcall.errors import LeaseHeld
 from rollcall.ledger.presence import record_presence
 from rollcall.ledger.runs import open_run
-from rollcall.plan.pending_work import make_plan
-from rollcall.simulator import Options, Simulation
-from rollcall.simulator.truth import CallTruth
+from rollcall.sandbox.simulator import Options, Simulation
+from rollcall.sandbox.simulator.truth import CallTruth
+from rollcall.steps.clean.cleaning import clean
+from rollcall.steps.plan.pending_work import make_plan
 from rollcall.workspace import Workspace
 from tests.support.simulation import settings_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from rollcall.assess.waivers import COLUMNS
+from rollcall.steps.assess.waivers import COLUMNS
 
 NEXT_YEAR = (datetime.now(UTC) + timedelta(days=365)).date().isoformat()
 

@@ -1,0 +1,1 @@
+"""The process of a command: its start and end, its streams, its files, its log."""

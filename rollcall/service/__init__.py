@@ -1,0 +1,1 @@
+"""Rollcall as a service: schedules, alerts, the trigger URL, many databases."""
