@@ -11,12 +11,13 @@ from click.testing import Result
 from psycopg.conninfo import make_conninfo
 from typer.testing import CliRunner
 
-from rollcall import console, flags
+from rollcall import console
 from rollcall.cli import app
 from rollcall.errors import ConfigurationError, LedgerHidden, Refused
 from rollcall.ledger.runs import open_run, past_runs
 from rollcall.rules.results import Severity, Verdict
 from rollcall.sandbox.demo import Variant
+from rollcall.steps import flags
 from rollcall.steps.assess.assessment import assess
 from rollcall.workspace import Workspace
 from tests.support.call_centre import CallCentre, call_centre
