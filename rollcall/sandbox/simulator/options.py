@@ -19,6 +19,9 @@ SCALED = (
     "heartbeat_explains_seconds",
     "regret_hours",
     "ringing_wait_seconds",
+    "breaker_slow_cluster_minutes",
+    "breaker_cluster_minutes",
+    "breaker_look_back_hours",
 )
 """The vars in the application's time, which are scaled with it."""
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, TextIO
 
 from rollcall.database.connections import Database
@@ -171,7 +172,7 @@ class Simulation:
             took = clock.now() - began
             await self._hang_up(agents.values())
             ended = clock.now()
-            swept = await self._sweep(observer, ended)
+            swept = await self._sweep(observer, began, ended)
             self._finished.set()
             await background
         finally:
@@ -301,12 +302,17 @@ class Simulation:
             for task in done:
                 task.result()
 
-    async def _sweep(self, observer: Observer, ended: float) -> bool:
-        """Wait for a clean-up that began after all events; returns whether there was one."""
+    async def _sweep(self, observer: Observer, began: float, ended: float) -> bool:
+        """Wait for a clean-up that began after all events; returns whether there was one.
+
+        Clean-ups of another process are expected as often as they came.
+        """
         if not observer.passes and self._cleaner is None:
             return False
-        deadline = self._clock.now() + 4 * (self.options.clean_every or 0) + SWEEP_SECONDS
-        while self._clock.now() < deadline:
+        moments = [began, *(found.judged for found in observer.passes if found.judged > began)]
+        longest = max((later - earlier for earlier, later in pairwise(moments)), default=0.0)
+        patience = max(4 * (self.options.clean_every or 0), 1.5 * longest) + SWEEP_SECONDS
+        while self._clock.now() < ended + patience:
             if any(found.judged > ended for found in observer.passes):
                 return True
             await asyncio.sleep(0.2)
