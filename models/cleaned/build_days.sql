@@ -5,8 +5,8 @@
 -- $1: run_id. $2, $3: the first and the last day; null: those of days_to_build. $4: then, build all days.
 --
 -- A day of the last build_days_again is always built. What nothing observed is null. The linter would order what has no
--- order, and indent the laterals as if the join went on:
--- noqa: disable=AM09,LT02
+-- order, indent the laterals as if the join went on, and have no columns that full joins share:
+-- noqa: disable=AM09,LT02,ST07
 -- depends_on: {{ ref('runs') }}, {{ ref('lease') }}
 {{- config(materialized='built_days', access='private') }}
 {%- set knows_direction = is_mapped('calls_direction_column') %}
@@ -317,7 +317,7 @@ missed as (
     group by c.number, c.agent_id, c.interval_start
 ),
 
-facts as (
+presence_facts as (
     select
         d.agent_id,
         d.interval_start,
@@ -333,67 +333,36 @@ facts as (
             where d.is_logged_in and d.status in ({{ literals(var('after_call_statuses')) }})
         ) as after_call_seconds,
         sum(d.seconds) filter (where d.is_ghost) as ghost_seconds,
-        sum(d.seconds) filter (where d.is_ghost and d.is_available) as ghost_available_seconds,
-        0 as calls_offered,
-        0 as calls_answered,
-        0 as calls_missed_as_ghost,
-        0 as talk_seconds
+        sum(d.seconds) filter (where d.is_ghost and d.is_available) as ghost_available_seconds
     from decided as d
     group by d.agent_id, d.interval_start
+),
 
-    union all
-
+call_facts as (
     select
         c.agent_id,
         c.interval_start,
-        null::numeric as logged_in_seconds,
-        null::numeric as available_seconds,
-        null::numeric as on_call_seconds,
-        null::numeric as break_seconds,
-        null::numeric as after_call_seconds,
-        null::numeric as ghost_seconds,
-        null::numeric as ghost_available_seconds,
         count(*) filter (where c.is_offered) as calls_offered,
-        count(*) filter (where c.is_offered and c.is_answered) as calls_answered,
-        0 as calls_missed_as_ghost,
-        0 as talk_seconds
+        count(*) filter (where c.is_offered and c.is_answered) as calls_answered
     from calls as c
+    where c.agent_id is not null
     group by c.agent_id, c.interval_start
+),
 
-    union all
-
+missed_facts as (
     select
         m.agent_id,
         m.interval_start,
-        null::numeric as logged_in_seconds,
-        null::numeric as available_seconds,
-        null::numeric as on_call_seconds,
-        null::numeric as break_seconds,
-        null::numeric as after_call_seconds,
-        null::numeric as ghost_seconds,
-        null::numeric as ghost_available_seconds,
-        0 as calls_offered,
-        0 as calls_answered,
-        count(*) filter (where m.was_a_ghosts) as calls_missed_as_ghost,
-        0 as talk_seconds
+        count(*) filter (where m.was_a_ghosts) as calls_missed_as_ghost
     from missed as m
+    where m.agent_id is not null
     group by m.agent_id, m.interval_start
+),
 
-    union all
-
+talk_facts as (
     select
         c.agent_id,
         series.interval_start,
-        null::numeric as logged_in_seconds,
-        null::numeric as available_seconds,
-        null::numeric as on_call_seconds,
-        null::numeric as break_seconds,
-        null::numeric as after_call_seconds,
-        null::numeric as ghost_seconds,
-        null::numeric as ghost_available_seconds,
-        0 as calls_offered,
-        0 as calls_answered,
-        0 as calls_missed_as_ghost,
         sum(extract(
             epoch from least(c.ended_at, series.interval_start + interval '15 minutes')
             - greatest(c.connected_at, series.interval_start)
@@ -403,7 +372,8 @@ facts as (
     cross join lateral {{ quarter_hours_between(
         'greatest(c.connected_at, bounds.starts_at)', 'least(c.ended_at, bounds.ends_at)'
     ) }} as series (interval_start)
-    where c.connected_at < c.ended_at
+    where c.agent_id is not null
+        and c.connected_at < c.ended_at
         and series.interval_start < c.ended_at
     group by c.agent_id, series.interval_start
 ),
@@ -415,35 +385,36 @@ built_agents as (
         calls_answered, calls_missed, calls_missed_as_ghost, talk_seconds, built_by
     )
     select
-        f.agent_id,
-        i.interval_start,
+        agent_id,
+        interval_start,
         i.local_start,
         i.business_day,
         i.observed_seconds,
         {% for name in ['logged_in_seconds', 'available_seconds', 'on_call_seconds', 'break_seconds'] -%}
-            case when i.observed_seconds > 0 then coalesce(sum(f.{{ name }}), 0) end as {{ name }},
+            case when i.observed_seconds > 0 then coalesce(p.{{ name }}, 0) end as {{ name }},
         {% endfor -%}
         case
-            when i.observed_seconds > 0 and {{ knows_after_call }} then coalesce(sum(f.after_call_seconds), 0)
+            when i.observed_seconds > 0 and {{ knows_after_call }} then coalesce(p.after_call_seconds, 0)
         end as after_call_seconds,
         {% for name in ['ghost_seconds', 'ghost_available_seconds'] -%}
-            case when i.observed_seconds > 0 then coalesce(sum(f.{{ name }}), 0) end as {{ name }},
+            case when i.observed_seconds > 0 then coalesce(p.{{ name }}, 0) end as {{ name }},
         {% endfor -%}
-        case when i.knows_offered then sum(f.calls_offered) end as calls_offered,
-        case when i.knows_answered then sum(f.calls_answered) end as calls_answered,
+        case when i.knows_offered then coalesce(c.calls_offered, 0) end as calls_offered,
+        case when i.knows_answered then coalesce(c.calls_answered, 0) end as calls_answered,
         case
-            when i.knows_answered then sum(f.calls_offered) - sum(f.calls_answered)
+            when i.knows_answered then coalesce(c.calls_offered - c.calls_answered, 0)
         end as calls_missed,
         case
-            when i.knows_answered and i.observed_seconds > 0 then sum(f.calls_missed_as_ghost)
+            when i.knows_answered and i.observed_seconds > 0 then coalesce(m.calls_missed_as_ghost, 0)
         end as calls_missed_as_ghost,
-        case when i.knows_talk then sum(f.talk_seconds) end as talk_seconds,
+        case when i.knows_talk then coalesce(t.talk_seconds, 0) end as talk_seconds,
         $1 as built_by
-    from facts as f
-    join intervals as i on i.interval_start = f.interval_start
-    where f.agent_id is not null
-    group by f.agent_id, i.interval_start, i.local_start, i.business_day, i.observed_seconds,
-        i.knows_offered, i.knows_answered, i.knows_talk
+    -- a full join is never a nested loop, which a planner without statistics of these parts might choose
+    from presence_facts as p
+    full join call_facts as c using (agent_id, interval_start)
+    full join missed_facts as m using (agent_id, interval_start)
+    full join talk_facts as t using (agent_id, interval_start)
+    join intervals as i using (interval_start)
     on conflict (agent_id, interval_start) do update set
         {% for name in [
             'local_start', 'business_day', 'observed_seconds', 'logged_in_seconds', 'available_seconds',
