@@ -23,43 +23,14 @@ from benchmarks.measure import (
 )
 from benchmarks.options import Options
 from benchmarks.server import Databases, connect, settle
+from benchmarks.statements import statements_of
 from rollcall.ledger.intervals import build
 from rollcall.ledger.runs import open_run
 from rollcall.workspace import Workspace
 
 PAGE = Path(__file__).parent.parent / "docs" / "analysts.md"
 BY_HAND = Path(__file__).with_name("questions.sql")
-LOOKS = """
-insert into rollcall_ops.presence_looks (look_at, run_id, previous_at, open_sessions)
-select
-    look_at,
-    %s,
-    lag(look_at) over (order by look_at),
-    0
-from generate_series(now() - interval '90 days', now() - interval '1 minute', interval '5 minutes') as look_at
-"""
-PRESENCE = """
-insert into rollcall_ops.presence (
-    session_id, agent_id, status, presence, reasons, has_live_call,
-    valid_from, valid_to, recorded_by, ended_by
-)
-select
-    s.session_id::text,
-    s.agent_id::text,
-    (array['available', 'on_call', 'available'])[part],
-    case when part = 3 and hashtext(s.session_id::text) % 300 = 0 then 'ghost' else 'there' end,
-    '{}',
-    part = 2,
-    s.login_at + (s.logout_at - s.login_at) * (part - 1) / 3,
-    s.login_at + (s.logout_at - s.login_at) * part / 3,
-    s.login_at + (s.logout_at - s.login_at) * (part - 1) / 3,
-    s.login_at + (s.logout_at - s.login_at) * part / 3
-from rollcall.agent_sessions as s
-cross join generate_series(1, 3) as part
-where s.logout_at > s.login_at
-    and s.logout_at < s.login_at + interval '1 day'
-    and hashtext(s.session_id::text) % 10 = 0
-"""
+SQL = statements_of("analysts")
 
 
 # a phrase of the cookbook's query, and of the same question in questions.sql
@@ -90,8 +61,8 @@ def _call_centre(databases: Databases, sessions: int) -> Workspace:
     workspace = call_centres.cleaned(databases, "analysts", sessions)
     url = workspace.settings.conninfo
     with open_run(workspace, "verify") as run, connect(url) as connection:
-        connection.execute(LOOKS, [run.id])
-        connection.execute(PRESENCE)
+        connection.execute(SQL["looks"], [run.id])
+        connection.execute(SQL["presence"])
     settle(url)
     return workspace
 

@@ -14,6 +14,7 @@ from benchmarks import call_centres
 from benchmarks.measure import Line, at_most, in_pairs, ratio_line, seconds, seconds_of
 from benchmarks.options import Options
 from benchmarks.server import Databases, settle
+from benchmarks.statements import statements_of
 from rollcall.database.connections import Row, Snapshot
 from rollcall.sandbox.demo import DefectCounts, Scale
 from rollcall.workspace import Workspace
@@ -21,11 +22,7 @@ from rollcall.workspace import Workspace
 NO_WAIVERS = "[]"
 MODEL = "readiness_judged"  # counts and the keys of what fails, as `assess` reads them
 HISTORY = {"history_judged": NO_WAIVERS, "cleaned_session_counts": []}  # what --full-history reads besides
-ONE_PASS = """
-select
-    (select count(*) from public.agent_sessions where logout_at < login_at)
-    + (select count(*) from public.call_sessions where ended_at < started_at) as reversed
-"""
+SQL = statements_of("assess")
 TIMES = 10  # factor between the longer and the shorter history
 AGENTS_PER_SESSION = 1 / 1_000
 OPEN_SHARE = 1 / 100
@@ -110,7 +107,7 @@ class Judged:
 
     def seconds_of_a_pass(self) -> float:
         with self.workspace.database.snapshot() as snapshot:
-            return seconds_of(lambda: snapshot.row(ONE_PASS))
+            return seconds_of(lambda: snapshot.row(SQL["one pass"]))
 
     def explain(self, folder: Path | None, name: str) -> None:
         """Save both query plans."""

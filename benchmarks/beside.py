@@ -22,10 +22,11 @@ from itertools import chain
 from statistics import quantiles
 from typing import Any
 
-from benchmarks.clean import AUDITED, ENOUGH, TABLES, Sizes, in_batches, prepare
+from benchmarks.clean import ENOUGH, Sizes, in_batches, prepare
 from benchmarks.measure import Goal, Line, at_most, ratio_line, seconds, shown_only
 from benchmarks.options import Options
 from benchmarks.server import Databases, connect
+from benchmarks.statements import statements_of
 from rollcall.ledger.runs import open_run
 from rollcall.settings.configuration import PROJECT_DIRECTORY
 from rollcall.steps.clean.cleaning import clean
@@ -36,38 +37,8 @@ CLIENTS = 4
 PER_SECOND = 100  # maximum for all clients together
 QUIET_SECONDS = 15
 WARMING_SECONDS = 2
-PRESENT = """
-select id::text, agent_id
-from agent_sessions
-where logout_at is null
-    and status = 'available'
-    and current_call_session_id is null
-    and last_activity > (now() at time zone 'utc') - interval '2 hours'
-"""
-HEARTBEAT = """
-update agent_sessions
-set
-    last_heartbeat = now() at time zone 'utc',
-    last_activity = now() at time zone 'utc',
-    device_connected = true
-where id = %s
-"""
-STATUS = "update agent_sessions set status = %s, last_activity = now() at time zone 'utc' where id = %s"
-RING = """
-insert into call_sessions (id, agent_id, status, direction, started_at)
-values (gen_random_uuid(), %s, 'ringing', 'inbound', now() at time zone 'utc')
-returning id
-"""
-MISSED = "update call_sessions set status = 'missed_call', ended_at = now() at time zone 'utc' where id = %s"
-ROUTE = """
-select s.agent_id
-from agent_sessions as s
-join agents as a on a.id = s.agent_id
-where s.id = %s
-    and s.status = 'available'
-    and s.logout_at is null
-    and a.is_active
-"""
+SQL = statements_of("beside")
+CLEAN_UP = statements_of("clean")
 Taken = list[tuple[float, float]]
 """Start of each statement by the monotonic clock, and its duration."""
 
@@ -123,9 +94,9 @@ class _Audited:
     def __init__(self, databases: Databases, like: _CleanUp) -> None:
         self.url = databases.create(NAME, template=BASE)
         self._keys = like.keys
-        self._work = in_batches(AUDITED, like.sizes)
+        self._work = in_batches(CLEAN_UP["audited"], like.sizes)
         with connect(self.url) as connection:
-            connection.execute(TABLES)
+            connection.execute(CLEAN_UP["tables"])
 
     def __call__(self) -> None:
         self._work(self.url, self._keys)
@@ -181,7 +152,7 @@ def _p99(latencies: list[float]) -> float:
 def _application(url: str) -> None:
     """Execute the traffic until standard input ends; then print the measurements."""
     with connect(url) as connection:
-        present = connection.execute(PRESENT).fetchall()
+        present = connection.execute(SQL["present"]).fetchall()
     taken: Taken = []
     over = threading.Event()
     clients = [
@@ -210,15 +181,15 @@ def _client(url: str, present: list[Any], rng: random.Random, taken: Taken, over
 
         while not over.is_set():
             session, agent = rng.choice(present)
-            timed(HEARTBEAT, [session])
-            timed(ROUTE, [session])
+            timed(SQL["heartbeat"], [session])
+            timed(SQL["route"], [session])
             kind = rng.random()
             if kind < 0.2:
-                timed(STATUS, ["break", session])
-                timed(STATUS, ["available", session])
+                timed(SQL["status"], ["break", session])
+                timed(SQL["status"], ["available", session])
             elif kind < 0.4:
-                (call,) = timed(RING, [agent])
-                timed(MISSED, [call])
+                (call,) = timed(SQL["ring"], [agent])
+                timed(SQL["missed"], [call])
 
 
 if __name__ == "__main__":

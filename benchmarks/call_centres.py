@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 
 from benchmarks.server import Databases, connect, settle
+from benchmarks.statements import statements_of
 from rollcall.ledger.runs import open_run
 from rollcall.sandbox.demo import DefectCounts, Scale, Variant, load_call_centre
 from rollcall.settings.configuration import load_settings
@@ -28,25 +29,7 @@ CALLS = (
     "('completed', 'failed', 'no_answer', 'missed_call', 'hung_up', 'busy', 'canceled')",
 )
 
-FORGOTTEN = """
-insert into agent_sessions (id, agent_id, status, login_at, last_activity, current_call_session_id)
-select
-    gen_random_uuid(),
-    staff.ids[1 + n %% cardinality(staff.ids)],
-    (array['available', 'on_call', 'break', 'offline'])[1 + n %% 4],
-    past.moment - interval '3 hours',
-    past.moment,
-    case when n %% 4 = 1 then gen_random_uuid() end
-from (
-    select array_agg(id order by id) as ids
-    from agents
-    where id not in (select agent_id from call_sessions where ended_at is null and agent_id is not null)
-) as staff
-cross join generate_series(1, %s) as n
-cross join lateral (
-    select (now() at time zone 'utc') - interval '1 day' - (n %% 80000) * interval '1 minute' as moment
-) as past
-"""
+SQL = statements_of("call_centres")
 
 
 def cleaned(databases: Databases, name: str, sessions: int) -> Workspace:
@@ -79,7 +62,7 @@ def load(
 def forget_sessions(url: str, count: int) -> None:
     """Add abandoned sessions, evenly to all agents without a call."""
     with connect(url) as connection:
-        connection.execute(FORGOTTEN, [count])
+        connection.execute(SQL["forgotten sessions"], [count])
 
 
 def repeat_history(url: str, times: int, days: int) -> None:

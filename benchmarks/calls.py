@@ -13,45 +13,15 @@ from benchmarks import call_centres
 from benchmarks.measure import Line, at_least, in_pairs, per_second, ratio_line, seconds_of, shown_only
 from benchmarks.options import Options
 from benchmarks.server import Databases, connect, settle
+from benchmarks.statements import statements_of
 from rollcall.sandbox.demo import DefectCounts, Scale
 
 CALLS = {True: 1_000, False: 10_000}  # of one run, with durable commits and without
 RUNS_PER_PAIR = 3  # many short runs average out the load of the machine
 STATEMENTS = 3  # of one call
 AGENTS_PER_SESSION = 1 / 1_000
-LIVES = """
-create procedure benchmark_calls(calls integer) language plpgsql as $$
-declare
-    agents integer[] := array(select id from agents order by id);
-    key uuid;
-    moment timestamp;
-begin
-    for n in 1 .. calls loop
-        key := gen_random_uuid();
-        moment := clock_timestamp() at time zone 'utc';
-        insert into call_sessions (id, agent_id, status, direction, started_at)
-        values (key, agents[1 + n * 7919 % cardinality(agents)], 'initiated', 'outbound', moment);
-        commit;
-        update call_sessions
-        set status = 'connected', connected_at = moment + interval '5 seconds'
-        where id = key;
-        commit;
-        update call_sessions
-        set status = 'completed', ended_at = moment + interval '2 minutes', duration_seconds = 120
-        where id = key;
-        commit;
-    end loop;
-end $$
-"""
+SQL = statements_of("calls")
 OUR_INDEXES = ("rollcall_calls_of_agent", "rollcall_unfinished_calls")
-SIZES = """
-select
-    c.relname,
-    pg_relation_size(c.oid) / 1048576.0 as megabytes
-from pg_class as c
-where c.relname = 'call_sessions' or c.relname like 'rollcall%' and c.relkind = 'i'
-order by c.relkind desc, c.relname asc
-"""
 
 
 def measure(databases: Databases, options: Options) -> Iterator[Line]:
@@ -62,8 +32,8 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
     settle(base)
     databases.migrated(databases.workspace(base))
     with connect(base) as connection:
-        connection.execute(LIVES)
-        sizes = connection.execute(SIZES).fetchall()
+        connection.execute(SQL["lives of calls"])
+        sizes = connection.execute(SQL["sizes of indexes"]).fetchall()
     without = databases.create("calls_without", template="calls_ours")
     with connect(without) as connection:
         for index in OUR_INDEXES:

@@ -19,6 +19,7 @@ from benchmarks import call_centres
 from benchmarks.measure import Line, at_least, per_second, ratio_line, seconds_of
 from benchmarks.options import Options
 from benchmarks.server import Databases, connect, settle
+from benchmarks.statements import statements_of
 from rollcall.ledger.runs import open_run
 from rollcall.sandbox.demo import DefectCounts, Scale
 from rollcall.steps.batches import ProgressCallback
@@ -30,57 +31,7 @@ ENOUGH = 0.99  # minimum share of planned rows that must have changed for a comp
 NAME = "clean_up"
 BASE = "clean_up_base"
 
-REPAIR = """
-    set status = 'offline',
-        logout_at = greatest(s.login_at, s.last_activity, s.last_heartbeat),
-        current_call_session_id = null
-"""
-BARE = f"update agent_sessions as s {REPAIR} from benchmark_keys as k where k.id = s.id"
-IMAGES = f"""
-with chosen as (
-    select s.id, s.agent_id, s.last_activity, to_jsonb(s) as image
-    from agent_sessions as s
-    where s.id = any(%s::uuid[])
-    for no key update
-),
-changed as (
-    update agent_sessions as s {REPAIR} from chosen as c
-    where c.id = s.id
-    returning s.id, c.agent_id, c.last_activity, c.image as before_image, to_jsonb(s) as after_image
-)
-"""
-IMAGES_ONLY = f"""
-{IMAGES}
-insert into benchmark_images (run, session_id, before_image, after_image)
-select 'benchmark', id, before_image, after_image from changed
-"""
-AUDITED = f"""
-{IMAGES}
-insert into benchmark_changes (
-    run_id, session_id, agent_id, rules, remedy, evidence, before_image, after_image, as_planned
-)
-select
-    'benchmark', id, agent_id, array['abandoned_session'], 'close',
-    jsonb_build_object(
-        'last_seen_at', last_activity,
-        'idle_seconds', round(extract(epoch from localtimestamp - last_activity)),
-        'call_exists', null, 'call_status', null, 'call_started_at', null, 'call_ended_at', null
-    ),
-    before_image, after_image, true
-from changed
-"""
-TABLES = """
-create table benchmark_keys (id uuid primary key);
-create table benchmark_images (
-    run text not null,
-    session_id uuid not null,
-    before_image jsonb not null,
-    after_image jsonb not null,
-    changed_at timestamptz not null default clock_timestamp(),
-    primary key (run, session_id)
-);
-create table benchmark_changes (like rollcall_ops.changes including all);
-"""
+SQL = statements_of("clean")
 
 
 def measure(databases: Databases, options: Options) -> Iterator[Line]:
@@ -89,8 +40,8 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
     for _ in range(options.pairs):
         rate, sizes, keys = _ours(databases)
         rates["ours"].append(rate)
-        rates["audited"].append(_other(databases, keys, in_batches(AUDITED, sizes)))
-        rates["images"].append(_other(databases, keys, in_batches(IMAGES_ONLY, sizes)))
+        rates["audited"].append(_other(databases, keys, in_batches(SQL["audited"], sizes)))
+        rates["images"].append(_other(databases, keys, in_batches(SQL["images"], sizes)))
         rates["bare"].append(_other(databases, keys, _bare))
     for other, goal, text in (
         ("audited", at_least(0.6), "the same batches with an audit"),
@@ -151,7 +102,7 @@ def _other(databases: Databases, keys: list[str], work: Callable[[str, list[str]
     """Rows per second of another way to change the same rows."""
     url = _fresh(databases)
     with connect(url) as connection:
-        connection.execute(TABLES)
+        connection.execute(SQL["tables"])
         with connection.cursor().copy("copy benchmark_keys from stdin") as copy:
             for key in keys:
                 copy.write_row([key])
@@ -161,7 +112,7 @@ def _other(databases: Databases, keys: list[str], work: Callable[[str, list[str]
 
 def _bare(url: str, keys: list[str]) -> float:
     with connect(url) as connection:
-        return seconds_of(lambda: connection.execute(BARE))
+        return seconds_of(lambda: connection.execute(SQL["bare"]))
 
 
 def in_batches(statement: str, sizes: list[int]) -> Callable[[str, list[str]], float]:

@@ -14,39 +14,17 @@ from benchmarks import call_centres
 from benchmarks.measure import Line, at_least, per_second, ratio_line, seconds_of, shown_only
 from benchmarks.options import Options
 from benchmarks.server import Databases, connect, settle
+from benchmarks.statements import statements_of
 from rollcall.sandbox.demo import DefectCounts, Scale
 
 WARMING_ROUNDS = 3  # until the pages of open sessions have free space: the steady state
 ROUNDS = 1
 RUNS_PER_PAIR = 3  # many short runs average out the load of the machine
-HEARTBEATS = """
-create procedure benchmark_heartbeats(rounds integer) language plpgsql as $$
-declare
-    keys uuid[];
-    key uuid;
-    moment timestamp;
-begin
-    keys := array(select id from agent_sessions where logout_at is null order by md5(id::text));
-    for round in 1 .. rounds loop
-        foreach key in array keys loop
-            moment := clock_timestamp() at time zone 'utc';
-            update agent_sessions
-            set last_heartbeat = moment, device_connected = true, last_activity = moment
-            where id = key;
-            commit;
-        end loop;
-    end loop;
-end $$
-"""
-DROP_OURS = "drop index rollcall_open_sessions, rollcall_closed_sessions, rollcall_closed_logins"
-ON_HEARTBEAT_COLUMNS = """
-create index on agent_sessions (last_heartbeat);
-create index on agent_sessions (device_connected, last_activity);
-"""
+SQL = statements_of("hot")
 VARIANTS = {
-    "heartbeats_without": DROP_OURS,
+    "heartbeats_without": SQL["without our indexes"],
     "heartbeats_ours": "",
-    "heartbeats_indexed": ON_HEARTBEAT_COLUMNS,
+    "heartbeats_indexed": SQL["indexes on heartbeats"],
 }
 
 
@@ -70,7 +48,7 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
     settle(base)
     databases.migrated(databases.workspace(base))
     with connect(base) as connection:
-        connection.execute(HEARTBEATS)
+        connection.execute(SQL["heartbeats"])
     beats: dict[str, Beats] = {}
     for name, statements in VARIANTS.items():
         url = databases.create(name, template="heartbeats")

@@ -16,6 +16,7 @@ from benchmarks import call_centres
 from benchmarks.measure import Line, at_most, ratio_line, seconds, shown_only
 from benchmarks.options import Options
 from benchmarks.server import Databases, connect, settle
+from benchmarks.statements import statements_of
 from benchmarks.traffic import Sample, traffic
 from rollcall.ledger.runs import open_run
 from rollcall.sandbox.demo import DefectCounts, Scale
@@ -27,16 +28,7 @@ CONNECTIONS = 4
 REPEATED = 100  # repetitions of the demo's history
 QUIET_SECONDS = 20.0  # seconds of traffic alone, before and after each migration
 WARMING_SECONDS = 3.0
-TAKE_BACK = """
-drop schema if exists rollcall, rollcall_ops cascade;
-drop index if exists
-    rollcall_open_sessions, rollcall_closed_sessions, rollcall_closed_logins, rollcall_unfinished_calls,
-    rollcall_calls_of_agent;
-alter table agent_sessions
-    drop column if exists last_heartbeat,
-    drop column if exists device_connected,
-    drop column if exists max_concurrent_calls;
-"""
+SQL = statements_of("migrate")
 
 
 def measure(databases: Databases, options: Options) -> Iterator[Line]:
@@ -83,7 +75,7 @@ def _beside_traffic(
     """The application's statements before, during and after a migration, and its seconds."""
     url = workspace.settings.conninfo
     with connect(url) as connection:
-        connection.execute(TAKE_BACK)
+        connection.execute(SQL["take back"])
     settle(url)
     plan = make_plan(workspace)
     with traffic(url, CONNECTIONS) as samples:
