@@ -13,9 +13,7 @@ with_heartbeats as (
         s.*,
         coalesce(calls_in_use.sessions_on_call, 0) as sessions_on_call,
         s.status in ({{ literals(working_statuses()) }}) as is_working,
-        s.status in ({{ literals(working_statuses()) }})
-        and not s.abandoned_session
-        and {{ owes_heartbeat('s', 's.present_since') }} as should_send_heartbeats,
+        s.status in ({{ literals(working_statuses()) }}) and not s.abandoned_session as should_send_heartbeats,
         {{ has_fresh_heartbeat('s') }} as has_fresh_heartbeat
     from {{ ref('session_findings') }} as s
     left join calls_in_use on calls_in_use.current_call_id = s.current_call_id

@@ -49,7 +49,6 @@ cross join lateral (
         f.call_is_live,
         count(*) over () > 1 as is_doubled,
         {{ has_fresh_heartbeat('f') }} as has_fresh_heartbeat,
-        {{ owes_heartbeat('f', 'f.present_since') }} as owes_heartbeat,
         {{ rules_of('session_findings') | join(', ') }}
     from findings as f
     where f.session_id = own.session_id

@@ -14,7 +14,6 @@ with counts as (
         from {{ ref('open_sessions') }} as o
         cross join {{ ref('clock') }} as c
         where o.status in ({{ literals(working_statuses()) }})
-            and {{ owes_heartbeat('o', 'c.present_since') }}
     ) as s
 )
 
@@ -30,7 +29,6 @@ select
                 ) }}
             from {{ ref('looked_up_findings') }} as f
             where f.status in ({{ literals(working_statuses()) }})
-                and f.owes_heartbeat
                 and {{ may_be_abandoned('f', '(select c.abandoned_before from ' ~ ref('clock') ~ ' as c)') }}
                 and not f.abandoned_session
         )

@@ -144,11 +144,6 @@ seen as (
             or coalesce(o.last_activity <= o.last_heartbeat + interval '1 second', false)
         ) as quiet,
         coalesce(o.last_heartbeat > {now} - interval '5 minutes', false) as heard,
-        coalesce(
-            o.last_heartbeat > {now} - interval '5 minutes'
-            or greatest(o.login_at, o.last_activity) > o.last_heartbeat + interval '5 minutes',
-            true
-        ) as heard_or_due,
         a.id is null as agent_unknown,
         coalesce(not a.is_active, false) as agent_inactive
     from opened as o
@@ -180,10 +175,10 @@ feed as (
         count(*) filter (where heard) as heard,
         count(*) filter (where heard) >= 0.9 * count(*) as alive
     from judged
-    where status in ('available', 'on_call', 'break') and not abandoned and heard_or_due
+    where status in ('available', 'on_call', 'break') and not abandoned
 )
 
-select j.id, j.abandoned, j.orphaned, j.stuck, j.last_seen, j.status, j.heard, j.heard_or_due,
+select j.id, j.abandoned, j.orphaned, j.stuck, j.last_seen, j.status, j.heard,
     array_remove(array[
         case when j.abandoned then 'abandoned_session' end,
         case when j.orphaned then 'orphaned_call_reference' end,
@@ -212,8 +207,7 @@ OTHER_COUNTS = {
     "heartbeat_feed": """
         select case when count(*) filter (where heard) >= 0.9 * count(*) then 0
             else count(*) filter (where not heard) end
-        from verdicts
-        where status in ('available', 'on_call', 'break') and not abandoned and heard_or_due""",
+        from verdicts where status in ('available', 'on_call', 'break') and not abandoned""",
     "unknown_call_status": """
         select count(*) from e where not live_status and not over_status
         and (ended_at is null or id in (select call_id from s where logout_at is null))""",

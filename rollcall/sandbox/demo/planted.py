@@ -55,10 +55,7 @@ class Planted:
 
 
 class Feed:
-    """The state of the heartbeat feed of working sessions that are not abandoned.
-
-    A session that fell silent altogether after its last heartbeat says nothing about the feed.
-    """
+    """The state of the heartbeat feed of working sessions that are not abandoned."""
 
     def __init__(self, now: datetime, words: Words) -> None:
         self._since = now - FRESH_HEARTBEAT
@@ -70,11 +67,9 @@ class Feed:
         """Count one open session."""
         if row.status not in self._working_statuses or "abandoned_session" in row.rules:
             return
-        beat = row.last_heartbeat
-        is_fresh = beat is not None and beat > self._since
-        is_silent = beat is not None and max(row.login_at, row.last_activity) <= beat + FRESH_HEARTBEAT
-        self._working += is_fresh or not is_silent
-        self._fresh += is_fresh
+        self._working += 1
+        if row.last_heartbeat is not None and row.last_heartbeat > self._since:
+            self._fresh += 1
 
     @property
     def alive(self) -> bool:
