@@ -72,6 +72,7 @@ class Application:
         gateway: its connections.
         names: the vars of `dbt_project.yml`.
         columns: the columns by name for each table (by its var); see `read_columns`.
+        routes_by_view: whether its router takes the agents of `rollcall.routable_agents`.
     """
 
     def __init__(
@@ -80,8 +81,11 @@ class Application:
         names: Mapping[str, Any],
         columns: Mapping[str, Mapping[str, Column]],
         speed: float,
+        *,
+        routes_by_view: bool = False,
     ) -> None:
         self.words = Words(names)
+        self._routes_by_view = routes_by_view
         self._gateway = gateway
         self._names = names
         self._columns = columns
@@ -205,7 +209,11 @@ class Application:
 
     async def longest_idle(self, busy: Sequence[str]) -> tuple[str, str] | None:
         """The session and agent that the router chooses."""
-        reply = await self._gateway.execute("route", self._sql["route"], [self.words.available, list(busy)])
+        if self._routes_by_view:
+            reply = await self._gateway.execute("route", self._sql["route_by_view"], [list(busy)])
+        else:
+            parameters = [self.words.available, list(busy)]
+            reply = await self._gateway.execute("route", self._sql["route"], parameters)
         return (str(reply.rows[0][0]), str(reply.rows[0][1])) if reply.rows else None
 
     async def purge(self, agents: Sequence[str], older_than: float) -> tuple[Write, list[str]]:

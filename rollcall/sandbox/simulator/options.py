@@ -42,7 +42,7 @@ class Options:
         connections: the size of the application's pool; None: one for eight agents.
         create: create the application's tables, in a database that has none.
         migrate: run Rollcall's migration first.
-        route_by_heartbeat: switch the flag of that name on after the migration.
+        route_by_heartbeat: switch the flag of that name on after the migration, and route by the view.
         clean_every: seconds between two clean-ups in a separate process; None: no clean-up here.
         kill_every: seconds, on average, between two ``kill -9`` of that process; None: never.
         truth_file: write the ground truth to it as JSON lines while it is created.

@@ -112,7 +112,9 @@ class Simulation:
         options, names = self.options, self.settings.variables
         connections = options.connections or max(2, -(-options.agents // AGENTS_PER_CONNECTION))
         gateway = Gateway(self.settings.conninfo, connections, self._clock)
-        application = Application(gateway, names, self._columns, options.speed)
+        application = Application(
+            gateway, names, self._columns, options.speed, routes_by_view=options.route_by_heartbeat
+        )
         self.thresholds.check(options.speed, heartbeats=application.has_heartbeats)
         with self._stream():
             try:

@@ -84,6 +84,14 @@ _COMMON = {
         order by {sessions_last_activity_column}
         limit 1
     """,
+    "route_by_view": """
+        select s.{sessions_id_column}::text, s.{sessions_agent_id_column}::text
+        from rollcall.routable_agents as r
+        join {sessions_table} as s on s.{sessions_id_column} = r.session_id
+        where s.{sessions_agent_id_column} <> all($1::{session_agent_keys}[])
+        order by s.{sessions_last_activity_column}
+        limit 1
+    """,
     "purge": """
         delete from {calls_table}
         where {calls_agent_id_column} = any($1::{agent_keys}[])
