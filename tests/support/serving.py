@@ -44,15 +44,16 @@ def environment(state: Path, url: str, **more: str) -> dict[str, str]:
 
 
 def started(code: str, **options: Any) -> subprocess.Popen[str]:
-    """A process that runs some Python, and that Ctrl-C reaches even if the tests run in the background."""
+    """A process that runs some Python, and that Ctrl-C reaches even if the tests run in the background.
+
+    A process with much output gets a file for it: a full pipe stops its writer.
+    """
     return subprocess.Popen(
         [sys.executable, "-c", f"import signal; signal.signal(2, signal.default_int_handler); {code}"],
         text=True,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
         cwd=PROJECT_DIRECTORY,
-        **options,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
     )
 
 
