@@ -15,7 +15,7 @@ from benchmarks.options import Options
 
 NAMES = (
     *("start", "run", "assess", "peers", "views", "migrate", "clean", "beside", "memory", "steady"),
-    *("hot", "calls", "report", "fleet", "analysts"),
+    *("hot", "calls", "report", "fleet", "served", "analysts"),
 )
 COLUMNS = ("", "Rollcall", "the other", "ratio", "goal", "")
 

@@ -1,4 +1,4 @@
-"""Start-up time on the small demo call centre: whole commands, then in a warm process."""
+"""Start-up time on the small demo call centre: whole commands, a warm process, then each command."""
 
 from __future__ import annotations
 
@@ -6,18 +6,48 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from benchmarks import call_centres
-from benchmarks.measure import Line, at_most, in_pairs, ratio_line, seconds, seconds_of, shown_only, taken_by
+from benchmarks.measure import (
+    Line,
+    Taken,
+    at_most,
+    in_pairs,
+    ratio_line,
+    seconds,
+    seconds_of,
+    shown_only,
+    taken_by,
+)
 from benchmarks.options import Options
 from benchmarks.server import ROLLCALL, Databases
-from rollcall.sandbox.demo import Scale
+from rollcall.sandbox.demo import DefectCounts, Scale
 from rollcall.settings.configuration import PROJECT_DIRECTORY
 from rollcall.steps.assess.assessment import assess
 
 BARE_IMPORT = "import dbt.cli.main, great_expectations"
+COMMANDS = (  # on a database that is migrated and cleaned, so that none of them has work
+    "--help",
+    "config",
+    "assess",
+    "assess --history",
+    "plan",
+    "migrate",
+    "clean",
+    "clean --unattended",
+    "clean --unattended --verify",
+    "verify",
+    "build",
+    "history",
+    "flags",
+    "doctor",
+    "docs",
+    "metrics",
+    "alerts",
+    "run --yes",
+)
 
 
 def measure(databases: Databases, options: Options) -> Iterator[Line]:
@@ -26,10 +56,10 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
     environment = {**os.environ, **databases.environment(url)}
 
     def bare_import() -> float:
-        return command_seconds([sys.executable, "-c", BARE_IMPORT], environment)
+        return taken_by_command([sys.executable, "-c", BARE_IMPORT], environment).wall
 
     def rollcall(*arguments: str) -> float:
-        return command_seconds([*ROLLCALL, *arguments], environment)
+        return taken_by_command([*ROLLCALL, *arguments], environment).wall
 
     for warming in (bare_import, lambda: rollcall("assess")):  # compiles, so that later runs use the cache
         warming()
@@ -54,10 +84,40 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
     assess(workspace)
     same = statistics.median(seconds_of(lambda: assess(workspace)) for _ in range(options.pairs))
     yield shown_only("assess in a warm process, the same workspace", same, seconds(same), at_most(0.3, " s"))
+    yield from each_command(databases, options)
 
 
-def command_seconds(command: list[str], environment: Mapping[str, str]) -> float:
-    """The wall time of a command, which may end with any verdict but must not fail."""
+def each_command(databases: Databases, options: Options) -> Iterator[Line]:
+    """Each command on a migrated database: wall time, and time on the processor of the client.
+
+    What is compiled is in the state folder; for the last line that folder is new each time.
+    """
+    url = databases.create("ready")
+    call_centres.load(url, Scale(), DefectCounts.sound(Scale()))
+    databases.migrated(databases.workspace(url))
+    environment = {**os.environ, **databases.environment(url)}
+
+    def line(what: str, command: str, folder: Callable[[], Path]) -> Line:
+        taken = [
+            taken_by_command(
+                [*ROLLCALL, *command.split()], {**environment, "ROLLCALL_STATE_DIR": str(folder())}
+            )
+            for _ in range(options.pairs)
+        ]
+        wall = statistics.median(one.wall for one in taken)
+        cpu = statistics.median(one.cpu for one in taken)
+        return Line(what, seconds(wall), "", wall, f"{seconds(cpu)} on the processor")
+
+    state = databases.folder / "state"
+    for command in COMMANDS:
+        taken_by_command([*ROLLCALL, *command.split()], environment)  # fills the caches
+        yield line(f"rollcall {command}", command, lambda: state)
+    new = (databases.folder / f"state-{number}" for number in range(options.pairs))
+    yield line("rollcall assess, with an empty cache", "assess", lambda: next(new))
+
+
+def taken_by_command(command: list[str], environment: Mapping[str, str]) -> Taken:
+    """What a command takes, which may end with any verdict but must not fail."""
 
     def run() -> None:
         done = subprocess.run(
@@ -66,4 +126,4 @@ def command_seconds(command: list[str], environment: Mapping[str, str]) -> float
         if done.returncode not in (0, 10, 11, 12):
             raise RuntimeError(f"{' '.join(command[1:])} ended with {done.returncode}: {done.stderr[-500:]}")
 
-    return seconds_of(run)
+    return taken_by(run)
