@@ -35,6 +35,7 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
         for name in (f"tenant_{number}" for number in range(DATABASES))
     }
     by_command(databases, urls, max(AT_ONCE))  # fills the caches
+    imports()
     rates = {
         at_once: [by_command(databases, urls, at_once) for _ in range(options.pairs)] for at_once in AT_ONCE
     }
