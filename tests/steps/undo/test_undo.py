@@ -347,3 +347,22 @@ def test_regret_is_life_shown_after_we_closed_the_session(floor: Floor, life: st
         [(session, str(agent), sign)] if sign else []
     )
     assert verify(floor.workspace).regrets == regrets
+
+
+@pytest.mark.medium
+def test_an_older_duplicate_is_a_regret_only_if_it_shows_life_itself(floor: Floor) -> None:
+    agent = floor.agent()
+    older, newer = floor.session(agent, login=600), floor.session(agent, seen=1, login=60)
+    run_id = floor.clean().run_id
+    assert floor.changes() == [(run_id, older)]
+    floor.rows(f"update agent_sessions set last_activity = {NOW} where id = %s", newer)
+    floor.rows(
+        "insert into call_sessions (agent_id, direction, started_at, status)"
+        f" values (%s, 'outbound', {NOW}, 'initiated')",
+        agent,
+    )
+    assert verify(floor.workspace, run_id).regrets == ()
+    floor.rows(f"update agent_sessions set logout_at = {NOW} where id = %s", newer)
+    assert verify(floor.workspace, run_id).regrets == ()
+    floor.rows(f"update agent_sessions set last_activity = {NOW} where id = %s", older)
+    assert [(r.session_id, r.sign) for r in verify(floor.workspace, run_id).regrets] == [(older, "active")]
