@@ -67,6 +67,7 @@ class CleanerProcess:
             stdout=asyncio.subprocess.PIPE,
             env=environment,
             cwd=self._settings.project_directory,
+            start_new_session=True,  # Ctrl-C reaches the simulation, which ends this process
         )
         self._reader = asyncio.create_task(self._listen())
         waiting = asyncio.create_task(self._ready.wait())

@@ -184,6 +184,8 @@ class Simulation:
             background.cancel()
             for task in self._tasks:
                 task.cancel()
+            # asyncio prints an error that was never fetched, such as that of a cancellation by Ctrl-C
+            await asyncio.gather(traffic, background, return_exceptions=True)
         await observer.look()  # twice: an unrecorded change is confirmed by the next observation
         await observer.look()
         open_at_end = {str(row[0]) for row in await application.sessions_of(keys) if row[2]}

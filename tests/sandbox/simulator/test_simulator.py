@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,6 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from rollcall.cli.main import INTERRUPTED
 from rollcall.errors import ConfigurationError, Refused
 from rollcall.sandbox.demo.rows import Words
 from rollcall.sandbox.demo.schema import Schema, Variant
@@ -24,8 +26,10 @@ from rollcall.sandbox.simulator.scripts import Decisions, Pace
 from rollcall.servers.postgres import PostgresServer
 from rollcall.settings.configuration import PROJECT_DIRECTORY
 from tests.support.call_centre import CAMEL_CASE, share_compilations
+from tests.support.command import heed_signals
 from tests.support.postgres import NOT_DURABLE, temporary_folder
 from tests.support.simulation import COMPRESSED, ROOMY, assert_holds, connections, run, settings_of
+from tests.support.waiting import PATIENCE, until
 
 # --- beside a clean-up every second ---------------------------------------------------------------
 
@@ -200,13 +204,18 @@ def test_what_cannot_work_is_refused(
 # --- the command ------------------------------------------------------------------------------------
 
 
-def command(database: str, tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+PROGRAM = (sys.executable, "-c", "import rollcall.cli; rollcall.cli.main()")
+
+
+def variables(database: str, tmp_path: Path) -> dict[str, str]:
     state = str(share_compilations(tmp_path))
-    environment = {**os.environ, "ROLLCALL_DATABASE_URL": database, "ROLLCALL_STATE_DIR": state}
-    program = "import rollcall.cli; rollcall.cli.main()"
+    return {**os.environ, "ROLLCALL_DATABASE_URL": database, "ROLLCALL_STATE_DIR": state}
+
+
+def command(database: str, tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", program, "simulate", *arguments],
-        env=environment,
+        [*PROGRAM, "simulate", *arguments],
+        env=variables(database, tmp_path),
         cwd=PROJECT_DIRECTORY,
         capture_output=True,
         text=True,
@@ -232,6 +241,38 @@ def test_the_command_says_what_it_saw(database: str, tmp_path: Path) -> None:
     assert document["changed_wrongly"] == []
     assert all(finding["history"] for finding in document["left_open"])
     assert document["latency_ms"]["log in"]["p99"] >= document["latency_ms"]["log in"]["p50"] > 0
+
+
+@pytest.mark.medium
+def test_ctrl_c_leaves_one_line_and_no_process(database: str, tmp_path: Path) -> None:
+    """A terminal sends Ctrl-C to all of its processes, of which the clean-up beside must be none."""
+    process = subprocess.Popen(
+        [*PROGRAM, "simulate", "--create", "--migrate", "--agents=10", "--seconds=300", "--clean-every=0.5"],
+        env=variables(database, tmp_path),
+        cwd=PROJECT_DIRECTORY,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_signals,
+        process_group=0,
+    )
+    others = "select from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+    with psycopg.connect(database, autocommit=True) as connection:
+        until(lambda: process.poll() is not None or has_sessions(connection))
+        os.killpg(process.pid, signal.SIGINT)
+        _, error = process.communicate(timeout=PATIENCE)
+        until(lambda: not connection.execute(others).fetchall())
+    assert error.splitlines() == [
+        "rollcall: interrupted; what was done is recorded, and the next run goes on from there"
+    ]
+    assert process.returncode == INTERRUPTED
+
+
+def has_sessions(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the traffic has begun."""
+    with contextlib.suppress(psycopg.errors.UndefinedTable):
+        return connection.execute("select 1 from agent_sessions limit 1").fetchone() is not None
+    return False
 
 
 # --- for minutes ------------------------------------------------------------------------------------
