@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from rollcall import console
 from rollcall.errors import ConfigurationError
@@ -28,6 +29,7 @@ __all__ = ["serve_trigger"]
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 MOST_CONNECTIONS = 50
+CONNECTION_SECONDS = 20  # longer than a start takes, or than Prometheus waits by default
 GRACE_SECONDS = 5
 LOOK_SECONDS = 10.0
 LARGEST_PORT = 65_535
@@ -136,6 +138,18 @@ class Endpoint:
             await self._clean_ups.stop()
 
 
+class _Protocol(H11Protocol):
+    """HTTP on a connection that is closed after some seconds, whatever it has sent.
+
+    Uvicorn waits for the first request without end, so idle connections up to the limit would keep all
+    others out.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.loop.call_later(CONNECTION_SECONDS, transport.close)
+
+
 class _Server(uvicorn.Server):
     """Uvicorn that ends in order on SIGHUP too, as the other commands do."""
 
@@ -149,6 +163,8 @@ class _Server(uvicorn.Server):
 def _server(endpoint: Endpoint) -> uvicorn.Server:
     config = uvicorn.Config(
         endpoint.app,
+        http=_Protocol,
+        headers=[("Connection", "close")],  # one request each, so that none is cut off by the end of its time
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -204,6 +204,22 @@ def test_too_many_starts_are_refused_and_a_stop_ends_the_run_in_order(centre: Ca
     assert centre.rows(unfinished) == []
 
 
+@pytest.mark.medium
+def test_connections_that_send_no_request_lock_it_out_for_seconds_only(trigger: Trigger) -> None:
+    """Half of them send nothing, the others a part of a request."""
+    port = httpx.URL(trigger.url).port
+    with contextlib.ExitStack() as stack:
+        for number in range(60):
+            idle = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            if number % 2:
+                idle.sendall(b"GET /healthz HTTP/1.1\r\n")
+        assert trigger.request("GET", "/healthz", token=None).status_code == 503
+        until(lambda: trigger.request("GET", "/healthz", token=None).status_code == 200)
+        answer = trigger.request("POST", "/runs", token=None)
+    assert answer.status_code in (401, 429)
+    assert answer.headers["connection"] == "close"
+
+
 @pytest.mark.parametrize("token", ["", "Qz7-few", "has a space and is long enough", "ümlaut-" * 4])
 def test_without_a_usable_token_it_does_not_start(token: str, tmp_path: Path) -> None:
     done = rollcall("serve", "--trigger", "127.0.0.1:0", state=tmp_path, ROLLCALL_TRIGGER_TOKEN=token)
