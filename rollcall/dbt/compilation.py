@@ -138,6 +138,8 @@ def document_project(
         if not outcome.success:
             raise _failure(outcome)
     page = (target / "static_index.html").read_text(encoding="utf-8")
+    # A block __overview__ would replace that of a project which uses Rollcall as a package.
+    page = page.replace('"__rollcall__"', '"__overview__"')
     return page.replace(json.dumps(str(settings.project_directory))[1:-1], "")
 
 

@@ -31,6 +31,8 @@ def test_one_page_shows_each_view_and_the_next_report_links_it(database: str, tm
     assert str(ROOT) not in page.read_text()
     assert '"callAgents' in page.read_text().replace("\\", ""), "the page is of this application"
     flags = ("--virtual-time-budget=20000", "--dump-dom")
+    opened = browse(tmp_path / "profile", page, *flags, is_silent=False).stdout
+    assert "Rollcall makes a call centre" in opened
     shown = browse(tmp_path / "profile", page, *flags, place=AGENT_SESSIONS, is_silent=False).stdout
     assert "One row per session, as it is once cleaned" in shown
     for column in AGENT_SESSIONS_COLUMNS:

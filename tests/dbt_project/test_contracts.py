@@ -108,7 +108,7 @@ def test_dbt_deploys_no_view_that_breaks_its_contract(
 
 
 @pytest.mark.medium
-def test_each_view_has_a_group_and_an_exposure_and_the_overview_is_ours(
+def test_each_view_has_a_group_and_an_exposure_and_a_line_in_the_overview(
     database: str, tmp_path: Path
 ) -> None:
     dbt = Dbt(database, tmp_path)
@@ -119,7 +119,7 @@ def test_each_view_has_a_group_and_an_exposure_and_the_overview_is_ours(
     assert {(node["group"], node["access"]) for node in views.values()} == {("analysts", "public")}
     used = {key for exposure in manifest["exposures"].values() for key in exposure["depends_on"]["nodes"]}
     assert views.keys() <= used
-    overview = manifest["docs"]["doc.rollcall.__overview__"]["block_contents"]
+    overview = manifest["docs"]["doc.rollcall.__rollcall__"]["block_contents"]
     assert all(f"`{name}`" in overview for name in VIEWS)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.medium
 
+OVERVIEW = "{% docs __overview__ %}\n# Contact centre\n{% enddocs %}\n"
 OURS = (
     "select c.oid, c.xmin::text from pg_class as c where c.relnamespace in"
     " ('rollcall'::regnamespace, 'rollcall_ops'::regnamespace) order by 1"
@@ -80,6 +82,7 @@ def test_a_project_of_an_analyst_reads_the_views_and_makes_none_of_them(
     text = packages.read_text("utf-8")
     assert "local: ../.." in text
     packages.write_text(text.replace("local: ../..", f"local: {ROOT}"), "utf-8")
+    (project / "models" / "overview.md").write_text(OVERVIEW, "utf-8")
     before = berlin.rows(OURS)
 
     dbt(project, berlin.url, analyst, "deps")
@@ -91,3 +94,9 @@ def test_a_project_of_an_analyst_reads_the_views_and_makes_none_of_them(
     )
     assert berlin.rows(weeks) == [("2026-07-06", 48, 0, 0)]
     assert berlin.rows(OURS) == before
+
+    # dbt's documentation opens with the overview of any package that has one, and not of the project
+    blocks = json.loads((project / "target" / "manifest.json").read_text("utf-8"))["docs"].values()
+    overviews = {block["package_name"] for block in blocks if block["name"] == "__overview__"}
+    assert overviews - {"dbt"} == {"contact_centre"}
+    assert "rollcall" in {block["package_name"] for block in blocks if block["name"] == "__rollcall__"}
