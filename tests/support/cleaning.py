@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from rollcall.steps.batches import ProgressCallback
@@ -21,6 +22,19 @@ def reasons(result: Any) -> dict[str, str]:
 
 
 # --- holds ----------------------------------------------------------------------------------------------
+
+
+class Once(ProgressCallback):
+    """Does something when the first batch is committed."""
+
+    def __init__(self, what: Callable[[], None]) -> None:
+        self._what = what
+        self._is_done = False
+
+    def advanced(self, done: int, total: int) -> None:
+        if done > 0 and not self._is_done:
+            self._is_done = True
+            self._what()
 
 
 class Listener(ProgressCallback):

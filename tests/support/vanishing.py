@@ -46,6 +46,12 @@ class Proxy:
         for client, _ in self.pairs:
             _vanish(client)
 
+    def cut(self) -> None:
+        """Neither side hears more of the other, as when the network is cut."""
+        for pair in self.pairs:
+            for end in pair:
+                _vanish(end)
+
 
 @contextlib.contextmanager
 def proxy(server_port: int) -> Iterator[Proxy]:

@@ -205,6 +205,21 @@ def test_too_many_starts_are_refused_and_a_stop_ends_the_run_in_order(centre: Ca
 
 
 @pytest.mark.medium
+def test_the_clean_up_of_a_killed_trigger_goes_on_to_its_end(centre: CallCentre) -> None:
+    unfinished = "select run_id from rollcall_ops.runs where command = 'clean' and finished_at is null"
+    flags.switch(centre.workspace, "pause_cleaning", on=True)
+    with triggered(centre.url, centre.workspace.settings.state_directory) as trigger:
+        assert trigger.request("POST", "/runs").status_code == 202
+        ((run_id,),) = until(lambda: centre.rows(unfinished))
+        trigger.process.kill()
+        trigger.process.wait(PATIENCE)
+    flags.switch(centre.workspace, "pause_cleaning", on=False)
+    until(lambda: not centre.rows(unfinished))
+    ended = "select failure, verdict is not null from rollcall_ops.runs where run_id = %s"
+    assert centre.rows(ended, run_id) == [(None, True)]
+
+
+@pytest.mark.medium
 def test_connections_that_send_no_request_lock_it_out_for_seconds_only(trigger: Trigger) -> None:
     """Half of them send nothing, the others a part of a request."""
     port = httpx.URL(trigger.url).port

@@ -42,6 +42,8 @@ def test_assess_works_on_a_replica(tmp_path: Path) -> None:
                 planted = centre.planted.violations
                 assert {name: counts[name] for name in planted} == planted
                 assert make_plan(workspace).change_count == centre.planted.pending_changes
+                with pytest.raises(psycopg.errors.ReadOnlySqlTransaction), open_run(workspace, "clean"):
+                    pass
             finally:
                 standby.stop()
         finally:

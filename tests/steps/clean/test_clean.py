@@ -9,9 +9,25 @@ from typing import Any
 import pytest
 
 from rollcall.ledger.runs import open_run
+from rollcall.steps.assess.assessment import assess
 from rollcall.steps.clean.cleaning import SessionRepair, clean
 from tests.support.cleaning import HEARTBEAT, Listener, reasons
 from tests.support.floor import NOW, Between, Floor
+
+# --- clocks that differ -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("login", [300, -20])
+def test_an_instant_in_the_future_holds_its_session(floor: Floor, login: float) -> None:
+    """The application's clock, or its zone, is ahead of the server's."""
+    held, gone = floor.session(seen=-30, login=login), floor.session()
+    before = floor.row(held)
+    assert [change["session_id"] for change in floor.plan().changes()] == [gone]
+    floor.clean()
+    assert floor.row(held) == before
+    rules = {rule.name: rule for rule in assess(floor.workspace).rules}
+    assert rules["activity_in_future"].sample_keys == (held,)
+
 
 # --- agents that come back --------------------------------------------------------------------------
 

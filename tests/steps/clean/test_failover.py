@@ -19,6 +19,7 @@ from rollcall.steps.clean.cleaning import CleaningResult, clean
 from rollcall.steps.plan.pending_work import make_plan
 from rollcall.workspace import Workspace
 from tests.support.call_centre import CallCentre, call_centre
+from tests.support.cleaning import Once
 from tests.support.postgres import temporary_folder
 from tests.support.production import descendants
 from tests.support.standby import standby_of
@@ -27,20 +28,6 @@ pytestmark = pytest.mark.slow
 
 SMALL_BATCHES = {"first_batch_rows": 2, "largest_batch_rows": 2}
 DURABLE = {"fsync": "off", "full_page_writes": "off"}  # no file is lost by a kill of the processes alone
-
-
-class Once(ProgressCallback):
-    """Does something when the first batch is committed."""
-
-    def __init__(self, what: Callable[[], None]) -> None:
-        self._what: Callable[[], None] | None = what
-
-    def advanced(self, done: int, planned: int) -> None:
-        what, self._what = self._what, None
-        if what is not None and done > 0:
-            what()
-        elif done == 0:
-            self._what = what
 
 
 @pytest.fixture

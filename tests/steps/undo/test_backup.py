@@ -14,7 +14,7 @@ from rollcall.servers.postgres import PostgresServer
 from rollcall.steps.undo import undo
 from rollcall.steps.verify import verify
 from rollcall.workspace import Workspace
-from tests.support.call_centre import CallCentre, call_centre
+from tests.support.call_centre import CallCentre, call_centre, share_compilations
 from tests.support.programs import psql_of
 
 pytestmark = pytest.mark.medium
@@ -73,6 +73,17 @@ def test_a_table_of_another_instant_than_the_ledger_is_left_alone(
         change["session_id"] for change in plan.changes()
     }
     assert centre.images() == restored
+
+
+def test_another_state_folder_has_all_that_an_undo_needs(centre: CallCentre, tmp_path: Path) -> None:
+    before = centre.images()
+    run_id = centre.run()[2].run_id
+    state = share_compilations(tmp_path / "another")
+    settings = dataclasses.replace(centre.workspace.settings, state_directory=state)
+    back = undo(Workspace(settings), run_id, approved_by="me")
+    assert (back.changed, back.conflicts) == (centre.planted.pending_changes, [])
+    restored = centre.images()
+    assert {key: {**restored[key], **image} for key, image in before.items()} == restored
 
 
 def _program(server: PostgresServer, name: str, *arguments: str | Path) -> None:
