@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -62,6 +65,22 @@ def test_the_variable_sets_it_and_the_document_stays_on_standard_output(
     lines = lines_of(done.stderr)
     assert [line["verdict"] for line in lines if "verdict" in line] == ["NEEDS_DATABASE_MIGRATION"]
     assert lines[-1]["exit_code"] == 11
+
+
+def test_warnings_of_libraries_are_records_too() -> None:
+    code = (
+        "import logging, warnings; from rollcall.process.log_format import follow_environment;"
+        " follow_environment(); warnings.warn('of Python');"
+        " logging.getLogger('library').warning('of its log')"
+    )
+    environment = {**os.environ, "ROLLCALL_LOG_FORMAT": "json"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    told = [(line["level"], line["logger"], line["message"]) for line in lines_of(done.stderr)]
+    assert [line[:2] for line in told] == [("warning", "py.warnings"), ("warning", "library")]
+    assert "of Python" in told[0][2]
+    assert told[1][2] == "of its log"
 
 
 @pytest.mark.medium
