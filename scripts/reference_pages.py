@@ -171,8 +171,9 @@ def glossary_page() -> str:
     """Every term of `models/glossary.md`."""
     parts = [
         "# Glossary",
-        "The terms of the rules, the views and the reports. This page is made from `models/glossary.md`. A term that names ICMI is"
-        " that of the International Customer Management Institute; the others are Rollcall's own.",
+        "The terms of the rules, the views and the reports. This page is made from `models/glossary.md`."
+        " A term that names ICMI is that of the International Customer Management Institute; the others"
+        " are Rollcall's own.",
     ]
     for name, text in sorted(glossary().items()):
         parts += [f"## {name.removesuffix('_term').replace('_', ' ')}", text]

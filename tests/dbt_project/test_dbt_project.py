@@ -88,6 +88,16 @@ def deployed(centre: CallCentre) -> dict[str, tuple[Any, ...]]:
     return {name: tuple(rest) for name, *rest in rows}
 
 
+def columns_without_a_comment(centre: CallCentre) -> list[Any]:
+    """Of the views, in the catalog."""
+    return centre.rows(
+        "select a.attrelid::regclass::text, a.attname::text from pg_attribute as a"
+        " join pg_class as c on c.oid = a.attrelid"
+        " where c.relnamespace = 'rollcall'::regnamespace and c.relkind = 'v' and a.attnum > 0"
+        " and col_description(a.attrelid, a.attnum) is null"
+    )
+
+
 def unit_tests_of(dbt: Dbt) -> set[str]:
     return {test["name"] for test in dbt.artifact("manifest")["unit_tests"].values()}
 
@@ -183,6 +193,7 @@ def test_a_second_run_sends_no_ddl_and_an_analyst_keeps_views_and_grants(
     )
     centre.rows(f"grant select on rollcall.agent_sessions to {analyst}")
     first = deployed(centre)
+    assert columns_without_a_comment(centre) == []
 
     assert set(dbt(*RUN_RELATIONS).values()) == {"UNCHANGED"}
     assert deployed(centre) == first
@@ -213,6 +224,7 @@ def test_rollcall_deploys_what_dbt_would(centre: CallCentre, dbt: Dbt) -> None:
     assert set(dbt(*RUN_RELATIONS).values()) == {"UNCHANGED"}
     assert deployed(centre) == by_rollcall
 
+    assert columns_without_a_comment(centre) == []
     own = {f"{r.schema}.{r.name}": r for r in centre.workspace.project.rollcall_relations}
     assert own.keys() == by_rollcall.keys()
     for name, relation in own.items():

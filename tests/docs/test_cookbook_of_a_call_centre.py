@@ -122,6 +122,22 @@ def test_the_agents_that_do_not_log_out(centre: CallCentre) -> None:
     assert all(closed[str(agent)] == number for agent, number, _ in shown)
 
 
+def test_what_ghosts_were_before_their_repair(centre: CallCentre) -> None:
+    sessions = centre.images()
+    closed = {str(row["session_id"]): row for row in changes(centre) if row["remedy"] == "close"}
+    shown = answer(centre, "as repaired_by")
+    assert len(shown) == len(closed) > 0
+    for key, agent, login, before, now, seen, repaired_at, run_id in shown:
+        change, session = closed[str(key)], sessions[str(key)]
+        assert (agent, login, seen) == (
+            session["agent_id"],
+            instant(session["login_at"]),
+            instant(session["logout_at"]),
+        )
+        assert (before, now) == (change["before_image"]["status"], session["status"])
+        assert (repaired_at, run_id) == (datetime.fromisoformat(change["changed_at"]), change["run_id"])
+
+
 def seconds_from(earlier: str, later: str) -> float:
     return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
 

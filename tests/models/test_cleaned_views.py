@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +170,12 @@ def newest_open_sessions(centre: CallCentre) -> dict[Any, dict[str, Any]]:
     return newest
 
 
+def is_heard(session: dict[str, Any], variables: dict[str, Any]) -> bool:
+    """Whether the latest heartbeat of a session is fresh."""
+    heard = instant(session["last_heartbeat"])
+    return heard is not None and heard > datetime.now(UTC) - timedelta(minutes=variables["presence_minutes"])
+
+
 @pytest.mark.parametrize("is_cleaned", quick_first([True, False]))
 def test_each_active_agent_is_routable_or_has_every_reason_why_not(
     database: str, tmp_path: Path, is_cleaned: bool
@@ -206,6 +212,7 @@ def test_each_active_agent_is_routable_or_has_every_reason_why_not(
             assert row["session_id"] == session["id"]
             assert ("abandoned" in found) == (not is_cleaned and truth[session["id"]][0] == "closed")
             assert ("not_available" in found) == (session["status"] != centre.variables["available_status"])
+            assert ("no_fresh_heartbeat" in found) == (flag and not is_heard(session, centre.variables))
             assert ("device_not_connected" in found) == (flag and not session["device_connected"])
             assert ("no_free_call_slot" in found) == (flag and row["free_call_slots"] == 0)
 

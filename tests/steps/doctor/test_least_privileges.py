@@ -224,7 +224,28 @@ def test_an_analyst_reads_every_view_and_nothing_else(desk: Desk) -> None:
                 desk.query("analyst", f"create view {schema}.mine as select 1 as n")
         desk.centre.rows("drop view rollcall.conservation")
         desk.run(OPERATOR, "migrate")
+    names = {
+        name for row in desk.centre.rows("select email, first_name, last_name from agents") for name in row
+    }
+    for view in views:
+        shown = "\n".join(text for (text,) in desk.query("analyst", f"select v::text from {view} as v"))
+        assert [name for name in names if name and name in shown] == [], view
     assert "refused_reader" not in {finding["name"] for finding in desk.run(OPERATOR, "doctor")["findings"]}
+
+
+@pytest.mark.medium
+def test_a_column_is_withheld_from_an_analyst_by_the_documented_grants(desk: Desk) -> None:
+    let_an_analyst_log_in(desk)
+    desk.query("analyst", "select approved_by from rollcall.session_changes")
+    section = PAGE.read_text(encoding="utf-8").split("## Analysts")[1].split("\n## ")[0]
+    (statements,) = re.findall(r"^```sql\n(.+?)^```", section, re.MULTILINE | re.DOTALL)
+    desk.centre.rows(statements)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        desk.query("analyst", "select approved_by from rollcall.session_changes")
+    desk.query("analyst", "select session_id, rules, changed_at from rollcall.session_changes")
+    desk.run(OPERATOR, "migrate")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        desk.query("analyst", "select approved_by from rollcall.session_changes")
 
 
 @pytest.mark.medium
