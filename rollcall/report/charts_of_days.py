@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from rollcall.report.charts import Chart
@@ -32,9 +33,12 @@ def ghost_hours_by_day(days: Sequence[GhostDay]) -> Chart | None:
         }
         for day in days
     ]
-    axis = {"format": "%-d %b", "tickCount": 8, "grid": False}
+    first, last = days[0].business_day, days[-1].business_day
+    every_day = [(first + timedelta(days=past)).isoformat() for past in range((last - first).days + 1)]
+    label = "utcFormat(utcParse(datum.value, '%Y-%m-%d'), '%-d %b')"
+    axis = {"labelExpr": label, "labelAngle": 0, "labelOverlap": "greedy", "labelSeparation": 30}
     encoding = {
-        "x": {"field": "day", "type": "temporal", "timeUnit": "utcyearmonthdate", "axis": axis},
+        "x": {"field": "day", "type": "ordinal", "scale": {"domain": every_day}, "axis": axis},
         "y": {"field": "hours", "type": "quantitative", "axis": {"format": ",.1~f", "tickCount": 4}},
         "color": {
             "field": "phase",
@@ -54,9 +58,10 @@ def _phase(day: GhostDay) -> str:
 def _sentence_on_ghosts(days: Sequence[GhostDay]) -> str:
     parts = []
     for phase, (words, _) in PHASES.items():
-        hours = [day.ghost_hours for day in days if _phase(day) == phase]
-        if hours:
-            parts.append(f"{sum(hours) / len(hours):.1f} hours a day {words} ({number(len(hours))} days)")
+        found = [day for day in days if _phase(day) == phase]
+        if found:
+            share = sum(day.ghost_hours for day in found) / sum(day.observed_hours for day in found)
+            parts.append(f"{24 * share:.1f} hours per 24 observed hours {words} ({number(len(found))} days)")
     first, last = days[0].business_day, days[-1].business_day
     return (
         f"{number(len(days))} observed days from {first} to {last}: agents were shown at work and were gone"

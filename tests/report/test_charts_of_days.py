@@ -62,6 +62,14 @@ def test_the_days_and_hours_of_the_report_are_those_of_python(berlin: Zoned) -> 
     assert {h.within_seconds for h in hours} == {SERVICE_LEVEL}
 
 
+def test_a_day_that_was_observed_in_part_counts_for_that_part() -> None:
+    whole = GhostDay(DAYS[0], 6.0, 24.0, is_after_first_clean_up=False)
+    part = replace(whole, business_day=DAYS[1], ghost_hours=3.0, observed_hours=2.0)
+    days = ghost_hours_by_day([whole, part])
+    assert days is not None
+    assert "8.3 hours per 24 observed hours before the first clean-up (2 days)" in days.sentence
+
+
 def test_nothing_is_drawn_where_nothing_was_observed() -> None:
     one = GhostDay(DAYS[0], 1.0, 24.0, is_after_first_clean_up=False)
     assert ghost_hours_by_day([]) is None
@@ -70,6 +78,7 @@ def test_nothing_is_drawn_where_nothing_was_observed() -> None:
     days = ghost_hours_by_day([one, replace(one, business_day=DAYS[2])])
     assert days is not None
     assert [value["day"] for value in days.spec["data"]["values"]] == ["2026-07-11", "2026-07-13"]
+    assert days.spec["encoding"]["x"]["scale"]["domain"] == [day.isoformat() for day in DAYS]
     levels = service_level_by_hour([HourOfDay(9, 4, 3, within_seconds=20)])
     assert levels is not None
     assert levels.spec["data"]["values"] == [{"hour": 9, "level": 0.75}]

@@ -332,7 +332,7 @@ def test_every_chart_has_words_that_say_the_same() -> None:
     assert "with a gap in which nothing is known: at most 25 of 81 agents" in page.text
     assert "that were shown available had left, at" in page.text
     assert "58 observed days from 2026-09-24 to 2026-11-22: agents were shown at work" in page.text
-    assert "for 32.9 hours a day before the first clean-up (39 days), and 1.2 hours a day since" in page.text
+    assert "for 32.9 hours per 24 observed hours before the first clean-up (39 days), and 1.2" in page.text
     assert "Of 12,000 offered calls 86% were answered within 20 seconds; least of all from 07:00" in page.text
     rows = re.search(r"The same as a table.*?</table>", source, re.DOTALL)
     assert rows is not None
