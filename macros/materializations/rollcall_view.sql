@@ -32,6 +32,7 @@
         or '"changes"' in definition
         or '"presence"' in definition
         or '"built_agent_intervals"' in definition
+        or '"built_agent_days"' in definition
         or '"built_queue_intervals"' in definition -%}
     {% if has_row_security and reads_application and not can_invoke %}
         {% do exceptions.raise_compiler_error(

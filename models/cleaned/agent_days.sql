@@ -5,24 +5,7 @@
     'logged_in_seconds', 'available_seconds', 'on_call_seconds', 'break_seconds', 'ghost_seconds',
     'ghost_available_seconds',
 ] %}
-with summed as (
-    select
-        agent_id,
-        business_day,
-        {% for time in times -%}
-            sum({{ time }}) as {{ time }},
-        {% endfor -%}
-        sum(after_call_seconds) as after_call_seconds,
-        sum(calls_offered)::bigint as calls_offered,
-        sum(calls_answered)::bigint as calls_answered,
-        sum(calls_missed)::bigint as calls_missed,
-        sum(calls_missed_as_ghost)::bigint as calls_missed_as_ghost,
-        sum(talk_seconds) as talk_seconds
-    from {{ ref('built_agent_intervals') }}
-    group by agent_id, business_day
-),
-
-known as (
+with known as (
     select
         summed.agent_id,
         summed.business_day,
@@ -40,7 +23,7 @@ known as (
         summed.calls_missed,
         summed.calls_missed_as_ghost,
         summed.talk_seconds
-    from summed
+    from {{ ref('built_agent_days') }} as summed
     join {{ ref('built_days') }} as days on days.business_day = summed.business_day
 )
 

@@ -1,6 +1,6 @@
 """The analysts' tables: agents and the queue per 15 minutes, built from presence and calls.
 
-A build reads the deployed views and the ledger, and writes three tables of the ledger alone. Each
+A build reads the deployed views and the ledger, and writes four tables of the ledger alone. Each
 transaction builds some whole days, so a build that is killed leaves whole days, and the next one goes on.
 """
 
@@ -123,7 +123,8 @@ def _build_days(run: Run, settings: dict[str, str], first: date, last: date) -> 
         run.check_lease(run.connection)
         set_for_transaction(run.connection, settings)
         rows = fetch(run.connection, project.sql("build_days"), [run.id, first, last, False])
-        fetch(run.connection, project.sql("remove_replaced"), [run.id])
+        for statement in ("remove_replaced", "remove_replaced_days", "sum_agent_days"):
+            fetch(run.connection, project.sql(statement), [run.id])
     return rows
 
 

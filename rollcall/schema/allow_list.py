@@ -23,7 +23,9 @@ LEDGER_SCHEMA = "rollcall_ops"
 VIEW_SCHEMA = "rollcall"
 SCHEMAS_OF_ROLLCALL = frozenset({LEDGER_SCHEMA, VIEW_SCHEMA})
 # the ledger's tables that show the application's rows: images, the state of sessions, and what is built
-SHOWS_ROWS = frozenset({"changes", "presence", "built_agent_intervals", "built_queue_intervals"})
+SHOWS_ROWS = frozenset(
+    {"changes", "presence", "built_agent_intervals", "built_agent_days", "built_queue_intervals"}
+)
 
 # Nodes of names, constants and clauses, which have no effect by themselves.
 PLAIN_NODES = """

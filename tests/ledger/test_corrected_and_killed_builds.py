@@ -110,3 +110,27 @@ def test_portions_have_the_calls_that_last_for_days_and_those_without_an_ordinar
         (date(2026, 7, 11), 1, 12 * 3600 + usual),
     ]
     assert_full_is_the_same(berlin, START + timedelta(days=6))
+
+
+def test_a_day_is_the_sum_of_its_quarter_hours_and_is_summed_again_if_it_is_missing(berlin: Zoned) -> None:
+    one_agent(berlin)
+    end = START + timedelta(days=6)
+    built(berlin, end)
+    days = "select * from rollcall.agent_days order by business_day"
+    before = berlin.rows(days)
+    sums = "sum(logged_in_seconds), sum(ghost_seconds), sum(calls_offered), sum(talk_seconds)"
+    query = f"select agent_id, business_day, {sums} from rollcall.{{}} group by 1, 2 order by 2"
+    of_intervals = berlin.rows(query.format("agent_intervals"))
+    assert len(of_intervals) == 7
+    assert berlin.rows(query.format("agent_days")) == of_intervals
+    # as after an upgrade: the oldest day, which no build repeats, was built without its sums
+    berlin.rows("delete from rollcall_ops.built_agent_days where business_day <= '2026-07-07'")
+    assert len(berlin.rows(days)) == 5
+    assert built(berlin, end).days == 4
+    assert berlin.rows(days) == before
+    berlin.rows(
+        "insert into rollcall_ops.built_agent_days (agent_id, business_day, built_by)"
+        " values ('gone', '2026-07-12', '')"
+    )
+    built(berlin, end)
+    assert berlin.rows(days) == before

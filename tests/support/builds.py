@@ -23,7 +23,7 @@ from tests.support.intervals import Call, Day, Shown
 from tests.support.postgres import fresh_database
 
 BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"
-BUILT = ("built_agent_intervals", "built_queue_intervals", "built_days")
+BUILT = ("built_agent_intervals", "built_agent_days", "built_queue_intervals", "built_days")
 START = datetime(2026, 7, 6, 8, tzinfo=UTC)
 VIEWS = {
     "agent_intervals": "agent_id, interval_start",
