@@ -1,2 +1,2 @@
--- Remove the days of agents of which no quarter hour is left after a build. $1: run_id.
-{{ remove_replaced_days('$1') }}
+-- Remove the sums of agents of which a later build of the day found nothing.
+{{ remove_replaced_days() }}

@@ -1,2 +1,2 @@
--- Sum the days of the agents that a build built, or that an earlier version of Rollcall did not sum. $1: run_id.
-{{ sum_agent_days('$1') }}
+-- Sum the days of the agents that were built since their sums were made.
+{{ sum_agent_days() }}

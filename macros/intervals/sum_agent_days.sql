@@ -1,31 +1,31 @@
 -- noqa: disable=LT02
 {#
-    Sum the days of the agents from their quarter hours: the days that a run built, and those that were built before this
-    table was there. Execute it after remove_replaced. run_id: SQL of a text.
+    Sum the quarter hours of agents for each day that was built since its sums were made; a day that was built before this
+    table was there is one of them. Execute it after remove_replaced.
 #}
-{% macro sum_agent_days(run_id) -%}
+{% macro sum_agent_days() -%}
 {%- set sums = [
     'logged_in_seconds', 'available_seconds', 'on_call_seconds', 'break_seconds', 'after_call_seconds', 'ghost_seconds',
     'ghost_available_seconds', 'calls_offered', 'calls_answered', 'calls_missed', 'calls_missed_as_ghost',
     'talk_seconds',
 ] -%}
-insert into {{ ref('built_agent_days') }} as a (agent_id, business_day, {{ sums | join(', ') }}, built_by)
+insert into {{ ref('built_agent_days') }} (agent_id, business_day, {{ sums | join(', ') }}, built_by)
 select
     b.agent_id,
     b.business_day,
     {% for name in sums -%}
         sum(b.{{ name }}) as {{ name }},
     {% endfor -%}
-    {{ run_id }} as built_by
+    d.built_by
 from {{ ref('built_days') }} as d
 join {{ ref('built_agent_intervals') }} as b on b.business_day = d.business_day
-where d.built_by = {{ run_id }}
-    or not exists (
-        select summed.business_day
-        from {{ ref('built_agent_days') }} as summed
-        where summed.business_day = d.business_day
-    )
-group by b.agent_id, b.business_day
+where not exists (
+    select summed.business_day
+    from {{ ref('built_agent_days') }} as summed
+    where summed.business_day = d.business_day
+        and summed.built_by = d.built_by
+)
+group by b.agent_id, b.business_day, d.built_by
 on conflict (agent_id, business_day) do update set
     {% for name in sums -%}
         {{ name }} = excluded.{{ name }},

@@ -7,7 +7,7 @@
 -- A day of the last build_days_again is always built. What nothing observed is null. The linter would order what has no
 -- order, indent the laterals as if the join went on, and have no columns that full joins share:
 -- noqa: disable=AM09,LT02,ST07
--- depends_on: {{ ref('runs') }}, {{ ref('lease') }}
+-- depends_on: {{ ref('runs') }}, {{ ref('lease') }}, {{ ref('built_agent_days') }}
 {{- config(materialized='built_days', access='private') }}
 {%- set knows_direction = is_mapped('calls_direction_column') %}
 {%- set knows_answer = is_mapped('calls_connected_at_column') %}

@@ -123,8 +123,9 @@ def _build_days(run: Run, settings: dict[str, str], first: date, last: date) -> 
         run.check_lease(run.connection)
         set_for_transaction(run.connection, settings)
         rows = fetch(run.connection, project.sql("build_days"), [run.id, first, last, False])
-        for statement in ("remove_replaced", "remove_replaced_days", "sum_agent_days"):
-            fetch(run.connection, project.sql(statement), [run.id])
+        fetch(run.connection, project.sql("remove_replaced"), [run.id])
+        fetch(run.connection, project.sql("sum_agent_days"))
+        fetch(run.connection, project.sql("remove_replaced_days"))
     return rows
 
 
