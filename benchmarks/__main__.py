@@ -15,7 +15,7 @@ from benchmarks.options import Options
 
 NAMES = (
     *("start", "run", "assess", "peers", "views", "migrate", "clean", "beside", "memory", "steady"),
-    *("hot", "calls", "report", "fleet", "served", "analysts"),
+    *("hot", "calls", "report", "fleet", "served", "analysts", "history"),
 )
 COLUMNS = ("", "Rollcall", "the other", "ratio", "goal", "")
 
@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         "--sessions",
         type=_count,
         default=usual.sessions,
-        help="of assess, peers, views, steady, calls and analysts, up to 10000000",
+        help="of assess, peers, views, steady, calls, analysts and history, up to 10000000",
     )
     parser.add_argument("--changes", type=_count, default=usual.changes, help="of clean, beside and memory")
     parser.add_argument("--agents", type=_count, default=usual.agents, help="of hot")

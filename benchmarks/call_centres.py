@@ -16,7 +16,7 @@ from rollcall.steps.clean.cleaning import clean
 from rollcall.steps.plan.pending_work import make_plan
 from rollcall.workspace import Workspace
 
-__all__ = ["cleaned", "forget_sessions", "load", "repeat_history"]
+__all__ = ["cleaned", "forget_sessions", "load", "observed", "repeat_history"]
 
 AGENTS_PER_SESSION = 1 / 1_000
 
@@ -32,16 +32,30 @@ CALLS = (
 SQL = statements_of("call_centres")
 
 
-def cleaned(databases: Databases, name: str, sessions: int) -> Workspace:
-    """A migrated and cleaned call centre in a new database, with twice as many calls as sessions."""
+def cleaned(databases: Databases, name: str, sessions: int, calls_per_session: int = 2) -> Workspace:
+    """A migrated and cleaned call centre in a new database."""
     url = databases.create(name)
     agents = max(Scale.agents, round(sessions * AGENTS_PER_SESSION))
-    load(url, Scale(agents=agents, sessions=sessions, calls=2 * sessions))
+    load(url, Scale(agents=agents, sessions=sessions, calls=calls_per_session * sessions))
     workspace = databases.workspace(url)
     databases.migrated(workspace)
     plan = make_plan(workspace)
     with open_run(workspace, "clean") as run:
         clean(workspace, run, plan)
+    settle(url)
+    return workspace
+
+
+def observed(databases: Databases, name: str, sessions: int, calls_per_session: int = 2) -> Workspace:
+    """The cleaned call centre with looks every five minutes, and made-up presence of one session in ten.
+
+    These sessions have three intervals each. The last one of every thirtieth session is a ghost's.
+    """
+    workspace = cleaned(databases, name, sessions, calls_per_session)
+    url = workspace.settings.conninfo
+    with open_run(workspace, "verify") as run, connect(url) as connection:
+        connection.execute(SQL["looks"], [run.id])
+        connection.execute(SQL["presence"])
     settle(url)
     return workspace
 

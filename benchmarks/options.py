@@ -14,7 +14,7 @@ class Options:
 
     Attributes:
         sessions: of the call centres of `assess`, `peers`, `views`, `steady`, `calls` and `analysts`,
-            with twice as many calls.
+            with twice as many calls, and of `history`, with five times as many.
         changes: rows that `clean`, `beside` and `memory` repair.
         agents: agents that send heartbeats in `hot`.
         rows: sessions of the table that `migrate` migrates.
