@@ -22,6 +22,7 @@ timed as (
         judged.stored_ended_at,
         {{ ordinary_time('judged.started_at') }} as started_at,
         {{ ordinary_time('judged.connected_at') }} as connected_at,
+        judged.connected_at is not null as was_connected,
         {{ ordinary_time('judged.ended_at') }} as ended_at,
         {{ violated_rules('judged', rules_of('assessed_calls') + rules_of('history_calls')) }} as defects
     from judged
@@ -33,13 +34,17 @@ select
     direction,
     status,
     is_live,
-    {% if is_mapped('calls_connected_at_column') %}connected_at is not null{% else %}null::boolean{% endif %} as was_answered,
+    {{ 'was_connected' if is_mapped('calls_connected_at_column') else 'null::boolean' }} as was_answered,
     started_at,
     connected_at,
     ended_at,
     stored_started_at,
     stored_ended_at,
-    {{ seconds_unless_reversed('started_at', 'coalesce(connected_at, ended_at)') }} as wait_seconds,
+    {% if is_mapped('calls_connected_at_column') -%}
+        {{ seconds_unless_reversed('started_at', 'case when was_connected then connected_at else ended_at end') }}
+    {%- else -%}
+        null::bigint
+    {%- endif %} as wait_seconds,
     {{ seconds_unless_reversed('connected_at', 'ended_at') }} as talk_seconds,
     defects
 from timed

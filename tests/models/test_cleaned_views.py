@@ -101,6 +101,13 @@ def test_a_time_that_cannot_be_calculated_with_is_null_and_a_defect(centre: Call
     columns = "started_at, ended_at, wait_seconds, talk_seconds, is_live, defects"
     query = f"select {columns} from rollcall.calls where call_id::text like '%%00aa'"
     assert centre.rows(query) == [(None, None, None, None, False, ["extreme_call_times"])]
+    centre.rows(
+        f"{INSERT} values"
+        f" ('{uuid.UUID(int=187)}', 'completed', 'inbound', '2026-03-01', 'infinity', '2026-03-01 00:10')"
+    )
+    columns = "was_answered, connected_at, wait_seconds, talk_seconds, defects"
+    query = f"select {columns} from rollcall.calls where call_id::text like '%%00bb'"
+    assert centre.rows(query) == [(True, None, None, None, ["extreme_call_times"])]
 
 
 @pytest.mark.medium
