@@ -11,6 +11,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from rollcall.dbt.project import Project
+from rollcall.errors import Refused
 from rollcall.steps.assess.assessment import assess
 from tests.support.live_migration import Live
 from tests.support.views import VIEWS_OF_ROWS
@@ -92,6 +94,22 @@ def test_views_that_are_there_already_are_changed_by_the_next_migration(live: Li
     live.rows("alter table public.agent_sessions disable row level security")
     assert live.pending() == []
     assert live.rows(INVOKERS) == [(name,) for name in VIEWS_OF_ROWS]
+
+
+@pytest.mark.medium
+def test_a_server_that_cannot_apply_policies_for_a_reader_gets_no_view(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on PostgreSQL 14: the version from which views can apply them is moved past this server's."""
+    for statement in POLICIES:
+        live.rows(statement)
+    sql_of = Project.sql
+    monkeypatch.setattr(Project, "sql", lambda self, name: sql_of(self, name).replace("150000", "990000"))
+    (rule,) = [rule for rule in assess(live.workspace).rules if rule.name == "bypassed_row_security"]
+    assert set(rule.keys) == {f"rollcall.{name}" for name in VIEWS_OF_ROWS}
+    with pytest.raises(Refused, match="before 15 cannot apply the tables' row-level security for its reader"):
+        live.migrate()
+    assert live.rows("select count(*) from pg_views where schemaname = 'rollcall'") == [(0,)]
 
 
 @pytest.mark.medium
