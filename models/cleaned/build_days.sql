@@ -301,17 +301,18 @@ unanswered as (
         and not c.is_answered
 ),
 
+-- joined with the ghosts alone: with every agent at work, the pairs would grow with the square of the call centre
 missed as (
     select
         c.agent_id,
         c.interval_start,
-        coalesce(
-            bool_or(d.is_ghost and d.is_available) filter (where d.agent_id = c.agent_id), false
-        ) as was_a_ghosts,
-        coalesce(bool_or(d.is_ghost and d.is_available), false) as while_a_ghost_was_available
+        coalesce(bool_or(d.agent_id = c.agent_id), false) as was_a_ghosts,
+        count(d.agent_id) > 0 as while_a_ghost_was_available
     from unanswered as c
     left join decided as d
-        on d.interval_start = c.interval_start
+        on d.is_ghost
+            and d.is_available
+            and d.interval_start = c.interval_start
             and d.begins_at <= c.dated_at
             and d.ends_at > c.dated_at
     group by c.number, c.agent_id, c.interval_start
