@@ -46,12 +46,13 @@ def cleaned(databases: Databases, name: str, sessions: int, calls_per_session: i
     return workspace
 
 
-def observed(databases: Databases, name: str, sessions: int, calls_per_session: int = 2) -> Workspace:
-    """The cleaned call centre with looks every five minutes, and made-up presence of one session in ten.
+def observed(databases: Databases, name: str, sessions: int) -> Workspace:
+    """The cleaned call centre with five calls to a session and looks every five minutes.
 
-    These sessions have three intervals each. The last one of every thirtieth session is a ghost's.
+    One session in ten has made-up presence, three intervals each. The last one of every thirtieth of these is
+    a ghost's.
     """
-    workspace = cleaned(databases, name, sessions, calls_per_session)
+    workspace = cleaned(databases, name, sessions, calls_per_session=5)
     url = workspace.settings.conninfo
     with open_run(workspace, "verify") as run, connect(url) as connection:
         connection.execute(SQL["looks"], [run.id])

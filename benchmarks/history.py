@@ -18,7 +18,6 @@ from benchmarks.statements import statements_of
 from rollcall.ledger.intervals import build
 from rollcall.ledger.runs import open_run
 
-CALLS_PER_SESSION = 5
 DAYS = "build_days_back: 30"
 SQL = statements_of("history")
 # they give as many rows as the call centre has sessions, calls or agents at work in a day
@@ -26,7 +25,7 @@ IN_PROPORTION = ("agent_intervals, one day", "agent_sessions, one login day", "c
 
 
 def measure(databases: Databases, options: Options) -> Iterator[Line]:
-    observed = call_centres.observed(databases, "history", options.sessions, CALLS_PER_SESSION)
+    observed = call_centres.observed(databases, "history", options.sessions)
     url = observed.settings.conninfo
     with open_run(databases.workspace(url, DAYS), "build") as run:
         taken = seconds_of(lambda: build(run))

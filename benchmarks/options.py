@@ -13,8 +13,8 @@ class Options:
     """The options of the benchmarks.
 
     Attributes:
-        sessions: of the call centres of `assess`, `peers`, `views`, `steady`, `calls` and `analysts`,
-            with twice as many calls, and of `history`, with five times as many.
+        sessions: of the call centres of `assess`, `peers`, `views`, `steady` and `calls`, with twice
+            as many calls, and of `analysts` and `history`, with five times as many.
         changes: rows that `clean`, `beside` and `memory` repair.
         agents: agents that send heartbeats in `hot`.
         rows: sessions of the table that `migrate` migrates.
