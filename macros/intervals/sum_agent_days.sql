@@ -4,11 +4,7 @@
     table was there is one of them. Execute it after remove_replaced.
 #}
 {% macro sum_agent_days() -%}
-{%- set sums = [
-    'logged_in_seconds', 'available_seconds', 'on_call_seconds', 'break_seconds', 'after_call_seconds', 'ghost_seconds',
-    'ghost_available_seconds', 'calls_offered', 'calls_answered', 'calls_missed', 'calls_missed_as_ghost',
-    'talk_seconds',
-] -%}
+{%- set sums = agent_sums() -%}
 insert into {{ ref('built_agent_days') }} (agent_id, business_day, {{ sums | join(', ') }}, built_by)
 select
     b.agent_id,

@@ -417,11 +417,7 @@ built_agents as (
     full join talk_facts as t using (agent_id, interval_start)
     join intervals as i using (interval_start)
     on conflict (agent_id, interval_start) do update set
-        {% for name in [
-            'local_start', 'business_day', 'observed_seconds', 'logged_in_seconds', 'available_seconds',
-            'on_call_seconds', 'break_seconds', 'after_call_seconds', 'ghost_seconds', 'ghost_available_seconds',
-            'calls_offered', 'calls_answered', 'calls_missed', 'calls_missed_as_ghost', 'talk_seconds',
-        ] -%}
+        {% for name in ['local_start', 'business_day', 'observed_seconds'] + agent_sums() | list -%}
             {{ name }} = excluded.{{ name }},
         {% endfor -%}
         built_by = excluded.built_by
