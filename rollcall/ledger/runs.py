@@ -44,6 +44,7 @@ from rollcall.workspace import Workspace
 __all__ = [
     "Run",
     "has_ledger",
+    "insert_run",
     "lease_holder",
     "ledger_needed",
     "open_run",
@@ -57,6 +58,7 @@ logger = logging.getLogger(__name__)
 LOCK_KEYS = (0x726F6C6C, 0x63616C6C)  # "roll", "call"
 FAILURE_LENGTH = 1_000
 FREE_SECONDS = 2.0  # the server releases the lock of a killed run with a delay
+KEY_ATTEMPTS = 10  # to find one that is free
 PAUSE_SECONDS = 0.1  # between two attempts to take it
 
 
@@ -128,8 +130,24 @@ class Run:
 
 
 def run_id() -> str:
-    """Make a new run key: sortable, and safe in a file name."""
+    """Make a new run key: sortable, and safe in a file name. Two of one second may be the same."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+
+
+def insert_run(connection: Connection, query: str, values: Sequence[Any]) -> str:
+    """Insert a run under a key that no other run has; gives the key.
+
+    Args:
+        query: its parameters are the key and these values; it gives no row where the key is taken.
+
+    Raises:
+        EvaluationError: no key was free.
+    """
+    for _ in range(KEY_ATTEMPTS):
+        key = run_id()
+        if fetch(connection, query, [key, *values]):
+            return key
+    raise EvaluationError(f"none of {KEY_ATTEMPTS} keys for the run was free", "report this as a fault")
 
 
 @contextlib.contextmanager
@@ -143,7 +161,7 @@ def open_run(workspace: Workspace, command: str, approved_by: str | None = None)
     refuse_pooler(workspace)
     with contextlib.closing(workspace.database.connect()) as connection:
         _take_lock(workspace, connection)
-        run = Run(run_id(), workspace, connection)
+        run = Run("", workspace, connection)
         refuse_foreign_ledger(connection, workspace)
         run.made = _make_ledger(workspace)
         _grant_to_clean_role(workspace, connection)
@@ -152,7 +170,7 @@ def open_run(workspace: Workspace, command: str, approved_by: str | None = None)
             # checked again under the lock: another transaction may have committed a trigger
             lock_ledger(connection, workspace.project)
             refuse_foreign_ledger(connection, workspace)
-            fetch(connection, run._sql("open_run"), [run.id, command, __version__, approved_by])
+            run.id = insert_run(connection, run._sql("open_run"), [command, __version__, approved_by])
             run.token = fetch(connection, run._sql("take_lease"), [run.id, holder])[0]["token"]
         logger.info("The run begins", extra={"run_id": run.id})
         try:

@@ -10,7 +10,7 @@ import getpass
 import psycopg
 
 from rollcall import __version__
-from rollcall.database.connections import Connection, Row, fetch
+from rollcall.database.connections import Connection, fetch
 from rollcall.errors import ConfigurationError, Refused
 from rollcall.ledger.flags import (
     FLAGS,
@@ -22,7 +22,7 @@ from rollcall.ledger.flags import (
     show,
 )
 from rollcall.ledger.ownership import lock_ledger, refuse_foreign_ledger
-from rollcall.ledger.runs import has_ledger, ledger_needed, run_id
+from rollcall.ledger.runs import has_ledger, insert_run, ledger_needed
 from rollcall.steps.assess.assessment import assess
 from rollcall.workspace import Workspace
 
@@ -68,13 +68,13 @@ def switch(
             )
     if on and name == ROUTE_BY_HEARTBEAT and not force:
         _refuse_dead_feed(workspace)
-    entry = [run_id(), __version__, _record_of(name, on=on, reason=reason, force=force)]
+    entry = [__version__, _record_of(name, on=on, reason=reason, force=force)]
     project = workspace.project
     with ledger_needed(), workspace.database.transaction() as connection:
         lock_ledger(connection, workspace.project)
         refuse_foreign_ledger(connection, workspace)
         fetch(connection, project.sql("switch_flag"), [name, on])
-        record = _record_if_possible if not on else fetch
+        record = _record_if_possible if not on else insert_run
         return record(connection, project.sql("record_switch"), entry) is not None
 
 
@@ -102,10 +102,10 @@ def _record_of(name: str, *, on: bool, reason: str | None, force: bool) -> str:
     return text + (f": {' '.join(reason.split())[:REASON_LENGTH]}" if reason else "")
 
 
-def _record_if_possible(connection: Connection, query: str, entry: list[str]) -> list[Row] | None:
+def _record_if_possible(connection: Connection, query: str, entry: list[str]) -> str | None:
     """Record a switch to off if possible; none: it is not recorded."""
     try:
         with connection.transaction():
-            return fetch(connection, query, entry)
+            return insert_run(connection, query, entry)
     except psycopg.Error:
         return None
