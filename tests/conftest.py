@@ -17,7 +17,7 @@ import pytest
 from rollcall import console
 from rollcall.servers.postgres import PostgresServer
 from tests.support.compilations import remember_injections
-from tests.support.postgres import NOT_DURABLE, fresh_database, temporary_folder
+from tests.support.postgres import fresh_database, running_server
 
 _test_pg_bin = os.environ.get("ROLLCALL_TEST_PG_BIN")
 _lint_failed = "ROLLCALL_LINT_FAILED" in os.environ
@@ -78,13 +78,8 @@ def server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
     """One running server for the whole session; nothing on it survives a power cut."""
     remember_injections()
     _remove_leftovers()
-    with temporary_folder() as folder:
-        server = PostgresServer(folder / "data", request.config.getoption("--pg-bin"), NOT_DURABLE)
-        server.start()
-        try:
-            yield server
-        finally:
-            server.stop()
+    with running_server(request.config.getoption("--pg-bin")) as server:
+        yield server
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.support.call_centre import SMALL, call_centre
 from tests.support.command import heed_signals, rollcall, rollcall_process
 from tests.support.floor import TABLES
 from tests.support.paths import ROOT
-from tests.support.postgres import temporary_folder
+from tests.support.postgres import running_server
 from tests.support.waiting import PATIENCE, until
 
 SECRET = "Tr0ub4dor&3-planted"
@@ -72,18 +72,13 @@ def test_an_unreadable_url_does_not_show_its_password() -> None:
 
 
 def test_a_wrong_password_is_not_shown() -> None:
-    with temporary_folder() as folder:
-        server = PostgresServer(folder / "data")
+    with running_server() as server:
+        rules = server.data_directory / "pg_hba.conf"
+        rules.write_text("local all all scram-sha-256\n")
+        server.stop()
         server.start()
-        try:
-            rules = server.data_directory / "pg_hba.conf"
-            rules.write_text("local all all scram-sha-256\n")
-            server.stop()
-            server.start()
-            url = server.conninfo().replace("postgres@", f"postgres:{SECRET.replace('&', '%26')}@")
-            assert_one_line(rollcall("assess", url=url), 1, "password authentication failed")
-        finally:
-            server.stop()
+        url = server.conninfo().replace("postgres@", f"postgres:{SECRET.replace('&', '%26')}@")
+        assert_one_line(rollcall("assess", url=url), 1, "password authentication failed")
 
 
 def test_a_database_that_does_not_exist(server: PostgresServer) -> None:

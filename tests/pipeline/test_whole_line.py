@@ -21,7 +21,7 @@ from rollcall.steps.migrate.migration import migrate
 from rollcall.steps.undo import undo
 from tests.support.call_centre import CAMEL_CASE, SMALL, CallCentre, call_centre, workspace_of
 from tests.support.ground_truth import assert_repaired, found, without_declared
-from tests.support.postgres import NOT_DURABLE, SYSTEM_PG_BIN, temporary_folder
+from tests.support.postgres import SYSTEM_PG_BIN, running_server
 
 NOON = datetime(2026, 3, 4, 12, 0, 0, 123_000, UTC)
 
@@ -66,33 +66,23 @@ def test_a_damaged_call_centre_becomes_ready(damaged: CallCentre) -> None:
 )
 def each_server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
     """A server of every supported kind that is here."""
-    with temporary_folder() as folder:
-        server = PostgresServer(folder / "data", request.param, NOT_DURABLE)
-        server.start()
-        try:
-            yield server
-        finally:
-            server.stop()
+    with running_server(request.param) as server:
+        yield server
 
 
 @pytest.mark.medium
 @pytest.mark.skipif(not SYSTEM_PG_BIN.exists(), reason="no PostgreSQL of the system (Debian's postgresql-15)")
 def test_the_same_on_a_postgresql_of_the_system(tmp_path: Path) -> None:
-    with temporary_folder() as folder:
-        server = PostgresServer(folder / "data", SYSTEM_PG_BIN, NOT_DURABLE)
-        server.start()
-        try:
-            centre = call_centre(server.conninfo(), tmp_path)
-            assert found(centre) == centre.planted.violations
-            sessions = centre.images()
-            _, migration, cleaning, verification = centre.run()
-            assert not migration.skipped
-            assert cleaning.changed == centre.planted.pending_changes
-            assert verification.assessment.verdict is Verdict.READY
-            assert verification.assessment.server_version.startswith("15")
-            assert_repaired(centre, sessions)
-        finally:
-            server.stop()
+    with running_server(SYSTEM_PG_BIN) as server:
+        centre = call_centre(server.conninfo(), tmp_path)
+        assert found(centre) == centre.planted.violations
+        sessions = centre.images()
+        _, migration, cleaning, verification = centre.run()
+        assert not migration.skipped
+        assert cleaning.changed == centre.planted.pending_changes
+        assert verification.assessment.verdict is Verdict.READY
+        assert verification.assessment.server_version.startswith("15")
+        assert_repaired(centre, sessions)
 
 
 def digest(centre: CallCentre, *, declared: bool = True) -> str:

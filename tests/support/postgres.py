@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,6 +28,25 @@ def temporary_folder() -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def running_server(
+    bin_directory: Path | None = None, settings: Mapping[str, str] = NOT_DURABLE
+) -> Iterator[PostgresServer]:
+    """A server of its own, stopped and removed afterwards.
+
+    Args:
+        bin_directory: the folder with the server programs; none: the embedded ones.
+        settings: by default nothing on the server survives a power cut.
+    """
+    with temporary_folder() as folder:
+        server = PostgresServer(folder / "data", bin_directory, settings)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
 
 
 @contextmanager

@@ -23,11 +23,10 @@ from rollcall.sandbox.demo.rows import Words
 from rollcall.sandbox.demo.schema import Schema, Variant
 from rollcall.sandbox.simulator import Options, Simulation, simulate
 from rollcall.sandbox.simulator.scripts import Decisions, Pace
-from rollcall.servers.postgres import PostgresServer
 from rollcall.settings.configuration import PROJECT_DIRECTORY
 from tests.support.call_centre import CAMEL_CASE, share_compilations
 from tests.support.command import heed_signals
-from tests.support.postgres import NOT_DURABLE, temporary_folder
+from tests.support.postgres import running_server
 from tests.support.simulation import COMPRESSED, ROOMY, assert_holds, connections, run, settings_of
 from tests.support.waiting import PATIENCE, until
 
@@ -319,17 +318,10 @@ def test_the_database_is_restarted(tmp_path: Path) -> None:
             await asyncio.to_thread(server.stop)
             await asyncio.to_thread(server.start)
 
-    with temporary_folder() as folder:
-        server = PostgresServer(folder / "data", None, NOT_DURABLE)
-        server.start()
-        try:
-            options = Options(
-                agents=100, seconds=60, speed=60, seed=1, create=True, migrate=True, clean_every=1
-            )
-            settings = settings_of(server.conninfo(), tmp_path, **ROOMY)
-            report = run(settings, options, restart_now_and_then)
-        finally:
-            server.stop()
+    with running_server() as server:
+        options = Options(agents=100, seconds=60, speed=60, seed=1, create=True, migrate=True, clean_every=1)
+        settings = settings_of(server.conninfo(), tmp_path, **ROOMY)
+        report = run(settings, options, restart_now_and_then)
     assert_holds(report)
     assert report.failures == []
     assert report.interruptions > 0

@@ -20,7 +20,7 @@ from rollcall.steps.plan.pending_work import make_plan
 from rollcall.workspace import Workspace
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.cleaning import Once
-from tests.support.postgres import temporary_folder
+from tests.support.postgres import running_server, temporary_folder
 from tests.support.production import descendants
 from tests.support.standby import standby_of
 
@@ -32,13 +32,8 @@ DURABLE = {"fsync": "off", "full_page_writes": "off"}  # no file is lost by a ki
 
 @pytest.fixture
 def primary() -> Iterator[PostgresServer]:
-    with temporary_folder() as folder:
-        server = PostgresServer(folder / "primary", settings=DURABLE)
-        server.start()
-        try:
-            yield server
-        finally:
-            server.stop()
+    with running_server(settings=DURABLE) as server:
+        yield server
 
 
 def test_the_run_after_a_restart_of_the_server_does_the_rest(primary: PostgresServer, tmp_path: Path) -> None:

@@ -12,18 +12,13 @@ from rollcall.servers.postgres import PostgresServer
 from rollcall.steps.doctor.grants import grants
 from tests.support.call_centre import call_centre
 from tests.support.clinic import CLEAN, MIGRATE, OPERATOR, SCALE, SESSIONS, SETTINGS, Clinic
-from tests.support.postgres import temporary_folder
+from tests.support.postgres import running_server
 
 
 @pytest.fixture(scope="module")
 def server_of_doctor(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
-    with temporary_folder() as folder:
-        server = PostgresServer(folder / "data", request.config.getoption("--pg-bin"), SETTINGS)
-        server.start()
-        try:
-            yield server
-        finally:
-            server.stop()
+    with running_server(request.config.getoption("--pg-bin"), SETTINGS) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

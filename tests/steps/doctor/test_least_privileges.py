@@ -23,7 +23,7 @@ from rollcall.sandbox.demo import Scale, Variant
 from rollcall.servers.postgres import PostgresServer
 from tests.support.call_centre import CallCentre, call_centre
 from tests.support.paths import ROOT
-from tests.support.postgres import NOT_DURABLE, temporary_folder
+from tests.support.postgres import running_server
 
 SCALE = Scale(agents=40, sessions=200, calls=400, days=5)
 READER, OPERATOR = "ops_reader", "ops_operator"
@@ -74,15 +74,10 @@ class Desk:
 @pytest.fixture
 def desk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Desk]:
     """A server of its own, because roles belong to a server; the application's tables belong to crm."""
-    with temporary_folder() as folder:
-        server = PostgresServer(folder / "data", request.config.getoption("--pg-bin"), NOT_DURABLE)
-        server.start()
-        try:
-            with psycopg.connect(server.conninfo(), autocommit=True) as connection:
-                connection.execute("create database desk")
-            yield _desk(server, monkeypatch, tmp_path)
-        finally:
-            server.stop()
+    with running_server(request.config.getoption("--pg-bin")) as server:
+        with psycopg.connect(server.conninfo(), autocommit=True) as connection:
+            connection.execute("create database desk")
+        yield _desk(server, monkeypatch, tmp_path)
 
 
 def _desk(server: PostgresServer, monkeypatch: pytest.MonkeyPatch, state: Path) -> Desk:

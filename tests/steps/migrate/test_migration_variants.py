@@ -21,7 +21,7 @@ from rollcall.settings.configuration import PROJECT_DIRECTORY
 from rollcall.steps.plan.script import script
 from rollcall.workspace import Workspace
 from tests.support.live_migration import Live, Original
-from tests.support.postgres import NOT_DURABLE, temporary_folder
+from tests.support.postgres import NOT_DURABLE, running_server
 from tests.support.programs import psql_of
 from tests.support.waiting import until
 
@@ -138,15 +138,13 @@ def test_names_with_spaces_percent_signs_and_quotes(
 def test_a_published_table_goes_on_replicating_once_the_subscriber_has_the_column(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    with temporary_folder() as folder:
-        settings = {**NOT_DURABLE, "wal_level": "logical"}
-        server = PostgresServer(folder / "data", request.config.getoption("--pg-bin"), settings)
-        server.start()
-        try:
-            with original(server, tmp_path_factory) as made, made.live() as live:
-                _replicate(server, live)
-        finally:
-            server.stop()
+    settings = {**NOT_DURABLE, "wal_level": "logical"}
+    with (
+        running_server(request.config.getoption("--pg-bin"), settings) as server,
+        original(server, tmp_path_factory) as made,
+        made.live() as live,
+    ):
+        _replicate(server, live)
 
 
 def _replicate(server: PostgresServer, live: Live) -> None:

@@ -14,7 +14,7 @@ from rollcall.servers.postgres import PostgresServer
 from tests.support.call_centre import call_centre
 from tests.support.command import rollcall
 from tests.support.paths import ROOT
-from tests.support.postgres import NOT_DURABLE, temporary_folder
+from tests.support.postgres import running_server
 from tests.support.programs import psql_of
 
 TINY = Scale(agents=40, sessions=200, calls=400, days=10)
@@ -26,13 +26,8 @@ REMOVAL = (ROOT / "docs/operations.md").read_text("utf-8").split("\n## Removal\n
 @pytest.fixture
 def own_server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
     """A server of its own, because roles belong to a server."""
-    with temporary_folder() as folder:
-        server = PostgresServer(folder / "data", request.config.getoption("--pg-bin"), NOT_DURABLE)
-        server.start()
-        try:
-            yield server
-        finally:
-            server.stop()
+    with running_server(request.config.getoption("--pg-bin")) as server:
+        yield server
 
 
 @pytest.mark.medium
