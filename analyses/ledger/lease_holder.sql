@@ -1,4 +1,4 @@
--- The session that holds the advisory lock. $1, $2: the lock's two keys.
+-- The session that holds the advisory lock of the lease.
 select
     a.pid,
     a.application_name,
@@ -13,6 +13,5 @@ where l.locktype = 'advisory'
         from pg_catalog.pg_database as d
         where d.datname = current_database()
     )
-    and l.classid = $1::oid
-    and l.objid = $2::oid
+    and (l.classid, l.objid) = ({{ lease_keys() }})
     and l.objsubid = 2

@@ -5,6 +5,12 @@
     (macros/materializations/built_days.sql). Each argument is SQL.
 #}
 
+{# The two keys of the advisory lock that excludes concurrent runs: "roll" and "call" in ASCII. #}
+{% macro lease_keys() -%}
+1919904876, 1667329132
+{%- endmacro %}
+
+
 {# approver: null where there is none. #}
 {% macro open_run(run_id, command, version, approver) -%}
 insert into {{ ref('runs') }} (run_id, command, rollcall_version, approved_by, digests_images)

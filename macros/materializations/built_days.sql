@@ -3,7 +3,7 @@
 {#
     The days of analysts, as `rollcall build` builds them: a statement with parameters, executed in one transaction that
     holds the lease. dbt waits for no other run: it leaves the days as they are, with a warning. `--full-refresh` builds
-    all days. The two numbers are LOCK_KEYS of rollcall/ledger/runs.py.
+    all days.
 #}
 {% materialization built_days, adapter='postgres' %}
     {%- set run_id = run_started_at.strftime('%Y%m%dT%H%M%SZ-') ~ invocation_id[:4] -%}
@@ -11,7 +11,7 @@
     {{ run_hooks(pre_hooks) }}
     {% call statement('state', fetch_result=True) %}
         select
-            pg_try_advisory_xact_lock(1919904876, 1667329132) as is_ours,
+            pg_try_advisory_xact_lock({{ lease_keys() }}) as is_ours,
             ({{ days_of_another_zone() }}) as has_days_of_another_zone
     {% endcall %}
     {%- set is_ours, has_days_of_another_zone = load_result('state')['data'][0] -%}

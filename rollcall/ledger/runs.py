@@ -55,7 +55,6 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-LOCK_KEYS = (0x726F6C6C, 0x63616C6C)  # "roll", "call"
 FAILURE_LENGTH = 1_000
 FREE_SECONDS = 2.0  # the server releases the lock of a killed run with a delay
 KEY_ATTEMPTS = 10  # to find one that is free
@@ -264,12 +263,10 @@ def _failure(error: BaseException) -> str:
 
 def _take_lock(workspace: Workspace, connection: Connection) -> None:
     """Try the lock repeatedly; waiting in the server would hold a snapshot."""
-    query = "select pg_try_advisory_lock($1, $2) as is_ours"
-    if poll(
-        lambda: fetch(connection, query, LOCK_KEYS)[0]["is_ours"], seconds=FREE_SECONDS, pause=PAUSE_SECONDS
-    ):
+    query = workspace.project.sql("take_lock")
+    if poll(lambda: fetch(connection, query)[0]["is_ours"], seconds=FREE_SECONDS, pause=PAUSE_SECONDS):
         return
-    holders = fetch(connection, workspace.project.sql("lease_holder"), LOCK_KEYS)
+    holders = fetch(connection, workspace.project.sql("lease_holder"))
     raise LeaseHeld(
         f"another run is at work: {_describe(holders)}",
         "wait for it, or stop it; this run changed nothing",
@@ -279,7 +276,7 @@ def _take_lock(workspace: Workspace, connection: Connection) -> None:
 def lease_holder(workspace: Workspace) -> str | None:
     """Describe the server process of the run that holds the lease; none where it is free."""
     with workspace.database.snapshot() as snapshot:
-        holders = snapshot.rows(workspace.project.sql("lease_holder"), LOCK_KEYS)
+        holders = snapshot.rows(workspace.project.sql("lease_holder"))
     return _describe(holders) if holders else None
 
 

@@ -18,7 +18,7 @@ from psycopg import sql
 from rollcall.database.connections import Row, fetch, reason_of
 from rollcall.errors import LeaseHeld, Refused
 from rollcall.ledger.pooler import refuse_pooler
-from rollcall.ledger.runs import LOCK_KEYS, Run, open_run
+from rollcall.ledger.runs import Run, open_run
 from rollcall.ledger.strong_locks import ShortLockExecutor
 from rollcall.schema.allow_list import LEDGER_SCHEMA, VIEW_SCHEMA, check_detaching
 from rollcall.schema.declared import Statement
@@ -71,7 +71,7 @@ def detach(workspace: Workspace, approved_by: str | None = None, *, ledger: bool
     if ledger:
         refuse_pooler(workspace)  # through a pooler the settings would stay and the lock would be lost
         with contextlib.closing(workspace.database.connect()) as connection:
-            row = fetch(connection, "select pg_try_advisory_lock($1, $2) as is_ours", LOCK_KEYS)[0]
+            row = fetch(connection, workspace.project.sql("take_lock"))[0]
             if not row["is_ours"]:
                 raise LeaseHeld("another run is at work", "wait for it; the ledger is as it was")
             _drop(workspace, result, lambda other: None, "table", tables, LEDGER_SCHEMA)
