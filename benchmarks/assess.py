@@ -24,7 +24,6 @@ MODEL = "readiness_judged"  # counts and the keys of what fails, as `assess` rea
 HISTORY = {"history_judged": NO_WAIVERS, "cleaned_session_counts": []}  # what --full-history reads besides
 SQL = statements_of("assess")
 TIMES = 10  # factor between the longer and the shorter history
-AGENTS_PER_SESSION = 1 / 1_000
 OPEN_SHARE = 1 / 100
 NEW_COLUMNS = {
     False: {"heartbeat": "null::timestamp", "device": "null::boolean", "capacity": "1"},
@@ -134,7 +133,7 @@ def _counts(snapshot: Snapshot, query: str) -> Row:
 
 def _load_short_history(databases: Databases, options: Options) -> Scale:
     """Load a tenth of the closed sessions with all of the open ones, mostly abandoned."""
-    agents = max(Scale.agents, round(options.sessions * AGENTS_PER_SESSION))
+    agents = call_centres.agents_of(options.sessions)
     scale = Scale(agents=agents, sessions=options.sessions // TIMES, calls=2 * options.sessions // TIMES)
     defects = DefectCounts.usual(scale)
     forgotten = max(defects.counts["forgotten"], round(options.sessions * OPEN_SHARE) - agents)

@@ -16,7 +16,7 @@ from rollcall.steps.clean.cleaning import clean
 from rollcall.steps.plan.pending_work import make_plan
 from rollcall.workspace import Workspace
 
-__all__ = ["cleaned", "forget_sessions", "load", "observed", "repeat_history"]
+__all__ = ["agents_of", "cleaned", "forget_sessions", "load", "observed", "repeat_history"]
 
 AGENTS_PER_SESSION = 1 / 1_000
 
@@ -32,11 +32,15 @@ CALLS = (
 SQL = statements_of("call_centres")
 
 
+def agents_of(sessions: int) -> int:
+    """The agents of a call centre of so many sessions: one to a thousand, and at least those of the demo."""
+    return max(Scale.agents, round(sessions * AGENTS_PER_SESSION))
+
+
 def cleaned(databases: Databases, name: str, sessions: int, calls_per_session: int = 2) -> Workspace:
     """A migrated and cleaned call centre in a new database."""
     url = databases.create(name)
-    agents = max(Scale.agents, round(sessions * AGENTS_PER_SESSION))
-    load(url, Scale(agents=agents, sessions=sessions, calls=calls_per_session * sessions))
+    load(url, Scale(agents=agents_of(sessions), sessions=sessions, calls=calls_per_session * sessions))
     workspace = databases.workspace(url)
     databases.migrated(workspace)
     plan = make_plan(workspace)

@@ -19,13 +19,12 @@ from rollcall.sandbox.demo import DefectCounts, Scale
 CALLS = {True: 1_000, False: 10_000}  # of one run, with durable commits and without
 RUNS_PER_PAIR = 3  # many short runs average out the load of the machine
 STATEMENTS = 3  # of one call
-AGENTS_PER_SESSION = 1 / 1_000
 SQL = statements_of("calls")
 OUR_INDEXES = ("rollcall_calls_of_agent", "rollcall_unfinished_calls")
 
 
 def measure(databases: Databases, options: Options) -> Iterator[Line]:
-    agents = max(Scale.agents, round(options.sessions * AGENTS_PER_SESSION))
+    agents = call_centres.agents_of(options.sessions)
     scale = Scale(agents=agents, sessions=options.sessions, calls=2 * options.sessions)
     base = databases.create("calls_ours")
     call_centres.load(base, scale, DefectCounts.sound(scale))

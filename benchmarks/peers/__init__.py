@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import call_centres
-from benchmarks.assess import AGENTS_PER_SESSION, checklist_query
+from benchmarks.assess import checklist_query
 from benchmarks.measure import Goal, Line, Taken, at_most, ratio_line, seconds, taken_by
 from benchmarks.options import Options
 from benchmarks.peers.rules import RULES
@@ -53,7 +53,7 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
 
 def _call_centre(databases: Databases, options: Options) -> str:
     """A call centre that is not migrated yet, one agent and two thousand calls to a thousand sessions."""
-    agents = max(Scale.agents, round(options.sessions * AGENTS_PER_SESSION))
+    agents = call_centres.agents_of(options.sessions)
     scale = Scale(agents=agents, sessions=options.sessions, calls=2 * options.sessions)
     url = databases.create("peers")
     call_centres.load(url, scale, DefectCounts.usual(scale).plus(unknown_status=3))
