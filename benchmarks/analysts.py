@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,6 @@ from rollcall.workspace import Workspace
 
 PAGE = Path(__file__).parent.parent / "docs" / "analysts.md"
 BY_HAND = Path(__file__).with_name("questions.sql")
-# when the nightly flow of prefect.yaml builds: all of yesterday and the first hours of today
-NIGHT = datetime.now(UTC).replace(hour=2, minute=3, second=0, microsecond=0)
-
-
 # a phrase of the cookbook's query, and of the same question in questions.sql
 ON_BUILT_TABLES = {
     "service level by local hour": "as level_of_hour",
@@ -43,6 +39,12 @@ ON_VIEWS = {
     "calls by local hour": "as service_level\n",
     "logged-in hours by agent and day": "from rollcall.agent_sessions",
 }
+
+
+def last_night(now: datetime) -> datetime:
+    """The last 02:03, when the nightly flow of prefect.yaml builds the day before and the first hours."""
+    night = now.replace(hour=2, minute=3, second=0, microsecond=0)
+    return night if night <= now else night - timedelta(days=1)
 
 
 def measure(databases: Databases, options: Options) -> Iterator[Line]:
@@ -59,19 +61,20 @@ def measure(databases: Databases, options: Options) -> Iterator[Line]:
 
 def _builds(databases: Databases, workspace: Workspace, options: Options) -> Iterator[Line]:
     one_day = databases.workspace(workspace.settings.conninfo, "build_days_again: 1")
-    full = [_build(workspace, full=True)] * options.pairs
+    night = last_night(datetime.now(UTC))
+    full = [_build(workspace, night, full=True)] * options.pairs
     for what, variant, goal in (
         ("build of one more day", one_day, at_most(0.02)),
         ("the same with the days that build_days_again repeats", workspace, None),
     ):
-        taken = [_build(variant, full=False) for _ in range(options.pairs)]
+        taken = [_build(variant, night, full=False) for _ in range(options.pairs)]
         yield ratio_line(f"{what}, at 02:03, against a full one of 90 days", taken, full, goal, seconds)
 
 
-def _build(workspace: Workspace, *, full: bool) -> float:
+def _build(workspace: Workspace, night: datetime, *, full: bool) -> float:
     workspace.project.sql("build_days")  # compiled before
     with open_run(workspace, "build") as run:
-        return seconds_of(lambda: build(run, full=full, judged_at=NIGHT))
+        return seconds_of(lambda: build(run, full=full, judged_at=night))
 
 
 def _question(connection: Any, options: Options, what: str, phrase: str, goal: Any) -> Line:

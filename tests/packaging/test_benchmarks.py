@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from benchmarks.__main__ import NAMES, main
+from benchmarks.analysts import last_night
 from benchmarks.peers.rules import rendered
 from rollcall.sandbox.demo import DefectCounts, Scale
 from rollcall.steps.assess.assessment import assess
@@ -25,6 +27,14 @@ def test_an_unknown_benchmark_is_wrong_usage(capsys: pytest.CaptureFixture[str])
         main(["quickness"])
     assert ended.value.code == 2
     assert "no benchmark quickness" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("hour", "minute", "day"), [(0, 0, 27), (2, 2, 27), (2, 3, 28), (23, 59, 28)], ids=str
+)
+def test_the_nightly_build_is_measured_at_a_time_that_has_passed(hour: int, minute: int, day: int) -> None:
+    now = datetime(2026, 2, 28, hour, minute, tzinfo=UTC)
+    assert last_night(now) == datetime(2026, 2, day, 2, 3, tzinfo=UTC)
 
 
 def test_the_queries_for_the_other_tools_find_the_rows_that_rollcall_finds(
