@@ -22,7 +22,7 @@ from rollcall.steps.clean.cleaning import clean
 from rollcall.steps.plan.pending_work import make_plan
 from rollcall.workspace import Workspace
 
-AGENTS = 500  # approximately the number of open sessions, too
+AGENTS = 2_000  # a quarter of them has an open session
 TIMES = 10  # factor between the longer and the shorter history
 
 
