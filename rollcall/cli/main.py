@@ -13,7 +13,7 @@ from rollcall.cli.output import json_owed, print_json, unexpected
 from rollcall.errors import RollcallError
 from rollcall.process.files import private_files
 from rollcall.process.lifetime import ending_on_signals, start_quickly
-from rollcall.process.log_format import LOG_FORMAT, LogFormat, follow_environment, is_json, log, use
+from rollcall.process.log_format import LOG_FORMAT, LogFormat, follow_environment, log, show_error, use
 from rollcall.process.streams import tolerant_streams
 
 __all__ = ["app", "main"]
@@ -74,10 +74,7 @@ def main() -> None:
                 "work; `rollcall history` shows its run."
             )
         for text in messages:
-            if is_json():
-                log.error(text)
-            else:
-                print(f"rollcall: {text}", file=sys.stderr)
+            show_error(text)
         seconds = round(time.monotonic() - began, 3)
         log.info("The command has ended", extra={"exit_code": exit_code, "seconds": seconds})
     sys.exit(exit_code)

@@ -6,6 +6,7 @@ One console per process: standard output, or standard error when a program reads
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from rollcall.process.log_format import follow_environment, is_json, log
+from rollcall.process.log_format import follow_environment, is_json, log_for_program, show_error
 from rollcall.steps.batches import ProgressCallback
 
 __all__ = [
@@ -84,8 +85,7 @@ def symbol(good: str, plain: str) -> str:
 
 def step(name: str) -> None:
     """Announce a step."""
-    if is_json():
-        log.info(name)
+    log_for_program(name)
     out.print()
     out.rule(f"[bold]{name}", align="left", characters=symbol("─", "-"))
 
@@ -95,19 +95,9 @@ def confirm(question: str) -> bool:
     return out.input(f"[bold]{question}[/] \\[y/N] ").strip().lower() in ("y", "yes")
 
 
-def show_error(text: str) -> None:
-    """Write one line to standard error."""
-    if is_json():
-        log.error(text)
-    else:
-        print(f"rollcall: {text}", file=sys.stderr)
-
-
 def announce(text: str) -> None:
     """Write one line at once: what a server does, or has done."""
-    if is_json():
-        log.info(text)
-    else:
+    if not log_for_program(text):
         print(text, flush=True)
 
 
@@ -148,8 +138,7 @@ class _ProgressBar(ProgressCallback):
             return
         self._reason = reason
         text = f"waiting: {reason}" if reason else "going on"
-        if is_json():
-            log.warning(text)
+        log_for_program(text, logging.WARNING)
         self._bar.console.print(f"[yellow]{escape(text)}", soft_wrap=True)
 
 

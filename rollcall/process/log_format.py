@@ -15,7 +15,16 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["LOG_FORMAT", "LogFormat", "follow_environment", "is_json", "log", "use"]
+__all__ = [
+    "LOG_FORMAT",
+    "LogFormat",
+    "follow_environment",
+    "is_json",
+    "log",
+    "log_for_program",
+    "show_error",
+    "use",
+]
 
 LOG_FORMAT = "ROLLCALL_LOG_FORMAT"
 LASTING = ("command", "database", "run_id")  # known from one record on, and part of all later ones
@@ -65,6 +74,19 @@ def use(log_format: LogFormat) -> None:
 def is_json() -> bool:
     """Whether the log is for a program; then no text for a person is written."""
     return os.environ.get(LOG_FORMAT) == LogFormat.JSON
+
+
+def log_for_program(text: str, level: int = logging.INFO) -> bool:
+    """Log a text where the log is for a program; false: it is for a person, and nothing was written."""
+    if is_json():
+        log.log(level, text)
+    return is_json()
+
+
+def show_error(text: str) -> None:
+    """Write one line to standard error."""
+    if not log_for_program(text, logging.ERROR):
+        print(f"rollcall: {text}", file=sys.stderr)
 
 
 def follow_environment() -> None:
