@@ -31,7 +31,6 @@ from rollcall.process.files import make_private_directory
 from rollcall.process.lifetime import start_quickly
 
 __all__ = [
-    "STANDARD_PORT",
     "Api",
     "LocalServer",
     "ServerFailed",
@@ -101,7 +100,7 @@ class LocalServer:
     ) -> None:
         self._directory = prefect_directory(state_directory)
         self._temporary = temporary
-        self._preferred_port = port
+        self.preferred_port = port
         self._may_move = may_move
         self._process: subprocess.Popen[bytes] | None = None
         self._auth_string = f"rollcall:{secrets.token_urlsafe(32)}"
@@ -126,7 +125,7 @@ class LocalServer:
             ConfigurationError: the port is in use, and the server may not move.
         """
         make_private_directory(self._directory)
-        with _listen(self._preferred_port, may_move=self._may_move) as listener, self._log.open("ab") as log:
+        with _listen(self.preferred_port, may_move=self._may_move) as listener, self._log.open("ab") as log:
             self.port = listener.getsockname()[1]
             mode = "temporary" if self._temporary else "lasting"
             self._process = subprocess.Popen(

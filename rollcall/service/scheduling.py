@@ -22,7 +22,6 @@ from rollcall.process.files import make_private_directory
 from rollcall.process.log_format import is_json
 from rollcall.servers.prefect import (
     HOST,
-    STANDARD_PORT,
     Api,
     LocalServer,
     api_of_serving,
@@ -283,9 +282,9 @@ def _lasting_api(state_directory: Path, port: int | None) -> Iterator[str]:
         return
     _bypass_proxy()
     with serving(state_directory, port) as server, _using(server.api):
-        if port is None and server.port != STANDARD_PORT:
+        if server.port != server.preferred_port:
             console.show_error(
-                f"Port {STANDARD_PORT} is in use, so Prefect's server listens on {server.port};"
+                f"Port {server.preferred_port} is in use, so Prefect's server listens on {server.port};"
                 " --port chooses one."
             )
         _close_interrupted_runs()

@@ -1,4 +1,4 @@
-"""The port of `rollcall serve`: the chosen one or none; never another one without a word."""
+"""The port of `rollcall serve`: the chosen one or none. A move from the usual port is reported."""
 
 from __future__ import annotations
 
@@ -12,20 +12,29 @@ from pathlib import Path
 
 import pytest
 
-from rollcall.servers.prefect import STANDARD_PORT, api_of_serving
+from rollcall.servers.prefect import api_of_serving
 from tests.support.command import heed_signals
 from tests.support.paths import ROOT
 from tests.support.serving import environment
 from tests.support.waiting import PATIENCE, until
 
+WITH_A_USUAL_PORT = (
+    "import sys; from rollcall.servers import prefect; prefect.STANDARD_PORT = int(sys.argv.pop(1));"
+    "from rollcall.cli import main; main()"
+)
 NO_DATABASE = "postgresql://postgres@127.0.0.1:1/none"
 
 
 @contextlib.contextmanager
-def served(state: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """`rollcall serve` in a process of its own; it is ended afterwards. No flow run needs its database."""
+def served(state: Path, *options: str, usual: int | None = None) -> Iterator[subprocess.Popen[str]]:
+    """`rollcall serve` in a process of its own; it is ended afterwards. No flow run needs its database.
+
+    Args:
+        usual: a port of the test in the place of 4200, which another program may use or leave at any moment.
+    """
+    program = ["-m", "rollcall"] if usual is None else ["-c", WITH_A_USUAL_PORT, str(usual)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "rollcall", "serve", *options],
+        [sys.executable, *program, "serve", *options],
         env=environment(state, NO_DATABASE),
         cwd=ROOT,
         text=True,
@@ -42,17 +51,15 @@ def served(state: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
 
 
 @contextlib.contextmanager
-def taken(port: int) -> Iterator[int]:
-    """A port in use; one that another process uses already is as good."""
-    with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):
-            port = stack.enter_context(socket.create_server(("127.0.0.1", port))).getsockname()[1]
-        yield port
+def taken() -> Iterator[int]:
+    """A port in use."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
 
 
 @pytest.mark.medium
 def test_a_chosen_port_in_use_is_an_error(tmp_path: Path) -> None:
-    with taken(0) as port, served(tmp_path, "--port", str(port)) as process:
+    with taken() as port, served(tmp_path, "--port", str(port)) as process:
         _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2
     assert errors.splitlines() == [
@@ -64,7 +71,7 @@ def test_a_chosen_port_in_use_is_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_chosen_port_is_taken(tmp_path: Path) -> None:
-    with taken(0) as port:
+    with taken() as port:
         pass
     with served(tmp_path, "--port", str(port)) as process:
         api = until(lambda: api_of_serving(tmp_path) or process.poll() is not None)
@@ -72,9 +79,9 @@ def test_a_chosen_port_is_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_another_port_than_the_usual_one_is_said(tmp_path: Path) -> None:
-    with taken(STANDARD_PORT), served(tmp_path) as process:
+def test_a_move_from_the_usual_port_is_reported(tmp_path: Path) -> None:
+    with taken() as usual, served(tmp_path, usual=usual) as process:
         api = until(lambda: api_of_serving(tmp_path) or process.poll() is not None)
         assert process.stderr is not None
-        assert f"Port {STANDARD_PORT} is in use, so Prefect's server listens on" in process.stderr.readline()
-    assert not api.url.startswith(f"http://127.0.0.1:{STANDARD_PORT}/")
+        assert f"Port {usual} is in use, so Prefect's server listens on" in process.stderr.readline()
+    assert not api.url.startswith(f"http://127.0.0.1:{usual}/")
