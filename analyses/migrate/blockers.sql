@@ -1,4 +1,4 @@
--- Whom a server process waits for at this moment, the oldest transaction first. $1: its pid.
+-- The sessions that block a server process at this moment, the oldest transaction first. $1: its pid.
 -- What a maintenance command does is known from its progress, even where its query may not be seen.
 select
     b.pid,

@@ -1,5 +1,5 @@
 -- One row per finding about the application's tables themselves. $1: ROLLCALL_MIGRATE_ROLE. $2: ROLLCALL_CLEAN_ROLE.
--- whom row-level security binds: neither superusers nor owners, unless it is forced
+-- the roles that row-level security binds: neither superusers nor owners, unless it is forced
 with bound as (
     select
         t.table_name,

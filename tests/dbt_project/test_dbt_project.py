@@ -260,7 +260,7 @@ def test_a_developers_target_has_schemas_of_its_own(
 
 
 @pytest.mark.slow
-def test_dbt_fails_quickly_behind_an_open_reader_and_leaves_nobody_queueing(
+def test_dbt_fails_quickly_behind_an_open_reader_and_leaves_no_lock_request(
     centre: CallCentre, dbt: Dbt
 ) -> None:
     dbt("run")
@@ -309,7 +309,7 @@ def staged(centre: CallCentre, model: str) -> dict[str, dict[str, Any]]:
     return {row["row"][key]: row["row"] for row in rows}
 
 
-def test_an_inbound_call_that_nobody_answered_proves_nothing(centre: CallCentre) -> None:
+def test_an_unanswered_inbound_call_is_no_sign_of_life(centre: CallCentre) -> None:
     start, connect, end = "2026-03-01 10:00", "2026-03-01 10:01", "2026-03-01 10:05"
     calls = {
         "answered inbound": ("inbound", start, connect, end),

@@ -27,7 +27,7 @@ def again(centre: CallCentre, state: Path, variables: str = "") -> Workspace:
     return Workspace(load_settings(environment=environment))
 
 
-def test_the_second_time_nobody_waits_for_dbt(database: str, tmp_path: Path) -> None:
+def test_a_second_process_reads_the_compilation_without_dbt(database: str, tmp_path: Path) -> None:
     centre = call_centre(database, tmp_path)
     sql = centre.workspace.project.sql("readiness_counts")
     script = (

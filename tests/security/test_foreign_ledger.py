@@ -171,7 +171,7 @@ def test_default_privileges_give_nothing_of_the_ledger_away(live: Live, attacker
     assert live.rows(open_tables, attacker) == []
     for schema in ("rollcall", "rollcall_ops"):
         assert live.rows("select has_schema_privilege(%s, %s, 'create')", attacker, schema) == [(False,)]
-    # who may read the views is the owner's decision, and a named role may read the ledger as well
+    # the owner decides on SELECT: default privileges open the views, and the ledger to a named role
     readable = "select has_table_privilege(%s, %s, 'select')"
     assert live.rows(readable, attacker, "rollcall.agent_sessions") == [(True,)]
     assert live.rows(readable, attacker, "rollcall_ops.runs") == [(True,)]

@@ -1,4 +1,4 @@
-"""A PostgreSQL that speaks TLS alone, with a private CA, and lets in those who have a certificate of it."""
+"""A PostgreSQL that speaks TLS alone, with a private CA; it accepts clients with a certificate of that CA."""
 
 from __future__ import annotations
 

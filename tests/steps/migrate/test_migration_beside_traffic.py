@@ -60,8 +60,8 @@ def test_a_reader_that_never_ends_is_named_and_nothing_is_changed(live: Live) ->
     assert probes.longest < 1
     first, *others = result.skipped
     assert first["object"] == COLUMNS[0]
-    who = "(user postgres, patient reader, idle in transaction, in a transaction for "
-    assert f"server process {pid} {who}" in first["reason"]
+    backend = "(user postgres, patient reader, idle in transaction, in a transaction for "
+    assert f"server process {pid} {backend}" in first["reason"]
     assert "SELECT $1 AS s, count(*) FROM agent_sessions" in first["reason"]
     assert "secret" not in first["reason"]
     assert {skip["reason"] for skip in others} == {"not attempted, because a statement before it failed"}
@@ -163,7 +163,7 @@ def test_a_vacuum_that_holds_it_up_is_named(live: Live) -> None:
 
 
 @pytest.mark.medium
-def test_a_vacuum_that_waits_itself_is_named_with_whom_it_waits_for(live: Live) -> None:
+def test_a_vacuum_that_is_blocked_itself_is_named_with_its_blocker(live: Live) -> None:
     waits = "select 1 from pg_locks where pid = %s and not granted"
     with (
         live.reader("lock table agent_sessions in share update exclusive mode") as holder,

@@ -241,7 +241,7 @@ def test_a_person_who_plans_it_releases_it(floor: Floor) -> None:
     assert floor.rows("select released_at is not null from rollcall_ops.held_sessions") == [(True,)]
 
 
-def test_whose_undo_was_undone_is_no_longer_held_back(floor: Floor) -> None:
+def test_a_session_whose_undo_was_undone_is_no_longer_held_back(floor: Floor) -> None:
     floor.session()
     back = undone(floor, floor.clean().run_id)
     undone(floor, back.run_id)
