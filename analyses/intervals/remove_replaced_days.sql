@@ -1,2 +1,2 @@
--- Remove the sums of agents of which a later build of the day found nothing.
+-- Remove the sums of the days that are summed next.
 {{ remove_replaced_days() }}

@@ -39,8 +39,8 @@
         {% call statement('end') %}
             deallocate rollcall_build_days;
             {{ remove_replaced(literal(run_id)) }};
-            {{ sum_agent_days() }};
             {{ remove_replaced_days() }};
+            {{ sum_agent_days() }};
             update {{ ref('runs') }} set finished_at = clock_timestamp() where run_id = {{ literal(run_id) }}
         {% endcall %}
     {% endif %}

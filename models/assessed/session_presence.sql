@@ -1,6 +1,6 @@
 -- One row per open session as a look records it: its status, whether its agent is there, why no inbound call may reach
 -- it, and whether it has a live call. Keys are text, as in the ledger.
--- read once: open_sessions
+-- read once: clock, open_sessions
 -- The linter would order what has no order:
 -- noqa: disable=AM09
 {#- dbt has to know each reference before it is known whether the calls are in a view -#}

@@ -124,8 +124,8 @@ def _build_days(run: Run, settings: dict[str, str], first: date, last: date) -> 
         set_for_transaction(run.connection, settings)
         rows = fetch(run.connection, project.sql("build_days"), [run.id, first, last, False])
         fetch(run.connection, project.sql("remove_replaced"), [run.id])
-        fetch(run.connection, project.sql("sum_agent_days"))
         fetch(run.connection, project.sql("remove_replaced_days"))
+        fetch(run.connection, project.sql("sum_agent_days"))
     return rows
 
 
