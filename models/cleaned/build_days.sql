@@ -432,7 +432,8 @@ offered as (
         count(*) filter (
             where c.is_answered and c.wait_seconds <= {{ var('service_level_seconds') }}
         ) as calls_answered_in_time,
-        sum(c.wait_seconds) filter (where c.is_answered) as wait_seconds_of_answered
+        sum(c.wait_seconds) filter (where c.is_answered) as wait_seconds_of_answered,
+        count(c.wait_seconds) filter (where c.is_answered) as calls_answered_with_known_wait
     from calls as c
     where c.is_offered
     group by c.interval_start
@@ -450,7 +451,8 @@ rung_ghosts as (
 built_queue as (
     insert into {{ ref('built_queue_intervals') }} (
         interval_start, local_start, business_day, observed_seconds, calls_offered, calls_answered, calls_abandoned,
-        calls_answered_in_time, wait_seconds_of_answered, calls_missed_with_ghost_available, built_by
+        calls_answered_in_time, wait_seconds_of_answered, calls_answered_with_known_wait,
+        calls_missed_with_ghost_available, built_by
     )
     select
         i.interval_start,
@@ -469,6 +471,9 @@ built_queue as (
             when i.knows_answered then coalesce(o.wait_seconds_of_answered, 0)
         end as wait_seconds_of_answered,
         case
+            when i.knows_answered then coalesce(o.calls_answered_with_known_wait, 0)
+        end as calls_answered_with_known_wait,
+        case
             when i.knows_answered and i.observed_seconds > 0 then coalesce(g.calls, 0)
         end as calls_missed_with_ghost_available,
         $1 as built_by
@@ -478,7 +483,8 @@ built_queue as (
     on conflict (interval_start) do update set
         {% for name in [
             'local_start', 'business_day', 'observed_seconds', 'calls_offered', 'calls_answered', 'calls_abandoned',
-            'calls_answered_in_time', 'wait_seconds_of_answered', 'calls_missed_with_ghost_available',
+            'calls_answered_in_time', 'wait_seconds_of_answered', 'calls_answered_with_known_wait',
+            'calls_missed_with_ghost_available',
         ] -%}
             {{ name }} = excluded.{{ name }},
         {% endfor -%}

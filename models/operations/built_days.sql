@@ -1,6 +1,6 @@
 -- One row per day of the business time zone that `build` has built, with what it was built from. `is_final`: a later
--- build found that calls or looks of the day are gone, so its rows stay. `settings`: the vars that decide what a row
--- says; a day with others is built again.
+-- build found that calls or looks of the day are gone, so its rows stay. `settings`: the version of the columns
+-- and the vars that decide what a row says; a day with others is built again.
 create table {{ this.include(database=false) }} (
     business_day date primary key,
     starts_at timestamptz not null,

@@ -9,6 +9,7 @@ create table {{ this.include(database=false) }} (
     calls_abandoned bigint,
     calls_answered_in_time bigint,
     wait_seconds_of_answered numeric,
+    calls_answered_with_known_wait bigint,
     calls_missed_with_ghost_available bigint,
     built_by text not null,
     unique (business_day, interval_start)

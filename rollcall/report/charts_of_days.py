@@ -89,13 +89,17 @@ def service_level_by_hour(hours: Sequence[HourOfDay]) -> Chart | None:
 
 
 def _sentence_on_levels(hours: Sequence[HourOfDay]) -> str:
-    offered = sum(hour.calls_offered for hour in hours)
+    counted = sum(hour.calls_of_service_level for hour in hours)
+    unknown = sum(hour.calls_offered for hour in hours) - counted
     in_time = sum(hour.calls_answered_in_time for hour in hours)
     worst = min(hours, key=lambda hour: hour.service_level)
+    left_out = (
+        f" Not counted are {number(unknown)} answered calls of unknown waiting time." if unknown else ""
+    )
     return (
-        f"Of {number(offered)} offered calls {in_time / offered:.0%} were answered within"
+        f"Of {number(counted)} offered calls {in_time / counted:.0%} were answered within"
         f" {worst.within_seconds:g} seconds; least of all from {worst.hour_of_day:02d}:00"
-        f" ({worst.service_level:.0%} of {number(worst.calls_offered)})."
+        f" ({worst.service_level:.0%} of {number(worst.calls_of_service_level)}).{left_out}"
     )
 
 

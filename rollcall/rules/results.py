@@ -220,16 +220,21 @@ class GhostDay:
 
 @dataclass(frozen=True)
 class HourOfDay:
-    """The calls offered in an hour of the day, and how many of them were answered within so many seconds."""
+    """The calls offered in an hour of the day, and how many of them were answered within so many seconds.
+
+    Attributes:
+        calls_of_service_level: of how many offered calls that is known.
+    """
 
     hour_of_day: int
     calls_offered: int
     calls_answered_in_time: int
+    calls_of_service_level: int
     within_seconds: float
 
     @property
     def service_level(self) -> float:
-        return self.calls_answered_in_time / self.calls_offered
+        return self.calls_answered_in_time / self.calls_of_service_level
 
 
 @dataclass(frozen=True)

@@ -56,10 +56,9 @@ def computed(day: Day, agents: list[str], first: datetime, last: datetime) -> di
                 sums[name] += (row.get(name) or timedelta(0)).total_seconds()
             sums["missed"] += row.get("missed") or 0
         queue = day.queue_interval(moment, moment + QUARTER, SERVICE_LEVEL)
-        for name in ("offered", "answered", "abandoned", "in_time"):
+        for name in ("offered", "answered", "abandoned", "in_time", "waited", "known_waits", "counted"):
             sums[name] += queue[name]
         sums["missed_with_ghost"] += queue["missed_with_ghost"] or 0
-        sums["waited"] += (queue["average"] or 0) * queue["answered"]
         moment += QUARTER
     talks = [c.ended - c.connected for c in day.calls if c.connected and first <= c.started < last]
     talked = sum(talks, timedelta(0)).total_seconds()
@@ -74,12 +73,14 @@ def computed(day: Day, agents: list[str], first: datetime, last: datetime) -> di
         "calls_abandoned": sums["abandoned"],
         "calls_answered_in_time": sums["in_time"],
         "wait_seconds_of_answered": sums["waited"],
+        "calls_answered_with_known_wait": sums["known_waits"],
+        "calls_of_service_level": sums["counted"],
         "calls_missed_with_ghost_available": sums["missed_with_ghost"],
         "talk_seconds": talked,
         "calls_handled": len(talks),
         "occupancy": sums["on_call"] / (sums["on_call"] + sums["available"]),
-        "service_level": sums["in_time"] / sums["offered"],
-        "average_speed_of_answer": sums["waited"] / sums["answered"],
+        "service_level": sums["in_time"] / sums["counted"],
+        "average_speed_of_answer": sums["waited"] / sums["known_waits"],
         "average_handling_time": talked / len(talks),
     }
 

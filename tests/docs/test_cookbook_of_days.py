@@ -130,19 +130,27 @@ def test_the_hours_lost_before_and_after_the_first_clean_up(played_days: Played)
 
 
 def test_the_answers_about_the_queue(played_days: Played) -> None:
-    by_hour: dict[int, list[int]] = defaultdict(lambda: [0, 0])
+    by_hour: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     by_day: dict[date, list[Any]] = defaultdict(lambda: [0, None])
     for local, row in played_days.queue_rows():
-        by_hour[local.hour][0] += row["offered"]
-        by_hour[local.hour][1] += row["in_time"]
+        for name in ("offered", "in_time", "counted", "waited", "known_waits"):
+            by_hour[local.hour][name] += row[name]
         day = by_day[local.date()]
         day[0] += row["abandoned"]
         if row["missed_with_ghost"] is not None:
             day[1] = (day[1] or 0) + row["missed_with_ghost"]
     assert numbers(answer(played_days.floor, "level_of_hour")) == close_to(
-        [(hour, offered, quick / offered if offered else None)
-         for hour, (offered, quick) in sorted(by_hour.items())]
-    )  # fmt: skip
+        [
+            (
+                hour,
+                sums["offered"],
+                sums["in_time"] / sums["counted"] if sums["counted"] else None,
+                sums["waited"] / sums["known_waits"] if sums["known_waits"] else None,
+            )
+            for hour, sums in sorted(by_hour.items())
+        ]
+    )
+    assert any(sums["counted"] < sums["offered"] for sums in by_hour.values())
     shown = answer(played_days.floor, "missed_with_a_ghost_shown_available")
     assert shown == [(day, *values) for day, values in sorted(by_day.items())]
     assert sum(with_a_ghost or 0 for *_, with_a_ghost in shown) > 0

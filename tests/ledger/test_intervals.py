@@ -80,7 +80,8 @@ def assert_as_python_computes(
     shown = berlin.rows(
         "select interval_start, business_day, observed_seconds, calls_offered, calls_answered,"
         " calls_abandoned, calls_answered_in_time, average_speed_of_answer,"
-        " service_level, calls_missed_with_ghost_available"
+        " service_level, calls_missed_with_ghost_available, wait_seconds_of_answered,"
+        " calls_answered_with_known_wait, calls_of_service_level"
         " from rollcall.queue_intervals"
     )
     assert {row[0]: tuple(map(rounded, row[1:])) for row in shown} == {

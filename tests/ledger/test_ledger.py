@@ -23,6 +23,7 @@ OLDER = {
     "changes": ("as_planned", "evidence"),
     "statements": ("started_at",),
     "rule_results": ("waived", "keys_since", "failing_since"),
+    "built_queue_intervals": ("calls_answered_with_known_wait",),
 }
 
 

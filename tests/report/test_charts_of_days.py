@@ -41,7 +41,7 @@ def test_the_days_and_hours_of_the_report_are_those_of_python(berlin: Zoned) -> 
         hours = read_hours_of_day(snapshot, workspace.project)
 
     lost: dict[date, float] = defaultdict(float)
-    offered: dict[int, list[int]] = defaultdict(lambda: [0, 0])
+    offered: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
     for one in [UNOBSERVED.date(), *DAYS]:
         for begin in (quarter for quarter in quarters(BERLIN, one) if quarter <= END):
             rows = [day.agent_interval(str(agent), begin, begin + QUARTER) or {} for agent in agents]
@@ -50,15 +50,17 @@ def test_the_days_and_hours_of_the_report_are_those_of_python(berlin: Zoned) -> 
             counts = offered[begin.astimezone(ZoneInfo(BERLIN)).hour]
             counts[0] += queue["offered"]
             counts[1] += queue["in_time"]
+            counts[2] += queue["counted"]
 
     # the day that no look observed has calls and no bar
     assert [(g.business_day, g.is_after_first_clean_up) for g in ghost_days] == [
         (one, one == DAYS[2]) for one in DAYS
     ]
     assert [g.ghost_hours for g in ghost_days] == pytest.approx([lost[one] for one in DAYS], abs=1e-4)
-    assert [(h.hour_of_day, h.calls_offered, h.calls_answered_in_time) for h in hours] == [
-        (hour, *counts) for hour, counts in sorted(offered.items()) if counts[0]
-    ]
+    assert [
+        (h.hour_of_day, h.calls_offered, h.calls_answered_in_time, h.calls_of_service_level) for h in hours
+    ] == [(hour, *counts) for hour, counts in sorted(offered.items()) if counts[2]]
+    assert any(counts[2] < counts[0] for counts in offered.values())
     assert {h.within_seconds for h in hours} == {SERVICE_LEVEL}
 
 
@@ -79,6 +81,8 @@ def test_nothing_is_drawn_where_nothing_was_observed() -> None:
     assert days is not None
     assert [value["day"] for value in days.spec["data"]["values"]] == ["2026-07-11", "2026-07-13"]
     assert days.spec["encoding"]["x"]["scale"]["domain"] == [day.isoformat() for day in DAYS]
-    levels = service_level_by_hour([HourOfDay(9, 4, 3, within_seconds=20)])
+    levels = service_level_by_hour([HourOfDay(9, 6, 3, 4, within_seconds=20)])
     assert levels is not None
     assert levels.spec["data"]["values"] == [{"hour": 9, "level": 0.75}]
+    assert "Of 4 offered calls 75% were answered within 20 seconds" in levels.sentence
+    assert levels.sentence.endswith("Not counted are 2 answered calls of unknown waiting time.")

@@ -39,13 +39,28 @@ class Shown:
 
 @dataclass(frozen=True)
 class Call:
-    """A call that is over, as the application wrote it."""
+    """A call that is over, as the application wrote it.
+
+    at_no_time: the application wrote that it was connected at infinity.
+    """
 
     agent: int | None
     direction: str
     started: datetime
     connected: datetime | None
     ended: datetime
+    at_no_time: bool = False
+
+    @property
+    def is_answered(self) -> bool:
+        return self.connected is not None or self.at_no_time
+
+    @property
+    def waited(self) -> int | None:
+        """The seconds to the connection; none where it is unknown, or before the start."""
+        if self.connected is None or self.connected < self.started:
+            return None
+        return round((self.connected - self.started).total_seconds())
 
 
 @dataclass
@@ -84,8 +99,8 @@ class Day:
                 " timezone('utc', %s::timestamptz))",
                 [
                     (
-                        call.agent, "completed" if call.connected else "missed_call", call.direction,
-                        call.started, call.connected, call.ended,
+                        call.agent, "completed" if call.is_answered else "missed_call", call.direction,
+                        call.started, "infinity" if call.at_no_time else call.connected, call.ended,
                     )
                     for call in self.calls
                 ],
@@ -150,7 +165,7 @@ class Day:
         if times is None and not begun and not any(talked):
             return None
         observed = self.observed(begin, end)
-        missed = [call for call in offered if not call.connected]
+        missed = [call for call in offered if not call.is_answered]
         row: dict[str, Any] = {"observed": observed}
         for name in TIMES:
             row[name] = (times or {}).get(name, NOTHING) if observed else None
@@ -167,19 +182,24 @@ class Day:
 
     def queue_interval(self, begin: datetime, end: datetime, service_level: float) -> dict[str, Any]:
         offered = [c for c in self.calls if c.direction == "inbound" and begin <= c.started < end]
-        waits = [round((call.connected - call.started).total_seconds()) for call in offered if call.connected]
-        missed = [call for call in offered if not call.connected]
+        answered = [call for call in offered if call.is_answered]
+        waits = [call.waited for call in answered if call.waited is not None]
+        missed = [call for call in offered if not call.is_answered]
+        in_time, counted = sum(wait <= service_level for wait in waits), len(waits) + len(missed)
         agents = {one.agent for one in self.shown}
         rung = [call for call in missed if any(self.is_available_ghost(a, call.started) for a in agents)]
         return {
             "observed": self.observed(begin, end),
             "offered": len(offered),
-            "answered": len(waits),
+            "answered": len(answered),
             "abandoned": len(missed),
-            "in_time": sum(wait <= service_level for wait in waits),
+            "in_time": in_time,
             "average": sum(waits) / len(waits) if waits else None,
-            "level": sum(wait <= service_level for wait in waits) / len(offered) if offered else None,
+            "level": in_time / counted if counted else None,
             "missed_with_ghost": len(rung) if self.observed(begin, end) else None,
+            "waited": sum(waits),
+            "known_waits": len(waits),
+            "counted": counted,
         }
 
 
@@ -249,7 +269,12 @@ def _call(dice: random.Random, day: Day, agent: int | None, started: datetime) -
     connected = started + waited if is_answered else None
     direction = dice.choice(["inbound", "inbound", "outbound"])
     ended = started + waited + talked if is_answered else started + waited
-    day.calls.append(Call(agent, direction, started, connected, ended))
+    is_without_a_time = is_answered and dice.random() < 0.1
+    if is_without_a_time:
+        connected = None
+    elif is_answered and dice.random() < 0.1:
+        connected = started - waited  # by another clock
+    day.calls.append(Call(agent, direction, started, connected, ended, is_without_a_time))
 
 
 def _overlap(since: datetime, until: datetime, begin: datetime, end: datetime) -> timedelta:

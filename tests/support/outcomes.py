@@ -204,7 +204,13 @@ def with_history(judged: Assessment, keys: tuple[str, ...] = (), text: str = "")
             if number not in (20, 21)
         ),
         hours_of_day=tuple(
-            HourOfDay(hour, calls_offered=1_000, calls_answered_in_time=600 + 20 * hour, within_seconds=20)
+            HourOfDay(
+                hour,
+                calls_offered=1_000,
+                calls_answered_in_time=600 + 20 * hour,
+                calls_of_service_level=1_000,
+                within_seconds=20,
+            )
             for hour in range(7, 20)
             if hour != 12
         ),

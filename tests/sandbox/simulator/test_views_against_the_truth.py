@@ -158,7 +158,7 @@ def assert_service_level(day: TrueDay, zone: str) -> None:
             waited = (call.connected.stamped - call.started.stamped) * SPEED
             least[hour] += waited < SERVICE_LEVEL - 2 * WRITTEN
             most[hour] += waited < SERVICE_LEVEL + WHOLE + 2 * WRITTEN
-    found = {int(hour): (number or 0, level) for hour, number, level in answer(day, "level_of_hour")}
+    found = {int(hour): (number or 0, level) for hour, number, level, _ in answer(day, "level_of_hour")}
     assert {hour: number for hour, (number, _) in found.items() if number} == dict(offered)
     for hour, number in offered.items():
         assert least[hour] <= round(float(found[hour][1]) * number, 6) <= most[hour], hour
