@@ -1,7 +1,10 @@
 with judged as (
     select
         c.*,
-        {{ call_is_live('c', 'clock.live_since') }} as is_live,
+        case
+            when {{ call_is_live('c', 'clock.live_since') }} then true
+            when not {{ call_may_be_live('c', 'clock.live_since') }} then false
+        end as is_live,
         {{ unknown_call_status('c') }} as unknown_call_status,
         {{ zombie_call('c', 'clock') }} as zombie_call,
         {{ ended_call_still_live('c') }} as ended_call_still_live,

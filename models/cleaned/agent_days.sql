@@ -1,5 +1,6 @@
 -- One row per agent and day of the business time zone on which the agent had an open session or a call: the sums of
--- agent_intervals. Of an observed day a time that the agent did not have is zero.
+-- agent_intervals. Of an observed day a time that the agent did not have is zero; after-call work is null on a day that
+-- was built when no status showed it.
 -- depends_on: {{ ref('build_days') }}
 {%- set times = [
     'logged_in_seconds', 'available_seconds', 'on_call_seconds', 'break_seconds', 'ghost_seconds',
@@ -14,7 +15,12 @@ with known as (
             case when days.observed_seconds > 0 then coalesce(summed.{{ time }}, 0) end as {{ time }},
         {% endfor -%}
         {% if var('after_call_statuses') -%}
-            case when days.observed_seconds > 0 then coalesce(summed.after_call_seconds, 0) end as after_call_seconds,
+            case
+                when
+                    days.observed_seconds > 0
+                    and (summed.after_call_seconds is not null or summed.logged_in_seconds is null)
+                    then coalesce(summed.after_call_seconds, 0)
+            end as after_call_seconds,
         {%- else -%}
             summed.after_call_seconds,
         {%- endif %}

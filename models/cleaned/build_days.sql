@@ -265,7 +265,20 @@ judged_days as materialized (
         d.observed_seconds,
         coalesce(d.calls, 0) as calls,
         coalesce(d.looks, 0) as looks,
-        d.ends_at > oldest.call_at as has_calls,
+        d.ends_at > oldest.call_at
+        -- a day that was built after its end, with all of its calls, has lost none since
+        or coalesce(
+            b.starts_at <= d.starts_at
+            and b.ends_at >= d.ends_at
+            and b.calls <= coalesce(d.calls, 0)
+            and exists (
+                select q.interval_start
+                from {{ ref('built_queue_intervals') }} as q
+                where q.business_day = d.business_day
+                    and q.calls_offered is not null
+            ),
+            false
+        ) as has_calls,
         coalesce(
             (b.calls > coalesce(d.calls, 0) or b.looks > coalesce(d.looks, 0))
             -- built before it was over, it is worth building again

@@ -45,7 +45,7 @@ judged as (
         s.status,
         {{ ordinary_time('s.last_seen_at') }} as last_seen_at,
         s.live_call_id,
-        greatest(s.free_call_slots, 0) as free_call_slots,
+        case when s.is_logged_in then greatest(s.free_call_slots, 0) end as free_call_slots,
         case when flag.is_on then 'heartbeat' else 'status' end as routed_by,
         array_remove(
             array[

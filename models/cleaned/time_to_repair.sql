@@ -28,12 +28,23 @@ judgements as (
         repaired.run_id,
         repaired.rule,
         latest.sample_keys,
-        latest.keys_since
+        latest.keys_since,
+        -- a key after the last one that is kept may have failed in a judgement before
+        case
+            when
+                cardinality(latest.sample_keys) < latest.violations - latest.waived
+                and (latest.run_id <> repaired.run_id or latest.new is not null)
+                then coalesce(latest.sample_keys[cardinality(latest.sample_keys)], '')
+        end as known_until
     from repaired_rules as repaired
     cross join lateral (
         select
+            results.run_id,
             results.sample_keys,
-            results.keys_since
+            results.keys_since,
+            results.violations,
+            results.waived,
+            results.new
         from {{ ref('rule_results') }} as results
         where results.suite = 'readiness'
             and results.rule = repaired.rule
@@ -62,8 +73,14 @@ dated as (
         repairs.run_id,
         repairs.repaired_at,
         repairs.undone_by,
-        coalesce(seen.first_seen_at, repairs.judged_at) as first_seen_at
+        case
+            when seen.session_id is not null then seen.first_seen_at
+            when judgements.known_until is null or repairs.session_id <= judgements.known_until then repairs.judged_at
+        end as first_seen_at
     from repairs
+    left join judgements
+        on judgements.run_id = repairs.run_id
+            and judgements.rule = repairs.rule
     left join seen
         on seen.run_id = repairs.run_id
             and seen.rule = repairs.rule

@@ -12,6 +12,7 @@ import pytest
 from rollcall.ledger.runs import open_run
 from rollcall.sandbox.demo import Variant
 from rollcall.steps.assess.assessment import assess
+from rollcall.steps.clean.cleaning import clean
 from rollcall.steps.flags import switch
 from rollcall.steps.migrate.migration import migrate
 from rollcall.steps.undo import undo
@@ -42,6 +43,7 @@ def expected_call(row: dict[str, Any], variables: dict[str, Any], now: datetime)
     live_since = now - timedelta(hours=variables["live_call_max_hours"])
     has_live_status = row["status"] in variables["live_call_statuses"]
     is_known = row["status"] in variables["live_call_statuses"] + variables["over_call_statuses"]
+    is_recent = ended is None and dated is not None and dated > live_since
     defects = {
         "unknown_call_status": not is_known,
         "zombie_call": has_live_status and ended is None and dated is not None and dated <= live_since,
@@ -51,7 +53,7 @@ def expected_call(row: dict[str, Any], variables: dict[str, Any], now: datetime)
     return {
         "agent_id": row["agent_id"],
         "status": row["status"],
-        "is_live": has_live_status and ended is None and dated is not None and dated > live_since,
+        "is_live": has_live_status and is_recent if is_known or not is_recent else None,
         "was_answered": connected is not None,
         "wait_seconds": whole_seconds(started, connected or ended),
         "talk_seconds": whole_seconds(connected, ended),
@@ -81,7 +83,8 @@ def test_every_call_is_there_once_before_and_after_a_clean_up_and_its_undo(centr
         f"{INSERT} values"
         " (gen_random_uuid(), 'completed', 'inbound', '2026-03-01 10:00', '2026-03-01 10:05', '2026-03-01'),"
         " (gen_random_uuid(), 'connected', 'inbound', '2026-03-01 10:00', null, '2026-03-01 10:01'),"
-        " (gen_random_uuid(), 'martian', 'inbound', '2026-03-01 10:00', null, null)"
+        " (gen_random_uuid(), 'martian', 'inbound', '2026-03-01 10:00', null, null),"
+        " (gen_random_uuid(), 'martian', 'inbound', timezone('utc', now()), null, null)"
     )
     talked = assert_every_call_is_right(centre)
     assert talked > 0
@@ -168,6 +171,37 @@ def test_the_time_to_repair_begins_with_the_first_judgement_that_saw_it(centre: 
     assert undone == [(cleaning.run_id, back.run_id)]
 
 
+@pytest.mark.medium
+def test_a_repair_of_which_the_ledger_keeps_too_few_keys_has_no_time(centre: CallCentre) -> None:
+    with open_run(centre.workspace, "verify") as run:
+        run.note_rules("after", assess(centre.workspace))
+    ((seen_at,),) = centre.rows("select max(recorded_at) from rollcall_ops.rule_results")
+    cut = "update rollcall_ops.rule_results set sample_keys = sample_keys[1:2], keys_since = keys_since[1:2]"
+    centre.rows(f"{cut} where rule = 'abandoned_session'")
+    plan = centre.plan()
+    with open_run(centre.workspace, "clean") as run:
+        run.note_rules("before", assess(centre.workspace))
+        assert clean(centre.workspace, run, plan).changed > 0
+    query = (
+        "select session_id, first_seen_at, seconds_to_repair from rollcall.time_to_repair"
+        " where rule = 'abandoned_session' order by session_id"
+    )
+
+    def assert_only_the_first_two_are_known() -> None:
+        first, second, *others = centre.rows(query)
+        assert first[1] < seen_at > second[1]
+        assert len(others) > 2
+        assert {row[1:] for row in others} == {(None, None)}
+
+    assert_only_the_first_two_are_known()
+    # the same where it is the last judgement that has too few
+    centre.rows(f"{cut} where rule = 'abandoned_session' and stage = 'before'")
+    assert_only_the_first_two_are_known()
+    # nothing had been recorded before it: the run saw the others first
+    centre.rows("update rollcall_ops.rule_results set new = null where run_id = %s", run.id)
+    assert all(seconds is not None for *_, seconds in centre.rows(query))
+
+
 def newest_open_sessions(centre: CallCentre) -> dict[Any, dict[str, Any]]:
     """By agent, the newest open session, as the application has it."""
     newest: dict[Any, dict[str, Any]] = {}
@@ -215,6 +249,7 @@ def test_each_active_agent_is_routable_or_has_every_reason_why_not(
             assert ("not_logged_in" in found) == (session is None)
             if session is None:
                 assert found == {"not_logged_in"}
+                assert row["free_call_slots"] is None
                 continue
             assert row["session_id"] == session["id"]
             assert ("abandoned" in found) == (not is_cleaned and truth[session["id"]][0] == "closed")
