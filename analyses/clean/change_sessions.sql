@@ -137,7 +137,7 @@ repairs as (
         v.evidence,
         v.status_after,
         v.logout_at_after,
-        to_jsonb(b) as before_image
+        to_jsonb(b.*) as before_image
     from verdicts as v
     join {{ sessions }} as b on b.{{ session_id }} = v.session_id
     where v.reason is null
@@ -167,7 +167,7 @@ changed as (
         r.remedy,
         r.evidence,
         r.before_image,
-        to_jsonb(s) as after_image,
+        to_jsonb(s.*) as after_image,
         {{ is_as_planned(columns, 'r', 's') }} as as_planned
 ),
 

@@ -23,7 +23,7 @@ restored as (
         v.agent_id,
         v.image as before_image,
         v.image_before,
-        to_jsonb(s) as after_image,
+        to_jsonb(s.*) as after_image,
         {{ is_as_before(columns, 's', 'v') }} as as_planned
 ),
 

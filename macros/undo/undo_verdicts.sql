@@ -50,11 +50,11 @@ compared as (
         i.agent_id,
         i.before_image,
         i.is_as_recorded,
-        to_jsonb(s) as image,
-        to_jsonb(jsonb_populate_record(s, i.before_image)) as image_before,
-        to_jsonb(jsonb_populate_record(s, i.after_image)) as image_after,
+        to_jsonb(s.*) as image,
+        to_jsonb(jsonb_populate_record(s.*, i.before_image)) as image_before,
+        to_jsonb(jsonb_populate_record(s.*, i.after_image)) as image_after,
         {% for name in written_columns() %}
-        (jsonb_populate_record(s, i.before_image)).{{ stored_value(columns, name) }} as before_{{ loop.index }}{{ ',' if not loop.last }}
+        (jsonb_populate_record(s.*, i.before_image)).{{ stored_value(columns, name) }} as before_{{ loop.index }}{{ ',' if not loop.last }}
         {% endfor %}
     from images as i
     join {{ source('application', 'agent_sessions') }} as s on s.{{ session_id }} = i.session_id

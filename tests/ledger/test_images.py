@@ -52,6 +52,24 @@ def test_untouched_images_are_proven(floor: Floor) -> None:
     assert undo(floor.workspace, back.run_id).changed == 3
 
 
+@pytest.mark.parametrize("name", ["b", "s"])
+def test_an_image_is_the_row_also_where_a_column_has_the_name_of_an_alias(floor: Floor, name: str) -> None:
+    """Of an alias and a column of that name PostgreSQL takes the column, where the whole row is meant."""
+    floor.rows(f"alter table agent_sessions add column {name} integer default 7")
+    try:
+        damaged = floor.session()
+        before = floor.images()
+        run_id = floor.clean().run_id
+        after = floor.images()
+        recorded = "select session_id, before_image, after_image from rollcall_ops.changes"
+        assert floor.rows(recorded) == [(damaged, before[damaged], after[damaged])]
+        assert proof_of(floor, run_id).holds
+        assert undo(floor.workspace, run_id).changed == 1
+        assert floor.images() == before
+    finally:
+        floor.rows(f"alter table agent_sessions drop column {name}")
+
+
 def test_a_forged_before_image_is_found_and_never_restored(floor: Floor) -> None:
     run_id, keys = cleaned(floor)
     after = floor.digest()
