@@ -53,6 +53,13 @@ compared as (
         to_jsonb(s.*) as image,
         to_jsonb(jsonb_populate_record(s.*, i.before_image)) as image_before,
         to_jsonb(jsonb_populate_record(s.*, i.after_image)) as image_after,
+        -- changed by the run, and renamed or dropped since: there is no value to compare, and none to restore
+        (
+            select string_agg(was.key, ', ' order by was.key)
+            from jsonb_each(i.before_image) as was (key, value)
+            where i.after_image -> was.key is distinct from was.value
+                and not to_jsonb(s.*) ? was.key
+        ) as columns_gone,
         {% for name in written_columns() %}
         (jsonb_populate_record(s.*, i.before_image)).{{ stored_value(columns, name) }} as before_{{ loop.index }}{{ ',' if not loop.last }}
         {% endfor %}
@@ -74,6 +81,7 @@ verdicts as (
                 when count(*) over (partition by c.session_id) > 1 then 'its key names several rows'
             {% endif %}
             when not c.is_as_recorded then 'its recorded images do not fit their digest: they were altered'
+            when c.columns_gone is not null then 'changed since: the table no longer has ' || c.columns_gone
             when c.image = c.image_after then null
             when c.image = c.image_before then 'already as it was before the run'
             else 'changed since: ' || (
