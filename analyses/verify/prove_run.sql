@@ -26,12 +26,12 @@ images as (
         c.before_image,
         c.after_image,
         s.{{ session_id }} is not null as is_there,
-        -- both read by this session: an instant has many spellings
-        to_jsonb(jsonb_populate_record(s.*, c.after_image)) as after_image_now,
-        to_jsonb(s.*) as current_image
+        after_now.stored as after_image_now,
+        after_now.current as current_image
     from {{ ref('changes') }} as c
     left join {{ source('application', 'agent_sessions') }} as s
         on s.{{ session_id }} = c.session_id::{{ session_id_type }}
+    cross join {{ image_now('s', 'c.after_image') }} as after_now
     where c.run_id = $1
 ),
 

@@ -3,7 +3,7 @@
 {#
     CTEs that judge what a run wrote, as it is now: `images` (what the run recorded) and `verdicts`, one row per session
     that is still there: `reason` says why it is left alone, null that it still holds what we wrote.
-    Images are compared after both have been read into the table's own types: an instant has many spellings.
+    Images are compared after both have been read into the table's own types (image_now).
     run_id, keys: parameters; keys as a list of texts.
 #}
 {% macro undo_verdicts(run_id, keys) -%}
@@ -48,23 +48,24 @@ compared as (
     select
         i.session_id,
         i.agent_id,
-        i.before_image,
         i.is_as_recorded,
-        to_jsonb(s.*) as image,
-        to_jsonb(jsonb_populate_record(s.*, i.before_image)) as image_before,
-        to_jsonb(jsonb_populate_record(s.*, i.after_image)) as image_after,
+        before_now.current as image,
+        before_now.stored as image_before,
+        after_now.stored as image_after,
         -- changed by the run, and renamed or dropped since: there is no value to compare, and none to restore
         (
             select string_agg(was.key, ', ' order by was.key)
             from jsonb_each(i.before_image) as was (key, value)
             where i.after_image -> was.key is distinct from was.value
-                and not to_jsonb(s.*) ? was.key
+                and not before_now.current ? was.key
         ) as columns_gone,
         {% for name in written_columns() %}
-        (jsonb_populate_record(s.*, i.before_image)).{{ stored_value(columns, name) }} as before_{{ loop.index }}{{ ',' if not loop.last }}
+        (jsonb_populate_record(s.*, before_now.read_back)).{{ stored_value(columns, name) }} as before_{{ loop.index }}{{ ',' if not loop.last }}
         {% endfor %}
     from images as i
     join {{ source('application', 'agent_sessions') }} as s on s.{{ session_id }} = i.session_id
+    cross join {{ image_now('s', 'i.before_image') }} as before_now
+    cross join {{ image_now('s', 'i.after_image') }} as after_now
 ),
 
 verdicts as (

@@ -70,6 +70,34 @@ def test_an_image_is_the_row_also_where_a_column_has_the_name_of_an_alias(floor:
         floor.rows(f"alter table agent_sessions drop column {name}")
 
 
+SPAN = """
+create type span as range (subtype = integer);
+create function span_as_json(span) returns json language sql as
+    $$ select json_build_object('from', lower($1), 'to', upper($1)) $$;
+create cast (span as json) with function span_as_json(span);
+alter table agent_sessions add column place span default '[1,5)';
+"""
+NO_SPAN = "alter table agent_sessions drop column place; drop type span cascade"
+
+
+def test_a_type_that_cannot_be_read_back_from_json_stops_neither_undo_nor_proof(floor: Floor) -> None:
+    """Like hstore, which is an object in JSON, and whose input is no JSON."""
+    floor.rows(SPAN)
+    try:
+        untouched, moved = floor.session(), floor.session()
+        before = floor.images()
+        run_id = floor.clean().run_id
+        floor.rows("update agent_sessions set place = '[2,5)' where id = %s", moved)
+        proof = proof_of(floor, run_id)
+        assert (proof.holds, proof.changed_since_keys) == (True, (moved,))
+        result = undo(floor.workspace, run_id)
+        assert result.changed == 1
+        assert result.conflicts == [{"session_id": moved, "reason": "changed since: place"}]
+        assert floor.images()[untouched] == before[untouched]
+    finally:
+        floor.rows(NO_SPAN)
+
+
 def test_a_forged_before_image_is_found_and_never_restored(floor: Floor) -> None:
     run_id, keys = cleaned(floor)
     after = floor.digest()
