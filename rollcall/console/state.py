@@ -109,8 +109,10 @@ def show_diagnosis(diagnosis: Diagnosis) -> None:
         ):
             for line in lines:
                 write(Padding(labelled(label, line), (0, 0, 0, 4)))
-        for statement in finding.statements:
-            write(Padding(escape(f"{statement};"), (0, 0, 0, 11)), soft_wrap=True)
+        for statement in finding.statements[:OCCURRENCES_SHOWN]:
+            write(f"{' ' * 11}{escape(statement)};", soft_wrap=True)  # a Padding would cut it off
+        for line in rest(finding.statements):
+            write(f"{' ' * 11}-- {line}")
         write()
     version = diagnosis.server_version.split(" ")[0]
     where = escape(f"({diagnosis.database}, PostgreSQL {version})")

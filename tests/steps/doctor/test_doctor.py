@@ -83,6 +83,18 @@ def test_every_finding_fits_into_80_columns(
     assert sum("and 2 more" in line for line in lines) == len(KINDS)
 
 
+def test_a_statement_is_printed_whole_and_a_long_list_is_cut(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_on_stdout(monkeypatch)
+    statements = tuple(f"grant update ({'long_column_name, ' * 6}id) on s.t{n} to r" for n in range(13))
+    name = next(iter(KINDS))
+    console.show_diagnosis(Diagnosis("x", "18.1", (Finding(name, ("found",), statements),)))
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert [line for line in lines if line.startswith("grant")] == [f"{text};" for text in statements[:10]]
+    assert "-- and 3 more, see --json" in lines
+
+
 def test_every_finding_is_tested_and_has_a_section_in_the_docs() -> None:
     tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     assert [name for name in KINDS if f'"{name}"' not in tests] == []
