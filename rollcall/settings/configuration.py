@@ -135,9 +135,10 @@ def load_settings(
         "--vars": read_yaml(variables or "", "--vars"),
     }
     overrides = {name: normalised(name, value) for given in sources.values() for name, value in given.items()}
+    origins = {name: source for source, given in sources.items() for name in given}
     known = {name: value for name, value in overrides.items() if name in defaults}
-    problems = [_unknown(name, defaults) for name in overrides if name not in defaults]
-    problems += problems_of_values(known, defaults)
+    problems = [_unknown(name, origins[name], defaults) for name in overrides if name not in defaults]
+    problems += problems_of_values(known, defaults, origins)
     alerts, problems_of_alerts = read_alert_settings(user_file.alerts)
     problems += problems_of_alerts
     merged = {**defaults, **overrides}
@@ -153,7 +154,7 @@ def load_settings(
         migrate_role=environment.get("ROLLCALL_MIGRATE_ROLE") or None,
         clean_role=environment.get("ROLLCALL_CLEAN_ROLE") or None,
         user_file=user_file,
-        origins={name: source for source, given in sources.items() for name in given},
+        origins=origins,
         alerts=alerts,
     )
 
@@ -194,12 +195,14 @@ def _defaults() -> dict[str, Any]:
         ) from error
 
 
-def _unknown(name: object, defaults: Mapping[str, Any]) -> str:
-    """Describe a var that does not exist."""
+def _unknown(name: object, source: str, defaults: Mapping[str, Any]) -> str:
+    """Describe a var that does not exist, and where it is given."""
     text = name[:60] if isinstance(name, str) else ""
     near = difflib.get_close_matches(text, defaults, n=1)
     return line(
-        f"unknown var {text}" if text.isprintable() and text else "unknown var: its name is no plain text",
+        f"unknown var {text} in {source}"
+        if text.isprintable() and text
+        else f"unknown var in {source}: its name is no plain text",
         f"did you mean {near[0]}?" if near else "the vars are listed in dbt_project.yml",
     )
 

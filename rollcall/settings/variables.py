@@ -48,18 +48,19 @@ LARGEST = {
 }
 
 
-def read_yaml(text: str, source: str) -> dict[str, Any]:
+def read_yaml(text: str, source: str, example: str = "") -> dict[str, Any]:
     """Read a mapping of vars from YAML; empty if there is no text.
 
     Args:
         source: the name of the source, for messages.
+        example: how to write it; by default as a variable or an option.
 
     Raises:
         ConfigurationError: it is not YAML, too large, too deep, or no mapping.
     """
     if not text.strip():
         return {}
-    example = f"write it like {source}='{{app_schema: crm, settle_minutes: 5}}'"
+    example = example or f"write it like {source}='{{app_schema: crm, settle_minutes: 5}}'"
     try:
         unfit = _problem_of_form(text)
         document = None if unfit else yaml.safe_load(text)
@@ -88,7 +89,7 @@ def read_yaml_file(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigurationError(f"{path} cannot be read: {reason}", "correct the file") from None
-    return read_yaml(text, str(path))
+    return read_yaml(text, str(path), "write one setting in a line, like `app_schema: crm`")
 
 
 def _problem_of_form(text: str) -> str:
@@ -117,11 +118,14 @@ def first_line(error: BaseException) -> str:
     return (str(error) or type(error).__name__).splitlines()[0]
 
 
-def problems_of_values(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> Iterator[str]:
+def problems_of_values(
+    given: Mapping[str, Any], defaults: Mapping[str, Any], origins: Mapping[str, str]
+) -> Iterator[str]:
     """Describe each var whose value cannot work, one line each.
 
     Args:
         given: vars with a default; the type of the default is the type of the var.
+        origins: the source of each value, for messages.
     """
     fields: Any = {name: (_type_of(name, defaults[name], value), ...) for name, value in given.items()}
     try:
@@ -132,7 +136,7 @@ def problems_of_values(given: Mapping[str, Any], defaults: Mapping[str, Any]) ->
             name = str(details["loc"][0])
             problems.setdefault(name, _described(name, given[name], defaults[name], details))
         for name, text in problems.items():
-            yield line(f"var {name} {text}", "correct it; a value is data and written as it is")
+            yield line(f"var {name} {text}", f"correct it in {origins[name]}")
 
 
 def _check_text(text: str) -> str:

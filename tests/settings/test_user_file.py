@@ -61,11 +61,14 @@ def test_a_mistake_in_the_file_is_one_line_with_its_name(folder: Path) -> None:
     with pytest.raises(ConfigurationError, match=f"{folder / 'rollcall.yml'} must be a mapping") as error:
         settings()
     assert "\n" not in str(error.value)
+    assert "like `app_schema: crm`" in str(error.value)
     (folder / "rollcall.yml").write_text("settel_minutes: 5\nabandoned_after_hours: soon\n", "utf-8")
     with pytest.raises(ConfigurationProblems) as problems:
         settings()
-    assert "did you mean settle_minutes?" in str(problems.value)
-    assert "abandoned_after_hours" in str(problems.value)
+    unknown, unfit = problems.value.problems
+    assert unknown == f"unknown var settel_minutes in {folder / 'rollcall.yml'}. did you mean settle_minutes?"
+    assert unfit.startswith("var abandoned_after_hours must be a number")
+    assert unfit.endswith(f"correct it in {folder / 'rollcall.yml'}.")
     with pytest.raises(ConfigurationError, match="there is no file"):
         settings({"ROLLCALL_CONFIG": str(folder / "other.yml")})
 

@@ -212,7 +212,7 @@ def test_every_var_that_cannot_work_is_a_line_of_its_own(tmp_path: Path) -> None
     for line, beginning in zip(
         found,
         (
-            "unknown var app_schemas. did you mean app_schema?",
+            "unknown var app_schemas in ROLLCALL_VARS. did you mean app_schema?",
             "var settle_minutes must be a number above zero",
             "var live_call_statuses must be a list of texts",
         ),
