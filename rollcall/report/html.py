@@ -17,7 +17,7 @@ from rollcall import __version__
 from rollcall.report import charts, charts_of_days, text, words
 from rollcall.report import words_of_changes as change_words
 from rollcall.report.outcome import RunOutcome
-from rollcall.rules.results import Assessment
+from rollcall.rules.results import NOT_JUDGED, Assessment
 from rollcall.rules.verdict import TONES
 
 __all__ = ["DATA_DOCS", "render", "write_report"]
@@ -30,10 +30,20 @@ ROWS_SHOWN = 200
 REASONS_SHOWN = 20
 LONGEST_KEY = 200
 
-_CHECK_TONES = {"PASS": "good", "NEEDS_CLEANUP": "fair", "FAIL": "bad"}
-_CHECK_WORDS = {"PASS": "passes", "NEEDS_CLEANUP": "needs cleaning", "FAIL": "fails"}
-_CHECK_WORDS_PAST = {"PASS": "passed", "NEEDS_CLEANUP": "needed cleaning", "FAIL": "failed"}
-_CHECK_SYMBOLS = {"PASS": "✓", "NEEDS_CLEANUP": "!", "FAIL": "✕"}
+_CHECK_TONES = {"PASS": "good", "NEEDS_CLEANUP": "fair", "FAIL": "bad", NOT_JUDGED: "none"}
+_CHECK_WORDS = {
+    "PASS": "passes",
+    "NEEDS_CLEANUP": "needs cleaning",
+    "FAIL": "fails",
+    NOT_JUDGED: "not judged",
+}
+_CHECK_WORDS_PAST = {
+    "PASS": "passed",
+    "NEEDS_CLEANUP": "needed cleaning",
+    "FAIL": "failed",
+    NOT_JUDGED: "not judged",
+}
+_CHECK_SYMBOLS = {"PASS": "✓", "NEEDS_CLEANUP": "!", "FAIL": "✕", NOT_JUDGED: "–"}
 _ICON_COLOURS = {"good": "#2da44e", "fair": "#d4a72c", "bad": "#cf222e", "none": "#8c959f"}
 _FACTS = {
     "open_sessions": "open sessions",

@@ -10,7 +10,7 @@ from rollcall.report import words
 from rollcall.report import words_of_changes as change_words
 from rollcall.report.outcome import RunOutcome
 from rollcall.report.text import in_words, moment, number, printable, with_code
-from rollcall.rules.results import Assessment, RuleResult, TrippedBreaker
+from rollcall.rules.results import NOT_JUDGED, Assessment, RuleResult, TrippedBreaker
 from rollcall.rules.waiver import WaiverState
 
 __all__ = ["markdown_of_failure", "markdown_summary"]
@@ -18,7 +18,7 @@ __all__ = ["markdown_of_failure", "markdown_summary"]
 RULES_SHOWN = 100
 _OF_ADDRESSES = ":/?#[]@!$&'()*+,;=%"
 
-_CHECK_SYMBOLS = {"PASS": "✅", "NEEDS_CLEANUP": "🟡", "FAIL": "❌"}
+_CHECK_SYMBOLS = {"PASS": "✅", "NEEDS_CLEANUP": "🟡", "FAIL": "❌", NOT_JUDGED: "–"}
 
 # Characters of Markdown and GitHub markup: emphasis, mentions, issues, formulas, links, emoji.
 _MEANINGFUL = re.compile(
@@ -89,11 +89,9 @@ def _about(outcome: RunOutcome) -> str:
 
 def _checks(latest: Assessment, before: Assessment | None) -> str:
     rows = []
-    for check, value in latest.checks.items():
-        row = [f"`{check.value}`", f"{_CHECK_SYMBOLS[value]} {value}"]
-        if before is not None:
-            row.insert(1, f"{_CHECK_SYMBOLS[before.checks[check]]} {before.checks[check]}")
-        rows.append(row)
+    for check in latest.checks:
+        values = [judged.shown(check) for judged in (before, latest) if judged is not None]
+        rows.append([f"`{check.value}`", *(f"{_CHECK_SYMBOLS[value]} {value}" for value in values)])
     return _table(["Check", "Before", "After"] if before else ["Check", "Result"], rows)
 
 

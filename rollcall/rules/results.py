@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rollcall.schema.declared import Statement
 
 TREND_KEYS = 20  # resolved keys shown of a rule that passes
+NOT_JUDGED = "NOT_JUDGED"  # shown for a check of which no rule was evaluated
 
 
 class Severity(StrEnum):
@@ -351,6 +352,7 @@ class Assessment:
             "breaker": self.breaker.to_json() if self.breaker else None,
             "verdict": self.verdict.value,
             "checks": {check.value: value for check, value in self.checks.items()},
+            "checks_not_judged": [check.value for check in self.checks_not_judged],
             "rules": [rule.to_json() for rule in self.rules],
             "pending_statements": self.pending_statements,
             "pending_changes": self.pending_changes,
@@ -367,6 +369,16 @@ class Assessment:
                 {"reason": reason, "rules": list(names)} for reason, names in self.not_judged.items()
             ],
         }
+
+    @property
+    def checks_not_judged(self) -> tuple[Check, ...]:
+        """The checks of which no rule was evaluated, because the rows cannot be read."""
+        evaluated = {rule.check for rule in self.rules}
+        return tuple(check for check in self.checks if check not in evaluated)
+
+    def shown(self, check: Check) -> str:
+        """The value of a check for a person, which is not PASS where nothing was evaluated."""
+        return NOT_JUDGED if check in self.checks_not_judged else self.checks[check]
 
     @property
     def not_judged(self) -> dict[str, tuple[str, ...]]:

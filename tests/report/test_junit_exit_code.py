@@ -84,8 +84,7 @@ def test_the_files_exist_when_the_configuration_cannot_work(tmp_path: Path) -> N
     assert done.returncode == 2
     assert counted(junit) == (0, 1, 0)
     assert json.loads(done.stdout) == {
-        "error": "Var settle_minutes must be a number above zero, not such a number."
-        " Correct it in --vars.",
+        "error": "Var settle_minutes must be a number above zero, not such a number. Correct it in --vars.",
         "exit_code": 2,
     }
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from rollcall.report.markdown import markdown_summary
 from rollcall.report.outcome import RunOutcome
-from tests.support.outcomes import OUTCOMES, completed, hostile
+from tests.support.outcomes import OUTCOMES, completed, hostile, unreadable
 
 # --- Markdown ---------------------------------------------------------------------------------
 
@@ -28,6 +28,12 @@ def test_markdown_says_verdict_checks_rules_and_what_to_do_next() -> None:
     assert "| <code>abandoned_session</code> | critical | 1,203 | – | The session is" in summary
     assert "<code>clean</code> closes it" in summary
     assert "| `schema_ready` | ❌ FAIL |" in summary
+
+
+def test_a_check_of_which_nothing_was_evaluated_does_not_pass() -> None:
+    summary = markdown_summary(unreadable())
+    assert "| `sessions_clean` | – NOT_JUDGED |" in summary
+    assert "| `data_trustworthy` | ❌ FAIL |" in summary
 
 
 def test_markdown_tables_stay_whole(any_outcome: RunOutcome) -> None:

@@ -36,6 +36,7 @@ from tests.support.outcomes import (
     keys_of,
     migration_proof,
     outcome,
+    unreadable,
     with_history,
 )
 
@@ -364,3 +365,9 @@ def test_a_run_says_what_it_did_before_what_it_found_and_what_never_changed_is_f
     assert "Live call not on call" in moving
     assert "Zombie call" not in moving
     assert "Zombie call" in same
+
+
+def test_a_check_without_an_evaluated_rule_is_not_judged() -> None:
+    text = Page(render(unreadable())).text
+    assert text.count("– not judged") == 3
+    assert text.count("✓ passes") == 1, "the schema"
