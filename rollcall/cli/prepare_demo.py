@@ -43,5 +43,5 @@ def prepare(scale: Scale) -> str:
         except ScaleTooSmall as error:
             raise ConfigurationError(str(error), "ask for more agents, sessions or calls") from error
         connection.commit()
-    console.show_demo(planted.agents, planted.sessions, planted.calls, url)
+    console.show_demo(planted.agents, planted.sessions, planted.calls, url, server.data_directory)
     return url

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,10 +42,12 @@ __all__ = [
 ]
 
 
-def show_demo(agents: int, sessions: int, calls: int, url: str) -> None:
-    """Show what was loaded, and how to query it."""
+def show_demo(agents: int, sessions: int, calls: int, url: str, data: Path) -> None:
+    """Show what was loaded, how to query it, and how to stop the server in the folder `data`."""
     write(f"{agents:,} agents, {sessions:,} sessions and {calls:,} calls loaded, damaged in known ways.")
     write(f"look at it: psql '{escape(url)}'", soft_wrap=True)
+    process = escape(shlex.quote(str(data / "postmaster.pid")))
+    write(f"stop it: kill -INT $(head -1 {process})", soft_wrap=True)
 
 
 def show_report(path: Path) -> None:
@@ -68,7 +71,7 @@ def show_history(runs: Sequence[dict[str, Any]]) -> None:
     if not runs:
         write("No run is recorded yet.")
         return
-    table = table_of("run", "command", "verdict", "changed", "new", "resolved", "ended")
+    table = table_of("run", "command", "verdict", "changed", "new", "resolved", "ended", whole=("run",))
     for run in runs:
         ended = _ended(run)
         moved = [sum(rule[name] or 0 for rule in run["rules"]) for name in ("new", "resolved")]

@@ -161,10 +161,11 @@ def print_plain(line: str) -> None:
     out.print(line, markup=False, soft_wrap=True)
 
 
-def table_of(*headings: str) -> Table:
+def table_of(*headings: str, whole: Sequence[str] = ()) -> Table:
+    """A table without lines. whole: the headings of columns that are copied, and so not folded."""
     table = Table(box=None, pad_edge=False, header_style="dim", show_header=bool(headings))
     for heading in headings:
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading in whole)
     return table
 
 
