@@ -60,7 +60,9 @@ def assess(
             print_json(assessment.to_json())
         else:
             console.show_assessment(assessment)
-        write_reports(job.workspace, "assess", assessment, junit, markdown, report, fail_on)
+        outcome = write_reports(job.workspace, "assess", assessment, junit, markdown, report, fail_on)
+        if not as_json:
+            console.show_next_steps(outcome)
     exit_with_verdict(assessment, fail_on)
 
 
@@ -121,6 +123,7 @@ def plan(
         print_json(pending.to_json())
     else:
         console.show_plan(pending)
+        console.show_files_of_plan(pending, out, sql)
         console.show_export(exported)
 
 
@@ -154,7 +157,7 @@ def verify(
             print_json(verification.to_json())
         else:
             console.show_verification(verification)
-        write_reports(
+        outcome = write_reports(
             job.workspace,
             "verify",
             verification.assessment,
@@ -165,6 +168,8 @@ def verify(
             verification,
             run_id,
         )
+        if not as_json:
+            console.show_next_steps(outcome)
     if run_id is not None and not verification.holds:
         raise typer.Exit(1)
     exit_with_verdict(verification.assessment, fail_on)

@@ -16,6 +16,7 @@ from rollcall.process.log_format import log
 from rollcall.rules.verdict import FailOn, exit_code_of
 
 if TYPE_CHECKING:
+    from rollcall.report.outcome import RunOutcome
     from rollcall.rules.results import Assessment
     from rollcall.steps.verify import Verification
     from rollcall.workspace import Workspace
@@ -69,7 +70,8 @@ def write_reports(
     fail_on: FailOn,
     verification: Verification | None = None,
     run_id: str | None = None,
-) -> None:
+) -> RunOutcome:
+    """Write the requested reports, and return what they are about."""
     from rollcall import console
     from rollcall.report.outcome import RunOutcome
 
@@ -95,6 +97,7 @@ def write_reports(
         from rollcall.report.folder import publish
 
         console.show_report(publish(report, outcome))
+    return outcome
 
 
 def write_file(path: Path, text: str) -> None:
@@ -133,5 +136,8 @@ def unexpected(error: Exception) -> tuple[int, str]:
     if isinstance(error, psycopg.Error):
         from rollcall.database.connections import reason_of
 
-        return 1, f"the database refused: {reason_of(error)}"
+        hint = "`rollcall doctor` names each missing privilege and its remedy"
+        is_privilege = isinstance(error, psycopg.errors.InsufficientPrivilege)
+        refused = f"the database refused: {reason_of(error)}"
+        return 1, RollcallError(refused, hint if is_privilege else "").text
     return 1, f"{type(error).__name__}: {error} (this is a fault; ROLLCALL_DEBUG=1 shows where)"

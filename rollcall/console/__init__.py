@@ -1,13 +1,19 @@
 """Terminal output: one function for each result of a step."""
 
 from rollcall.console.alerts import show_alerts, show_deliveries, show_news
-from rollcall.console.assessment import show_assessment, show_tripped_breaker, show_verification
+from rollcall.console.assessment import (
+    show_assessment,
+    show_next_steps,
+    show_tripped_breaker,
+    show_verification,
+)
 from rollcall.console.changes import (
     show_build,
     show_clean_role,
     show_cleaning,
     show_detachment,
     show_export,
+    show_files_of_plan,
     show_look,
     show_migration,
     show_plan,
@@ -52,12 +58,14 @@ __all__ = [
     "show_diagnosis",
     "show_error",
     "show_export",
+    "show_files_of_plan",
     "show_flags",
     "show_grants",
     "show_history",
     "show_look",
     "show_migration",
     "show_news",
+    "show_next_steps",
     "show_plan",
     "show_progress_of_simulation",
     "show_proposal",

@@ -27,18 +27,25 @@ from rollcall.report.words import (
     sample_title,
     sample_value,
 )
-from rollcall.report.words_of_changes import (
-    images_sentence,
+from rollcall.report.words_of_changes import images_sentence, next_steps
+from rollcall.rules.results import (
+    NOT_JUDGED,
+    Assessment,
+    Check,
+    RuleResult,
+    Severity,
+    TrippedBreaker,
+    Verdict,
 )
-from rollcall.rules.results import Assessment, Check, RuleResult, Severity, TrippedBreaker
 from rollcall.rules.verdict import HEADLINES, PASS
 
 if TYPE_CHECKING:
+    from rollcall.report.outcome import RunOutcome
     from rollcall.steps.migrate.proof import MigrationProof
     from rollcall.steps.verify import Proof, Verification
 
 
-__all__ = ["show_assessment", "show_tripped_breaker", "show_verification"]
+__all__ = ["show_assessment", "show_next_steps", "show_tripped_breaker", "show_verification"]
 
 CHECK_WORDS = {
     Check.SCHEMA_READY: "Schema ready",
@@ -71,9 +78,10 @@ def show_assessment(assessment: Assessment, before: Assessment | None = None) ->
     )
     write()
     checks = table_of()
-    for check, value in assessment.checks.items():
-        colour = "green" if value == PASS else "red"
-        mark = symbol("✓", "ok") if value == PASS else symbol("✗", "!!")
+    for check in assessment.checks:
+        value = assessment.shown(check)
+        colour = {PASS: "green", NOT_JUDGED: "yellow"}.get(value, "red")
+        mark = {PASS: symbol("✓", "ok"), NOT_JUDGED: symbol("–", "--")}.get(value, symbol("✗", "!!"))
         checks.add_row(f"[{colour}]{mark}", CHECK_WORDS[check], f"[{colour}]{value}")
     write(checks)
     _show_rules(assessment, before)
@@ -84,6 +92,14 @@ def show_assessment(assessment: Assessment, before: Assessment | None = None) ->
     write(
         f"pending: {assessment.pending_statements} statements, {assessment.pending_changes} session changes"
     )
+
+
+def show_next_steps(outcome: RunOutcome) -> None:
+    """Show what is left to do, as the report says it."""
+    if outcome.latest is not None and outcome.latest.verdict is Verdict.READY:
+        return
+    for text in next_steps(outcome):
+        write(f"next: {escape(text)}")
 
 
 def show_tripped_breaker(breaker: TrippedBreaker) -> None:

@@ -36,6 +36,7 @@ __all__ = [
     "show_cleaning",
     "show_detachment",
     "show_export",
+    "show_files_of_plan",
     "show_look",
     "show_migration",
     "show_plan",
@@ -66,6 +67,15 @@ def show_plan(plan: Plan) -> None:
         if plan.by_remedy[remedy]:
             write(f"{plan.by_remedy[remedy]:>8} {words}")
     write(f"plan {plan.hash[:16]}, judged at {instant(plan.judged_at)}")
+
+
+def show_files_of_plan(plan: Plan, out: Path | None, sql: Path | None) -> None:
+    """Show where each statement and each row change can be read."""
+    for path, words in ((out, "plan"), (sql, "script for psql")):
+        if path is not None:
+            write(f"{words} written: {escape(str(path))}", soft_wrap=True)
+    if out is None and not plan.is_empty:
+        write("each statement and each row: `rollcall plan --json`, or `--out FILE` to approve them")
 
 
 def show_export(files: Sequence[Path]) -> None:
