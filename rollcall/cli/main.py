@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rollcall.cli import alerts, change, demo, fleet, init, judge, look, metrics, serve
-from rollcall.cli.output import json_owed, print_json, unexpected
+from rollcall.cli.output import USAGE, json_owed, print_json, unexpected
 from rollcall.errors import RollcallError
 from rollcall.process.files import private_files
 from rollcall.process.lifetime import ending_on_signals, start_quickly
@@ -47,7 +47,6 @@ COMMANDS = (  # in the order of `rollcall --help`
 app = typer.Typer(
     name="rollcall",
     help="Make a call centre's database ready for live agent-status control, and prove it.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -71,7 +70,7 @@ def main() -> None:
         if out.lost is not None:
             messages.append(
                 f"standard output could not be written: {out.lost}. The exit code is that of the "
-                "work; `rollcall history` shows its run."
+                "work; `rollcall history` shows a run that was recorded."
             )
         for text in messages:
             show_error(text)
@@ -125,3 +124,6 @@ def _options(
 
         typer.echo(f"rollcall {__version__}")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(USAGE)

@@ -23,7 +23,7 @@ HOST_AND_PORT = re.compile(r"(\[[0-9A-Za-z:.%]*\]|[^:\[\]]*)(:\d{0,5})?")
 UNREADABLE = "ROLLCALL_DATABASE_URL cannot be read as a connection"
 HOW_TO_WRITE = (
     "write it like postgresql://USER:PASSWORD@HOST:5432/DATABASE; in user, password and database "
-    "percent-encode @ as %40, : as %3A, / as %2F, ? as %3F, # as %23 and % as %25"
+    "percent-encode @ as %40, : as %3A, / as %2F, # as %23, % as %25 and a question mark as %3F"
 )
 
 

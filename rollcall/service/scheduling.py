@@ -109,8 +109,11 @@ def run_pipeline(
         SystemExit: a signal ended the process.
     """
     from rollcall.database.connections import Database
+    from rollcall.steps.plan.stored import require_plan
 
     settings = load_settings(variables)
+    if plan is not None:
+        require_plan(plan)
     Database.reach(settings.conninfo)  # report a wrong name or password before the slow imports
     prepare_prefect(settings.state_directory)
     with _vars_in_environment(settings), _api(settings):

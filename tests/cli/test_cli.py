@@ -61,7 +61,9 @@ def test_without_a_database_every_command_says_how_to_name_one(command: str) -> 
 def test_a_server_that_is_down() -> None:
     url = f"postgresql://someone:{SECRET.replace('&', '%26')}@127.0.0.1:9/centre"
     done = rollcall("assess", url=url)
-    assert_one_line(done, 1, "Cannot connect", "refused", "Check that the server is up")
+    assert_one_line(
+        done, 1, "Cannot connect", "Connection refused; Is the server", "Check that the server is up"
+    )
 
 
 def test_an_unreadable_url_does_not_show_its_password() -> None:
@@ -148,6 +150,13 @@ def test_usage_errors_are_short() -> None:
     assert_one_line(rollcall("assess", "--jason"), 2, "No such option")
 
 
+def test_without_a_command_the_help_is_shown_as_it_is() -> None:
+    done = rollcall()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Usage: rollcall ")
+    assert done.stderr == rollcall("--help").stdout
+
+
 def test_help_and_version_import_nothing_heavy() -> None:
     script = (
         "import sys\nfrom rollcall.cli import main\n"
@@ -190,6 +199,13 @@ def test_the_steps_one_by_one(database: str, tmp_path: Path) -> None:
     assert {"sql", "reason", "lock"} <= document["statements"][0].keys()
     assert {"session_id", "rules", "remedy", "before", "after", "evidence"} <= document["changes"][0].keys()
 
+    file = tmp_path / "plan.jsonl"
+    planned = rollcall("plan", "--out", str(file), url=database, state=tmp_path)
+    assert f"plan written: {file}" in planned.stdout
+    assert_one_line(
+        rollcall("run", "--plan", f"{file}l", url=database, state=tmp_path), 2, "Cannot read the plan"
+    )
+
     cleaned = rollcall("clean", "--json", url=database, state=tmp_path)
     assert cleaned.returncode == 0, cleaned.stderr
     result = json.loads(cleaned.stdout)
@@ -217,6 +233,7 @@ def test_not_ready_is_for_a_person(database: str, tmp_path: Path) -> None:
     done = rollcall("assess", url=database, state=tmp_path)
     assert done.returncode == 12
     assert "NOT READY" in done.stdout
+    assert "next: No active agents: " in done.stdout
     assert max(len(line) for line in done.stdout.splitlines()) <= 80
 
 

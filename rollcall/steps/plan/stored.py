@@ -8,7 +8,9 @@ this version of Rollcall declares it and it is missing, and every row is judged 
 
 from __future__ import annotations
 
+import errno
 import itertools
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -24,7 +26,7 @@ from rollcall.steps.plan.format import FORMAT, INSTANTS, FormatError, LineReader
 from rollcall.steps.plan.pending_work import KEYS, Body, Plan, identity_of, line_of, schema_fingerprint
 from rollcall.workspace import Workspace
 
-__all__ = ["read_plan", "store_plan", "write_plan"]
+__all__ = ["read_plan", "require_plan", "store_plan", "write_plan"]
 
 LINES_AT_ONCE = 1_000
 HASH_PREFIX = re.compile(r"[0-9a-f]{12,64}")
@@ -61,6 +63,16 @@ def store_plan(run: Run, plan: Plan) -> None:
             position += len(chunk)
 
 
+def require_plan(source: str) -> None:
+    """Refuse a file that is not there, before the database is read.
+
+    Raises:
+        ConfigurationError: `source` is neither a file nor a hash.
+    """
+    if not HASH_PREFIX.fullmatch(source) and not Path(source).exists():
+        raise _unreadable(source, os.strerror(errno.ENOENT))
+
+
 def read_plan(workspace: Workspace, source: str) -> Plan:
     """Read a plan, and check that it may be executed on this database now.
 
@@ -80,12 +92,14 @@ def read_plan(workspace: Workspace, source: str) -> Plan:
             with path.open("rb") as file:
                 header, body = _read(file, str(path))
     except OSError as error:
-        raise ConfigurationError(
-            f"cannot read the plan {path}: {error.strerror}", "`rollcall plan --out` writes one"
-        ) from error
+        raise _unreadable(source, error.strerror) from error
     with workspace.database.snapshot(datetime.fromisoformat(header["judged_at"])) as snapshot:
         statements = _admit(workspace, snapshot, header, body)
     return Plan(header, body, statements)
+
+
+def _unreadable(source: str, reason: str | None) -> ConfigurationError:
+    return ConfigurationError(f"cannot read the plan {source}: {reason}", "`rollcall plan --out` writes one")
 
 
 def _header_line(plan: Plan) -> bytes:
