@@ -120,7 +120,9 @@ def test_each_view_has_a_group_and_an_exposure_and_a_line_in_the_overview(
     used = {key for exposure in manifest["exposures"].values() for key in exposure["depends_on"]["nodes"]}
     assert views.keys() <= used
     overview = manifest["docs"]["doc.rollcall.__rollcall__"]["block_contents"]
-    assert all(f"`{name}`" in overview for name in VIEWS)
+    for name in VIEWS:
+        assert f"[`{name}`](#!/model/model.rollcall.{name})" in overview
+        assert f"model.rollcall.{name}" in manifest["nodes"]
 
 
 @pytest.mark.slow
