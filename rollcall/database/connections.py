@@ -282,6 +282,6 @@ def _refuse_old_server(info: psycopg.ConnectionInfo) -> None:
 
 def _libpq_reason(error: psycopg.Error, parameters: Mapping[str, Any]) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = "; ".join(lines) or type(error).__name__
+    text = "; ".join(lines).removeprefix("connection failed: ") or type(error).__name__
     password = str(parameters.get("password") or "")
     return text.replace(password, "***") if password else text

@@ -62,7 +62,12 @@ def test_a_server_that_is_down() -> None:
     url = f"postgresql://someone:{SECRET.replace('&', '%26')}@127.0.0.1:9/centre"
     done = rollcall("assess", url=url)
     assert_one_line(
-        done, 1, "Cannot connect", "Connection refused; Is the server", "Check that the server is up"
+        done,
+        1,
+        "Cannot connect",
+        "to the database: connection to server at",
+        "Connection refused; Is the server",
+        "Check that the server is up",
     )
 
 

@@ -20,6 +20,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from rollcall.database.conninfo import read_conninfo
 from rollcall.errors import ConfigurationError, ConfigurationProblems
@@ -33,7 +34,8 @@ MOST_BYTES = 2_000_000
 LOCAL = "this machine"
 SECRET = re.compile("password|secret")  # in the names of libpq's parameters
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
+NAME = r"^[a-z0-9][a-z0-9_.-]{0,62}$"
+Name = Annotated[str, StringConstraints(pattern=NAME)]
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
@@ -229,5 +231,22 @@ def _lines(error: ValidationError, names: list[Any]) -> Iterator[str]:
             name = names[index] if index < len(names) else None
             place[:2] = [f"database {index + 1}" + (f" ({name})" if isinstance(name, str) else "")]
         where = ": ".join(filter(None, (place[0] if place else "", ".".join(place[1:]))))
-        said = details["msg"] if details["type"] == PROBLEM else line(details["msg"])
-        yield f"{where}: {said}"
+        yield f"{where}: {_described(details)}"
+
+
+def _described(details: ErrorDetails) -> str:
+    """A mistake in the words of docs/fleet.md."""
+    if details["type"] == PROBLEM:
+        return details["msg"]
+    if details["type"] == "extra_forbidden":
+        return line("there is no such key", "docs/fleet.md lists the keys")
+    if details["type"] == "missing":
+        return line("it is missing")
+    if details["type"] == "string_pattern_mismatch":
+        is_name = details["ctx"]["pattern"] == NAME
+        return line(
+            "it must be of small letters, digits, `_`, `.` and `-`, 63 at most, and begin with no mark"
+            if is_name
+            else "it must be the name of a variable of the environment"
+        )
+    return line(details["msg"].replace("Input should be", "it must be", 1))

@@ -18,6 +18,7 @@ __all__ = ["show_scorecard", "show_standing"]
 COLOURS = {"good": "green", "fair": "yellow", "bad": "red", "none": "magenta"}
 RULES_SHOWN = 2
 LONGEST_BLOCKER = 90
+LONGEST_PROBLEM = 200  # its end says why: refused, no password, no such database
 
 
 def show_standing(standing: Standing) -> None:
@@ -34,7 +35,8 @@ def show_scorecard(scorecard: Scorecard, page: Path) -> None:
     write()
     table = table_of("database", "verdict", "blocked by", "owner", "trend")
     for standing in scorecard.in_order:
-        blocker = printable(standing.blocker(RULES_SHOWN), LONGEST_BLOCKER)
+        longest = LONGEST_PROBLEM if standing.verdict is None else LONGEST_BLOCKER
+        blocker = printable(standing.blocker(RULES_SHOWN), longest)
         verdict = f"[{COLOURS[standing.tone]}]{standing.title}[/]"
         cells = (escape(standing.name), verdict, escape(blocker), escape(printable(standing.owner)))
         table.add_row(*cells, standing.trend)

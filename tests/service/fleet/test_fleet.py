@@ -166,16 +166,20 @@ def problems_of(folder: Path, document: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        ({"url": "postgresql://db/a"}, r"database 1: name: Field required"),
+        ({"url": "postgresql://db/a"}, r"database 1: name: it is missing"),
         ({"name": "a", "url": f"postgresql://u:{SECRET}@db/a"}, r"database 1 \(a\): url: .*holds a password"),
         ({"name": "a", "url": f"postgresql://db/a?password={SECRET}"}, r"url: .*holds a password"),
         ({"name": "a", "url": f"host=db password={SECRET}"}, r"url: .*holds a password"),
         ({"name": "a", "url": f"postgresql://u:{SECRET}@x@db/a"}, r"url: .*cannot be read"),
         ({"name": "a", "url": {"env": "A", "file": "b"}}, r"url: .*`env` or `file`"),
         ({"name": "a", "url": {}}, r"url: .*`env` or `file`"),
-        ({"name": "A b", "url": {"env": "A"}}, r"name: .*pattern"),
-        ({"name": "a", "url": {"env": "A"}, "ownr": "x"}, r"ownr: Extra inputs"),
-        ({"name": "a", "url": {"env": "A"}, "deadline_seconds": 0}, r"deadline_seconds: .*greater than 0"),
+        ({"name": "A b", "url": {"env": "A"}}, r"name: it must be of small letters"),
+        ({"name": "a", "url": {"env": "A-B"}}, r"the name of a variable"),
+        ({"name": "a", "url": {"env": "A"}, "ownr": "x"}, r"ownr: there is no such key"),
+        (
+            {"name": "a", "url": {"env": "A"}, "deadline_seconds": 0},
+            r"_seconds: it must be greater than 0",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_its_place(tmp_path: Path, entry: dict[str, Any], said: str) -> None:
