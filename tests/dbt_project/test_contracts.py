@@ -121,7 +121,7 @@ def test_each_view_has_a_group_and_an_exposure_and_a_line_in_the_overview(
     assert views.keys() <= used
     overview = manifest["docs"]["doc.rollcall.__rollcall__"]["block_contents"]
     for name in VIEWS:
-        assert f"[`{name}`](#!/model/model.rollcall.{name})" in overview
+        assert f"[{name}](#!/model/model.rollcall.{name})" in overview
         assert f"model.rollcall.{name}" in manifest["nodes"]
 
 
