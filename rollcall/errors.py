@@ -51,14 +51,15 @@ class ConfigurationProblems(ConfigurationError):
 
     Args:
         problems: what is wrong and what to do, each in one line; at least one.
+        hint: what helps with all of them.
     """
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    def __init__(self, problems: Sequence[str], hint: str = "") -> None:
         self.problems = tuple(problems)
         count = len(self.problems)
         lines = [_ended(problem) for problem in self.problems]
         super().__init__(
-            lines[0] if count == 1 else "\n".join([f"{count} problems in the configuration:", *lines])
+            lines[0] if count == 1 else "\n".join([f"{count} problems in the configuration:", *lines]), hint
         )
 
 

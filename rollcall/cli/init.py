@@ -69,6 +69,8 @@ def init(
         console.show_assessment(assessment)
     else:
         console.show_error(problem)
+    if outcome.to_decide:
+        console.show_what_to_decide(str(out))
 
 
 def _defaults() -> Settings:

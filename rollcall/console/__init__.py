@@ -30,6 +30,7 @@ from rollcall.console.state import (
     show_history,
     show_proposal,
     show_report,
+    show_what_to_decide,
 )
 from rollcall.console.terminal import (
     announce,
@@ -75,6 +76,7 @@ __all__ = [
     "show_tripped_breaker",
     "show_undo",
     "show_verification",
+    "show_what_to_decide",
     "step",
     "use_stderr",
     "use_stdout",

@@ -39,6 +39,7 @@ __all__ = [
     "show_history",
     "show_proposal",
     "show_report",
+    "show_what_to_decide",
 ]
 
 
@@ -62,6 +63,14 @@ def show_proposal(file: str, preset: str | None, guessed: int, to_decide: int) -
         return
     write(
         f"{escape(file)} written: {guessed} values are guessed, and {to_decide} are for a person to decide.",
+        soft_wrap=True,
+    )
+
+
+def show_what_to_decide(file: str) -> None:
+    """Show what comes after a proposal that a person must complete."""
+    write(
+        f"next: Set each line of {escape(file)} with DECIDE and remove its #, then `rollcall assess`.",
         soft_wrap=True,
     )
 

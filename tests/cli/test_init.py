@@ -88,6 +88,7 @@ def test_the_default_application_gets_its_own_names_and_is_judged(database: str,
         "offline",
     )
     assert "NEEDS DATABASE MIGRATION" in done.stdout or "READY" in done.stdout
+    assert f"next: Set each line of {here}" in done.stdout
     assert "secret" not in (here / "rollcall.yml").read_text("utf-8")
 
 

@@ -106,7 +106,9 @@ def check_application(columns: Sequence[Row], database: Database, settings: Sett
         problems = [*problems_of_tables(missing, relations, settings.variables, database.name), *problems]
     problems += problems_of_writes(database, settings)
     if problems:
-        raise ConfigurationProblems(problems)
+        raise ConfigurationProblems(
+            problems, "`rollcall init` proposes a file with the names of this database" if missing else ""
+        )
 
 
 def _missing_tables(variables: Mapping[str, Any], present: set[str]) -> list[str]:
