@@ -192,7 +192,7 @@ def ghost_seconds(day: TrueDay, agent: str, *statuses: str) -> tuple[float, floa
     """Of an agent, real seconds as a ghost: certain, uncertain, and what the looks may miss of them."""
     certain = uncertain = missed = 0.0
     for gap in day.gaps(agent):
-        missed += gap.unproved
+        missed += gap.unproved + WRITTEN / SPEED  # it begins after a sign of life, which is written
         for begin, end, status in day.stretches(agent, gap.since, gap.until):
             missed += day.seen_after(end)
             if status is not None and status not in OUT and (not statuses or status in statuses):
