@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rollcall.ledger.runs import open_run
-from rollcall.rules.results import Check, Verdict
+from rollcall.rules.results import Assessment, Check, Verdict
 from rollcall.sandbox.demo import DefectCounts, Scale, Variant
 from rollcall.servers.postgres import PostgresServer
 from rollcall.steps.assess.assessment import assess
@@ -75,14 +75,20 @@ def each_server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
 def test_the_same_on_a_postgresql_of_the_system(tmp_path: Path) -> None:
     with running_server(SYSTEM_PG_BIN) as server:
         centre = call_centre(server.conninfo(), tmp_path)
-        assert found(centre) == centre.planted.violations
-        sessions = centre.images()
-        _, migration, cleaning, verification = centre.run()
-        assert not migration.skipped
-        assert cleaning.changed == centre.planted.pending_changes
-        assert verification.assessment.verdict is Verdict.READY
-        assert verification.assessment.server_version.startswith("15")
-        assert_repaired(centre, sessions)
+        assessment = assert_becomes_ready(centre)
+        assert assessment.server_version.startswith("15")
+
+
+def assert_becomes_ready(centre: CallCentre) -> Assessment:
+    """Every planted violation is found and repaired, and nothing else is. Gives the last judgement."""
+    assert found(centre) == centre.planted.violations
+    sessions = centre.images()
+    _, migration, cleaning, verification = centre.run()
+    assert not migration.skipped
+    assert cleaning.changed == centre.planted.pending_changes
+    assert verification.assessment.verdict is Verdict.READY
+    assert_repaired(centre, sessions)
+    return verification.assessment
 
 
 def digest(centre: CallCentre, *, declared: bool = True) -> str:
@@ -199,13 +205,7 @@ def test_another_application_needs_configuration_only(
 ) -> None:
     centre = call_centre(database, tmp_path, overrides, variant, now=NOON)
     centre.rows(f"alter database {database.rsplit('/', 1)[1].split('?')[0]} set timezone = 'Asia/Kolkata'")
-    assert found(centre) == centre.planted.violations
-    sessions = centre.images()
-    _, migration, cleaning, verification = centre.run()
-    assert not migration.skipped
-    assert cleaning.changed == centre.planted.pending_changes
-    assert verification.assessment.verdict is Verdict.READY
-    assert_repaired(centre, sessions)
+    assert_becomes_ready(centre)
 
 
 def test_a_sound_call_centre_has_no_violation(database: str, tmp_path: Path) -> None:
