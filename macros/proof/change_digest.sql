@@ -1,20 +1,25 @@
-{# SQL expression: the digest of a row of `changes`, whatever the settings of the connection. row: its alias. #}
+{#
+    SQL expression: the digest of a row of `changes`, whatever the settings of the connection. row: its alias.
+    It is the digest of the text of one JSON array, as in all earlier versions. The text is put together from the texts
+    of its elements: with jsonb_build_array, which copies both images, a digest takes nearly twice as long.
+#}
 {% macro change_digest(row) -%}
     encode(
         sha256(
             convert_to(
-                jsonb_build_array(
-                    {{ row }}.run_id,
-                    {{ row }}.session_id,
-                    {{ row }}.agent_id,
+                format(
+                    '[%s, %s, %s, %s, %s, %s, %s, %s, %s, %s]',
+                    to_json({{ row }}.run_id),
+                    to_json({{ row }}.session_id),
+                    coalesce(to_json({{ row }}.agent_id)::text, 'null'),
                     to_jsonb({{ row }}.rules),
-                    {{ row }}.remedy,
+                    to_json({{ row }}.remedy),
                     {{ row }}.evidence,
                     {{ row }}.before_image,
                     {{ row }}.after_image,
-                    {{ row }}.as_planned,
+                    to_json({{ row }}.as_planned),
                     extract(epoch from {{ row }}.changed_at)
-                )::text,
+                ),
                 'UTF8'
             )
         ),

@@ -182,6 +182,34 @@ def test_a_killed_run_is_proven_image_by_image(floor: Floor) -> None:
     assert proof_of(floor, run_id).images.altered_keys == (keys[0],)
 
 
+UNUSUAL = r"""
+insert into rollcall_ops.changes
+select
+    run_id, gen_random_uuid()::text, null, array['a "rule"', 'null', null], E'c\\l\to\u0001s"e é',
+    evidence || '{"n": 1.50}',
+    before_image || '{"text": "\"\\ \t\u0001 é"}', after_image || '{"nested": [{}, [], null, 1e3]}', as_planned,
+    '2026-10-25 00:30:00.5+00'
+from rollcall_ops.changes limit 1
+"""
+AS_ONE_ARRAY = """
+insert into rollcall_ops.change_digests
+select run_id, session_id, encode(sha256(convert_to(jsonb_build_array(
+    run_id, session_id, agent_id, to_jsonb(rules), remedy, evidence, before_image, after_image, as_planned,
+    extract(epoch from changed_at)
+)::text, 'UTF8')), 'hex')
+from rollcall_ops.changes
+"""
+
+
+def test_the_digests_are_those_of_one_json_array_as_in_earlier_versions(floor: Floor) -> None:
+    run_id, _ = cleaned(floor)
+    floor.rows(UNUSUAL)
+    floor.rows("delete from rollcall_ops.change_digests")
+    floor.rows(AS_ONE_ARRAY)
+    images = proof_of(floor, run_id).images
+    assert (images.altered, images.is_complete) == (0, False)
+
+
 def test_images_of_an_earlier_version_are_said_to_be_unproven_and_can_be_undone(floor: Floor) -> None:
     run_id, _ = cleaned(floor)
     floor.rows("update rollcall_ops.runs set digests_images = false, images_digest = null")
