@@ -31,12 +31,13 @@ PAGE = Path(__file__).parent.parent / "docs" / "analysts.md"
 BY_HAND = Path(__file__).with_name("questions.sql")
 # a phrase of the cookbook's query, and of the same question in questions.sql
 ON_BUILT_TABLES = {
-    "service level by local hour": "as level_of_hour",
+    "service level by hour of the day": "as level_of_hour",
+    "calls and service level by local hour": "as service_level\n",
+    "talking time by agent": "as talking_hours",
     "talking time by week and agent": "as hours_of_talk",
 }
 ON_VIEWS = {
-    "talking time by agent": "as talking_hours",
-    "calls by local hour": "as service_level\n",
+    "talking time of one agent": "as average_talk_seconds",
     "logged-in hours by agent and day": "from rollcall.agent_sessions",
 }
 

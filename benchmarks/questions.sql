@@ -25,17 +25,28 @@ order by week, agent_id;
 -- as talking_hours
 select
     agent_id,
-    count(connected_at) as answered,
-    sum(extract(epoch from ended_at - connected_at)) filter (where ended_at >= connected_at) / 3600 as talking_hours,
-    avg(extract(epoch from ended_at - connected_at)) filter (where ended_at >= connected_at) as average_talk_seconds
+    count(connected_at) filter (where direction = 'inbound') as answered,
+    sum(extract(epoch from ended_at - connected_at)) filter (where ended_at >= connected_at) / 3600 as talking_hours
 from call_sessions
 where agent_id is not null
 group by agent_id
 order by talking_hours desc nulls last;
 
+-- as average_talk_seconds
+select
+    direction,
+    count(*) as calls,
+    count(connected_at) as answered,
+    sum(extract(epoch from ended_at - connected_at)) filter (where ended_at >= connected_at) / 3600 as talk_hours,
+    avg(extract(epoch from ended_at - connected_at)) filter (where ended_at >= connected_at) as average_talk_seconds
+from call_sessions
+where agent_id = (select id from agents where is_active order by id limit 1)
+group by direction
+order by direction;
+
 -- as service_level
 select
-    date_trunc('hour', started_at at time zone 'UTC' at time zone 'Europe/Berlin') as local_hour,
+    date_trunc('hour', started_at) as local_hour,
     count(*) as offered,
     count(connected_at) as answered,
     avg(extract(epoch from connected_at - started_at)) as average_speed_of_answer,

@@ -66,9 +66,9 @@ def test_the_calls_by_hour(cleaned: Cleaned) -> None:
     variables = cleaned.centre.variables
     hours: dict[datetime, list[dict[str, Any]]] = defaultdict(list)
     for row in cleaned.centre.images("calls_table", "calls_id_column").values():
-        if row["direction"] == "inbound" and not is_live(row, variables):
-            local = instant(row["started_at"]).astimezone(ZONE)
-            hours[local.replace(minute=0, second=0, microsecond=0, tzinfo=None)].append(row)
+        if row["direction"] == "inbound" and (row["connected_at"] or not is_live(row, variables)):
+            hour = datetime.fromisoformat(row["started_at"]).replace(minute=0, second=0, microsecond=0)
+            hours[hour].append(row)  # business_time_zone is UTC
     expected = []
     for hour, rows in sorted(hours.items()):
         waits = [
@@ -81,11 +81,32 @@ def test_the_calls_by_hour(cleaned: Cleaned) -> None:
         average = statistics.mean(known) if known else None
         level = quick / (len(rows) - len(waits) + len(known))
         expected.append((hour, len(rows), len(waits), pytest.approx(average), pytest.approx(level)))
-    shown = answer(cleaned.centre, "as service_level")
+    shown = answer(cleaned.centre, "as service_level\n")
     assert [
-        (*counts, average and float(average), float(level)) for *counts, average, level in shown
+        (*counts, average and float(average), float(level)) for *counts, average, level in shown if counts[1]
     ] == expected
     assert 0 < sum(row[2] for row in shown) < sum(row[1] for row in shown)
+
+
+def test_the_talking_time_of_agents(cleaned: Cleaned) -> None:
+    talked: dict[str, float] = defaultdict(float)
+    answered: dict[str, int] = defaultdict(int)
+    for row in cleaned.centre.images("calls_table", "calls_id_column").values():
+        if row["agent_id"] and row["connected_at"]:
+            agent = str(row["agent_id"])
+            answered[agent] += row["direction"] == "inbound"
+            if row["ended_at"]:
+                talked[agent] += max(
+                    whole_seconds(instant(row["connected_at"]), instant(row["ended_at"])) or 0, 0
+                )
+    shown = {agent: (number, hours) for agent, number, hours in answer(cleaned.centre, "as talking_hours")}
+    assert {agent: number for agent, (number, _) in shown.items() if number} == {
+        agent: number for agent, number in answered.items() if number
+    }
+    hours = {agent: float(hours) for agent, (_, hours) in shown.items() if hours}
+    # the parts of a call in its quarter hours are rounded to seconds
+    assert hours == pytest.approx({agent: s / 3600 for agent, s in talked.items() if s}, rel=1e-3)
+    assert len(hours) > 10
 
 
 def test_the_hours_lost_to_ghosts(cleaned: Cleaned) -> None:

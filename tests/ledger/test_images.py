@@ -187,8 +187,8 @@ insert into rollcall_ops.changes
 select
     run_id, gen_random_uuid()::text, null, array['a "rule"', 'null', null], E'c\\l\to\u0001s"e é',
     evidence || '{"n": 1.50}',
-    before_image || '{"text": "\"\\ \t\u0001 é"}', after_image || '{"nested": [{}, [], null, 1e3]}', as_planned,
-    '2026-10-25 00:30:00.5+00'
+    before_image || '{"text": "\"\\ \t\u0001 é"}', after_image || '{"nested": [{}, [], null, 1e3]}',
+    as_planned, '2026-10-25 00:30:00.5+00'
 from rollcall_ops.changes limit 1
 """
 AS_ONE_ARRAY = """
