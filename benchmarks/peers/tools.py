@@ -101,7 +101,7 @@ def _soda(url: str, folder: Path, queries: Mapping[str, str], scripts: Path) -> 
     def found() -> dict[str, Found]:
         script = (str(scripts / "python"), str(HERE / "keys_of_soda.py"), *files)
         document = json.loads(_output(script, folder).splitlines()[-1])
-        return {rule: _all(document.get(rule, [])) for rule in RULES}
+        return {rule: _counted(given) for rule, given in document.items()}
 
     return Tool("Soda", command, folder, (0, 2), found)
 
@@ -116,7 +116,7 @@ def _gx(url: str, folder: Path, queries: Mapping[str, str], scripts: Path) -> To
 
     def found() -> dict[str, Found]:
         document = json.loads(_output(command, folder).splitlines()[-1])  # it prints warnings before
-        return {rule: Found(given["count"], frozenset(given["keys"])) for rule, given in document.items()}
+        return {rule: _counted(given) for rule, given in document.items()}
 
     return Tool("Great Expectations", command, folder, (0,), found)
 
@@ -151,6 +151,10 @@ def _dbt(url: str, folder: Path, queries: Mapping[str, str], scripts: Path) -> T
 def _stored(connection: psycopg.Connection[Any], rule: str) -> list[str]:
     query = psycopg.sql.SQL("select id::text from {}").format(psycopg.sql.Identifier(DBT_AUDIT, rule))
     return [key for (key,) in connection.execute(query)]
+
+
+def _counted(given: Mapping[str, Any]) -> Found:
+    return Found(given["count"], frozenset(given["keys"]))
 
 
 def _all(keys: Sequence[str]) -> Found:
