@@ -19,15 +19,15 @@ class BatchSize:
         self._settings = settings
         self.rows = int(settings["first_batch_rows"])
 
-    def adapt(self, held_seconds: float, rows: int, waiting: int) -> None:
+    def adapt(self, seconds: float, rows: int, waiting: int) -> None:
         """Aim at the goal, grow slowly, and halve where sessions waited for the batch.
 
         Args:
-            held_seconds: the duration of the last batch's locks.
+            seconds: for which the last batch locked and changed its rows, without the round trips.
             rows: its number of rows.
             waiting: the number of other clients that waited for it.
         """
-        wanted = rows * self._settings["batch_goal_ms"] / 1000 / max(held_seconds, 0.001)
+        wanted = rows * self._settings["batch_goal_ms"] / 1000 / max(seconds, 0.001)
         grown = self.rows * self._settings["batch_growth"] + 1
         self.rows = int(max(1, min(wanted, grown, self._settings["largest_batch_rows"])))
         if waiting:

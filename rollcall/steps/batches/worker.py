@@ -33,7 +33,7 @@ __all__ = ["Worker"]
 
 CANCEL_SECONDS = 5
 PLANS_SECONDS = 10  # lifetime of a generic plan; Rollcall's own tables grow during a run
-ROUND_TRIPS = 4  # of a batch while it holds locks; their duration does not depend on its rows
+ROUND_TRIPS = 2  # of the statements that lock and change
 RECONNECTIONS = 5  # in a row; the server rolls back a batch whose connection is lost, and it is tried again
 
 FATAL_CLASSES = ("08", "53", "57", "58", "F0", "XX")
@@ -125,10 +125,11 @@ class Worker:
             locked = set(fetch(connection, batches.sql["lock_sessions"], [keys])[0]["locked"])
             ours = [item for item in batch if item["session_id"] in locked]
             left_alone = batches.judge_and_change(connection, ours) if ours else []
+            # what follows takes as long for one row as for many, the commit on a slow disk above all
+            seconds_for_rows = time.monotonic() - began - ROUND_TRIPS * self._round_trip
             waiting = fetch(connection, batches.sql["waiting_for_us"], [batches.process_ids()])[0]["waiting"]
-        held_seconds = time.monotonic() - began - ROUND_TRIPS * self._round_trip
         batches.queue.defer([item for item in batch if item["session_id"] not in locked], LOCKED)
-        self._size.adapt(held_seconds, len(batch), waiting)
+        self._size.adapt(seconds_for_rows, len(batch), waiting)
         if waiting:
             batches.pause(batches.settings["batch_pause_ms"] / 1000)
         return len(ours), {row["session_id"]: row["reason"] for row in left_alone}

@@ -193,3 +193,30 @@ def test_a_batch_is_no_larger_than_its_goal_allows(floor: Floor) -> None:
     finally:
         drop_trigger(floor)
     assert max(floor.batches()) <= 4
+
+
+SLOW_COMMIT = """
+create function sleeps_once() returns trigger language plpgsql as $$
+begin
+    if coalesce(current_setting('test.slept', true), '') = '' then
+        perform set_config('test.slept', 'yes', true), pg_sleep(0.08);
+    end if;
+    return null;
+end
+$$;
+create constraint trigger sleeps_once after update on agent_sessions deferrable initially deferred
+for each row execute function sleeps_once()
+"""
+
+
+def test_a_slow_commit_makes_no_batch_smaller(floor: Floor) -> None:
+    """As on a slow disk: each commit takes four times the goal, whatever the rows of its batch."""
+    for _ in range(20):
+        floor.session()
+    floor.rows(SLOW_COMMIT)
+    workspace = floor.with_settings(first_batch_rows=2, batch_growth=1.5, batch_goal_ms=20)
+    try:
+        assert floor.clean(workspace=workspace).changed == 20
+    finally:
+        floor.rows("drop function sleeps_once cascade")
+    assert max(floor.batches()) >= 4, "the first batch plans its statements; the next ones grow"
