@@ -87,6 +87,7 @@ def test_the_default_application_gets_its_own_names_and_is_judged(database: str,
         "on_call",
         "offline",
     )
+    assert set(found["live_call_statuses"]) == set(defaults["live_call_statuses"])
     assert "NEEDS DATABASE MIGRATION" in done.stdout or "READY" in done.stdout
     assert f"next: Set each line of {here}" in done.stdout
     assert "secret" not in (here / "rollcall.yml").read_text("utf-8")
@@ -113,7 +114,7 @@ def test_a_row_per_agent_is_mapped_with_nulls_expressions_and_marks(database: st
         "calls_started_at_column": {"sql": 'to_timestamp(call."startTime")', "type": "timestamptz"},
         "available_status": "AVAILABLE",
         "not_working_statuses": ["OFFLINE"],
-        "live_call_statuses": ["ringing", "answered"],
+        "live_call_statuses": ["ringing", "answered", "initiated", "connecting", "connected", "queued"],
         "over_call_statuses": ["ended"],
         "connected_call_status": "answered",
         "outbound_directions": ["outgoing"],

@@ -46,7 +46,7 @@ def propose(
     """Propose a configuration, from the catalog and the counts of statuses.
 
     Args:
-        variables: the defaults, of which the bounds of the reading are used.
+        variables: the defaults: the bounds of the reading, and the live statuses of calls.
         preset_folders: folders of presets.
         ask: decides between candidates.
 
@@ -65,7 +65,7 @@ def propose(
     proposal = _tables(relations, ask)
     propose_columns(proposal)
     values = {var: _values(database, variables, proposal, var) for var in VALUE_VARS}
-    undecided = propose_statuses(proposal, values)
+    undecided = propose_statuses(proposal, values, variables)
     _time_zone(proposal)
     return _outcome(database, proposal, undecided)
 

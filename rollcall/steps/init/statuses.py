@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from rollcall.steps.init.mapping import Choice, Mark, Proposal
-from rollcall.steps.init.relations import Values
+from rollcall.steps.init.relations import Values, plain
 from rollcall.steps.init.words import first_word, meaning_of, words
 
 __all__ = ["Undecided", "propose_statuses"]
@@ -25,11 +26,14 @@ Undecided = dict[str, dict[str, int]]
 """By column var: the values with an unknown meaning, and their rows."""
 
 
-def propose_statuses(proposal: Proposal, values: Mapping[str, Values | None]) -> Undecided:
+def propose_statuses(
+    proposal: Proposal, values: Mapping[str, Values | None], defaults: Mapping[str, Any]
+) -> Undecided:
     """Add a choice for every list of statuses, directions and roles.
 
     Args:
         values: by column var, of the columns of statuses, directions and roles.
+        defaults: the vars without the proposal.
 
     Returns:
         the values that no list has; a person has to sort them.
@@ -52,6 +56,7 @@ def propose_statuses(proposal: Proposal, values: Mapping[str, Values | None]) ->
         for var, listed in lists.items():
             proposal.choices.update(_choices_of_list(var, listed, found.is_complete))
     _choose_connected(proposal)
+    _keep_live_defaults(proposal, values.get("calls_status_column"), defaults["live_call_statuses"])
     _choose_closed(proposal)
     _choose_roles(proposal, values.get("agents_role_column"))
     return undecided
@@ -84,6 +89,20 @@ def _choose_connected(proposal: Proposal) -> None:
         if found
         else Choice(None, Mark.DECIDE, "the live status of a call in which two people talk")
     )
+
+
+def _keep_live_defaults(proposal: Proposal, values: Values | None, defaults: list[str]) -> None:
+    """Keep the default live statuses beside those that were found, unless an enum has all statuses.
+
+    The first rows of a quiet hour do not have every live status.
+    """
+    live = proposal.choices.get("live_call_statuses")
+    if values is None or values.is_complete or live is None or live.value is None:
+        return
+    found = {plain(status) for status in live.value}
+    kept = [status for status in defaults if plain(status) not in found]
+    reason = f"{live.reason}, and the defaults; add each other status of a call that goes on"
+    proposal.choices["live_call_statuses"] = Choice([*live.value, *kept], live.mark, reason)
 
 
 def _choose_closed(proposal: Proposal) -> None:
