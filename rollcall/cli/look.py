@@ -1,4 +1,4 @@
-"""Commands that only read: config, history, docs and doctor."""
+"""Commands that only read: config, rules, history, docs and doctor."""
 
 from __future__ import annotations
 
@@ -48,6 +48,26 @@ def config(as_json: Json = False, variables: Vars = None) -> None:
         print_json(settings.to_json())
     else:
         console.show_configuration(settings)
+
+
+def rules(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Explain this rule.")] = None,
+    as_json: Json = False,
+    variables: Vars = None,
+) -> None:
+    """List the rules, or explain one: what it means, why it matters, what to do. Needs no database."""
+    from rollcall import console
+    from rollcall.rules.catalogue import described_rule, described_rules
+    from rollcall.settings.configuration import load_settings
+
+    quieten(as_json)
+    settings = load_settings(variables, conninfo="")
+    if name is not None:
+        rule = described_rule(settings, name)
+        print_json(rule.to_json()) if as_json else console.show_rule(rule)
+        return
+    listed = described_rules(settings)
+    print_json([rule.to_json() for rule in listed]) if as_json else console.show_rules(listed)
 
 
 def docs(

@@ -36,6 +36,7 @@ COMMANDS = (  # in the order of `rollcall --help`
     change.flags,
     look.doctor,
     look.config,
+    look.rules,
     look.docs,
     alerts.alerts,
     demo.simulate,

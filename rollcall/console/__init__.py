@@ -30,6 +30,8 @@ from rollcall.console.state import (
     show_history,
     show_proposal,
     show_report,
+    show_rule,
+    show_rules,
     show_what_to_decide,
 )
 from rollcall.console.terminal import (
@@ -71,6 +73,8 @@ __all__ = [
     "show_progress_of_simulation",
     "show_proposal",
     "show_report",
+    "show_rule",
+    "show_rules",
     "show_simulation",
     "show_statement",
     "show_tripped_breaker",

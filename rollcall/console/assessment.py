@@ -9,6 +9,7 @@ from rich.padding import Padding
 
 from rollcall.console.changes import show_catalog
 from rollcall.console.terminal import (
+    HOW_TO_EXPLAIN,
     SKIPS_SHOWN,
     instant,
     keys_of,
@@ -22,7 +23,6 @@ from rollcall.report.words import (
     breaker_sentences,
     history_sentence,
     not_judged_sentence,
-    rule_page,
     sample_columns,
     sample_title,
     sample_value,
@@ -130,8 +130,7 @@ def _show_rules(assessment: Assessment, before: Assessment | None) -> None:
                 cells.append(f"[dim]{counts_before.get(rule.name, '')}")
             table.add_row(*cells, f"[{colour}]{rule.violations}", f"[dim]{notes[rule.name]}")
         write(table)
-        if any(rule_page(rule) for rule in shown):
-            write("[dim]each rule is explained in docs/rules/[/]")
+        write(f"[dim]{HOW_TO_EXPLAIN}[/]")
         for rule in shown:
             _show_samples(rule)
     if assessment.not_judged:

@@ -1,4 +1,4 @@
-"""Output of doctor, history, flags, the demo and a report."""
+"""Output of doctor, history, flags, rules, the demo and a report."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.padding import Padding
 
 from rollcall.console.assessment import COLOURS
 from rollcall.console.terminal import (
+    HOW_TO_EXPLAIN,
     OCCURRENCES_SHOWN,
     labelled,
     print_plain,
@@ -22,8 +23,10 @@ from rollcall.console.terminal import (
     write,
 )
 from rollcall.report.text import printable
+from rollcall.report.words import rule_title
 
 if TYPE_CHECKING:
+    from rollcall.rules.catalogue import DescribedRule
     from rollcall.settings.configuration import Settings
     from rollcall.steps.doctor.diagnosis import Diagnosis
     from rollcall.steps.doctor.grants import Grant
@@ -39,6 +42,8 @@ __all__ = [
     "show_history",
     "show_proposal",
     "show_report",
+    "show_rule",
+    "show_rules",
     "show_what_to_decide",
 ]
 
@@ -105,6 +110,37 @@ def show_flags(flags: Sequence[Flag]) -> None:
     for flag in flags:
         table.add_row(flag.name, "on" if flag.is_on else "off", flag.meaning)
     write(table)
+
+
+def show_rules(rules: Sequence[DescribedRule]) -> None:
+    """Show each rule with its severity and its check."""
+    table = table_of("rule", "severity", "check")
+    for rule in (described.rule for described in rules):
+        severity = f"[{COLOURS[rule.severity]}]{rule.severity.value}"
+        table.add_row(escape(rule.name), severity, rule.check.value)
+    write(table)
+    write(f"\n[dim]{HOW_TO_EXPLAIN}[/]")
+
+
+def show_rule(described: DescribedRule) -> None:
+    """Show all that is written about one rule."""
+    rule = described.rule
+    tolerated = f", tolerates {rule.tolerance}" if rule.tolerance else ""
+    write(f"[bold]{escape(rule_title(rule.name))}[/] ({escape(rule.name)})")
+    write(
+        f"[{COLOURS[rule.severity]}]{rule.severity.value}[/], check {rule.check.value},"
+        f" counts {escape(rule.unit)}{tolerated}"
+    )
+    for label, text in (
+        ("What it means", described.meaning),
+        ("Why it matters", rule.reason),
+        ("What to do", rule.remedy),
+    ):
+        if text:
+            write(f"\n[bold]{label}[/]\n{escape(text)}")
+    if described.predicate:
+        write("\n[bold]The predicate[/]")
+        print_plain(described.predicate)
 
 
 def show_diagnosis(diagnosis: Diagnosis) -> None:

@@ -42,6 +42,7 @@ __all__ = [
 ]
 
 WIDTH_WITHOUT_TERMINAL = 80
+HOW_TO_EXPLAIN = "`rollcall rules NAME` explains a rule"
 OCCURRENCES_SHOWN = 10
 SKIPS_SHOWN = 5
 

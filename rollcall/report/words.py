@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from rollcall.report.outcome import RunOutcome
 from rollcall.report.text import in_words, moment, number
@@ -22,9 +21,6 @@ from rollcall.rules.results import (
 )
 from rollcall.rules.sentences import rule_sentences
 from rollcall.rules.verdict import HEADLINES
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = [
     "BREAKER_TITLE",
@@ -41,7 +37,6 @@ __all__ = [
     "noted",
     "remedy_of",
     "remedy_title",
-    "rule_page",
     "rule_sentence",
     "rule_title",
     "sample_columns",
@@ -68,7 +63,6 @@ _REMEDIES = {
     "reset_status": "Set the status right: available if seen just now, else break",
     "clear_reference": "Clear the reference to a call that is missing or over",
 }
-_SUITES_WITH_PAGES = ("readiness", "history", "schema")
 _DECIDING = (Severity.BLOCKING, Severity.CRITICAL)
 
 
@@ -207,12 +201,7 @@ def remedy_of(rule: RuleResult, breaker: TrippedBreaker | None) -> str:
 
 def rule_sentence(rule: RuleResult) -> str | None:
     """What violates the rule; none for rules of the schema, of the cleaned views and a user's own."""
-    return rule_sentences().get(rule.name) if rule.suite in _SUITES_WITH_PAGES else None
-
-
-def rule_page(rule: RuleResult) -> str | None:
-    """The documentation page of a rule; None for rules of the cleaned views and custom rules."""
-    return f"docs/rules/{rule.name}.md" if rule.suite in _SUITES_WITH_PAGES else None
+    return rule_sentences().get(rule.name)
 
 
 def moved(assessment: Assessment) -> list[RuleResult]:

@@ -77,6 +77,7 @@ def test_every_document_has_the_fields_that_others_build_on(
     rollcall("build", "build")
     rollcall("history", "history")
     rollcall("flags", "flags")
+    rollcall("rules", "rules")
     rollcall("doctor", "doctor")
     rollcall("grants", "doctor", "--grants")
     rollcall("detach", "detach")

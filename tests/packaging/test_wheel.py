@@ -20,6 +20,7 @@ def test_the_wheel_works_in_an_empty_folder(installed: Path) -> None:
     rollcall = installed / "rollcall"
     with temporary_folder() as empty:
         assert execute(rollcall, "--version", cwd=empty).strip() == f"rollcall {__version__}"
+        assert "What to do" in execute(rollcall, "rules", "zombie_call", cwd=empty)
         try:
             demo = json.loads(execute(rollcall, "demo", "--json", cwd=empty))
             assert demo["verdict"] == "READY"

@@ -318,7 +318,7 @@ def test_what_is_new_and_what_persists_is_said_with_its_age() -> None:
     assert f"{keys_of(1)[0]} new" in page
     assert f"{keys_of(3)[2]} for 2 d 4 h" in page
     assert "Which were resolved" in page
-    assert "docs/rules/abandoned_session.md" in page
+    assert "rollcall rules abandoned_session" in page
 
 
 def test_every_chart_has_words_that_say_the_same() -> None:

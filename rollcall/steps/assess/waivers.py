@@ -239,7 +239,7 @@ def _rule(name: str, info: ValidationInfo) -> str:
         near = difflib.get_close_matches(name[:100], rules, n=1)
         raise problem(
             "there is no rule of this name",
-            f"did you mean {near[0]}?" if near else "docs/rules/ has them all",
+            f"did you mean {near[0]}?" if near else "`rollcall rules` lists them",
         )
     if why_not := rules[name][1]:
         raise problem(f"{name} cannot be waived: {why_not}", "remove the line")
