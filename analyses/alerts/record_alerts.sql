@@ -34,25 +34,7 @@ select
     n.undelivered,
     n.attempts,
     n.claimed_until
-from
-    jsonb_to_recordset($1::jsonb) as n (
-        key text,
-        kind text,
-        severity text,
-        value text,
-        told text,
-        pending integer,
-        pending_value text,
-        pending_since timestamptz,
-        message jsonb,
-        first_seen timestamptz,
-        last_seen timestamptz,
-        sent_at timestamptz,
-        resolved_at timestamptz,
-        undelivered text[],
-        attempts integer,
-        claimed_until timestamptz
-    )
+from jsonb_populate_recordset(null::{{ ref('alerts') }}, $1::jsonb) as n
 on conflict (key) do update
     set
         kind = excluded.kind,

@@ -4,7 +4,7 @@ select
     extract(hour from b.local_start)::integer as hour_of_day,
     sum(b.calls_offered)::bigint as calls_offered,
     sum(b.calls_answered_in_time)::bigint as calls_answered_in_time,
-    sum(b.calls_abandoned + b.calls_answered_with_known_wait)::bigint as calls_of_service_level,
+    sum({{ calls_of_service_level('b') }})::bigint as calls_of_service_level,
     {{ var('service_level_seconds') }}::float8 as within_seconds
 from {{ ref('built_queue_intervals') }} as b
 cross join {{ ref('clock') }} as clock
@@ -12,5 +12,5 @@ where b.business_day > {{ business_time('clock.judged_at') }}::date - {{ whole_d
     -- a row that an earlier version built does not say how many waits are known
     and b.calls_answered_with_known_wait is not null
 group by hour_of_day
-having sum(b.calls_abandoned + b.calls_answered_with_known_wait) > 0
+having sum({{ calls_of_service_level('b') }}) > 0
 order by hour_of_day

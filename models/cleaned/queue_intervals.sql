@@ -6,7 +6,7 @@
 with waits as (
     select
         q.*,
-        q.calls_abandoned + q.calls_answered_with_known_wait as calls_of_service_level,
+        {{ calls_of_service_level('q') }} as calls_of_service_level,
         case when q.calls_answered_with_known_wait is not null then q.calls_answered_in_time end as known_in_time,
         case when q.calls_answered_with_known_wait is not null then q.wait_seconds_of_answered end as known_wait_seconds
     from {{ ref('built_queue_intervals') }} as q

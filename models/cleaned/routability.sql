@@ -4,9 +4,7 @@
 {%- if not execute %}{{ ref('read_calls') }}{% endif %}
 
 with flag as (
-    select coalesce(bool_or(is_on), false) as is_on
-    from {{ ref('flags') }}
-    where name = 'route_by_heartbeat'
+    {{ route_by_heartbeat() }}
 ),
 
 agents as (

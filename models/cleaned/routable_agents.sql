@@ -4,9 +4,7 @@
 -- capacity as well. An abandoned session, and that of a deactivated agent, is in neither.
 -- read once: open_sessions
 with flag as (
-    select coalesce(bool_or(is_on), false) as is_on
-    from {{ ref('flags') }}
-    where name = 'route_by_heartbeat'
+    {{ route_by_heartbeat() }}
 ),
 
 candidates as (
