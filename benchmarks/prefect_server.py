@@ -15,7 +15,7 @@ from uuid import UUID
 from benchmarks.measure import Taken, taken_by
 from benchmarks.server import Databases
 from rollcall.database.retries import poll
-from rollcall.servers.prefect import LocalServer
+from rollcall.servers.prefect import LocalServer, client_of
 from rollcall.settings.configuration import PROJECT_DIRECTORY
 
 if TYPE_CHECKING:
@@ -162,18 +162,13 @@ def running_prefect(databases: Databases) -> Iterator[Prefect]:
             server.start()
         stack.callback(server.stop)
         server.wait_until_ready()
-        from prefect import get_client
-        from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
-
         api = server.api
-        settings = {PREFECT_API_URL: api.url, PREFECT_API_AUTH_STRING: api.auth_string}
-        stack.enter_context(temporary_settings(settings))
         variables = {
             "PREFECT_API_URL": api.url,
             "PREFECT_API_AUTH_STRING": api.auth_string,
             "PREFECT_HOME": str(databases.folder / "home"),
         }
-        client = stack.enter_context(get_client(sync_client=True))
+        client = stack.enter_context(client_of(api))
         prefect = Prefect(client, state, variables)
         prefect.command("work-pool", "create", POOL, "--type", "process")
         yield prefect

@@ -22,13 +22,16 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from rollcall.database.retries import poll
 from rollcall.errors import ConfigurationError, RollcallError
 from rollcall.process.files import make_private_directory
 from rollcall.process.lifetime import start_quickly
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
 
 __all__ = [
     "Api",
@@ -37,8 +40,10 @@ __all__ = [
     "answers_without_authentication",
     "api_of_serving",
     "auth_file",
+    "client_of",
     "prefect_directory",
     "serving",
+    "using",
 ]
 
 HOST = "127.0.0.1"
@@ -246,6 +251,22 @@ def api_of_serving(state_directory: Path) -> Api | None:
             if url and _answers(int(url.rpartition(":")[2])):
                 return Api(f"{url}/api", auth_file(state_directory).read_text(encoding="utf-8"))
     return None
+
+
+def using(api: Api) -> contextlib.AbstractContextManager[object]:
+    """Have the flows and clients of this process use an API."""
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+
+    return temporary_settings({PREFECT_API_URL: api.url, PREFECT_API_AUTH_STRING: api.auth_string})
+
+
+@contextlib.contextmanager
+def client_of(api: Api) -> Iterator[SyncPrefectClient]:
+    """A client of an API, which the flows of this process use too."""
+    from prefect import get_client
+
+    with using(api), get_client(sync_client=True) as client:
+        yield client
 
 
 def answers_without_authentication(api_url: str) -> bool | None:

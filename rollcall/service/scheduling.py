@@ -8,7 +8,6 @@ import importlib
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,12 +21,12 @@ from rollcall.process.files import make_private_directory
 from rollcall.process.log_format import is_json
 from rollcall.servers.prefect import (
     HOST,
-    Api,
     LocalServer,
     api_of_serving,
     auth_file,
     prefect_directory,
     serving,
+    using,
 )
 from rollcall.servers.users_prefect import require_address, users_api, without_user
 from rollcall.settings.configuration import PROJECT_DIRECTORY, STATE, VARS, Settings, load_settings
@@ -169,7 +168,7 @@ def _api(settings: Settings) -> Iterator[None]:
         _prepare_steps(settings)
         server.wait_until_ready()
         api = server.api
-    with _using(api):
+    with using(api):
         yield
 
 
@@ -183,12 +182,6 @@ def start_server_early(state_directory: Path) -> None:
     if not users_api() and api_of_serving(state_directory) is None:
         _bypass_proxy()
         _start_temporary_server(state_directory)
-
-
-def _using(api: Api) -> AbstractContextManager[object]:
-    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
-
-    return temporary_settings({PREFECT_API_URL: api.url, PREFECT_API_AUTH_STRING: api.auth_string})
 
 
 def _start_temporary_server(state_directory: Path) -> LocalServer:
@@ -284,7 +277,7 @@ def _lasting_api(state_directory: Path, port: int | None) -> Iterator[str]:
         yield without_user(str(PREFECT_UI_URL.value() or url))
         return
     _bypass_proxy()
-    with serving(state_directory, port) as server, _using(server.api):
+    with serving(state_directory, port) as server, using(server.api):
         if server.port != server.preferred_port:
             console.show_error(
                 f"Port {server.preferred_port} is in use, so Prefect's server listens on {server.port};"

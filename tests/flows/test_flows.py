@@ -20,7 +20,7 @@ from rollcall.errors import EvaluationError, Refused
 from rollcall.ledger.runs import open_run
 from rollcall.pipeline import steps
 from rollcall.report.outcome import RunOutcome
-from rollcall.servers.prefect import api_of_serving
+from rollcall.servers.prefect import api_of_serving, client_of
 from rollcall.service.scheduling import DEPLOYMENTS, prepare_prefect, read_deployments
 from rollcall.settings.configuration import PROJECT_DIRECTORY
 from rollcall.steps.plan.stored import write_plan
@@ -42,15 +42,9 @@ def prefect(serving: subprocess.Popen[str], state: Path) -> Iterator[Any]:
     """A client of that Prefect server, which the flows of this process use too."""
     before = dict(os.environ)
     prepare_prefect(state)
-    from prefect import get_client
-    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
-
     api = api_of_serving(state)
     assert api is not None
-    with (
-        temporary_settings({PREFECT_API_URL: api.url, PREFECT_API_AUTH_STRING: api.auth_string}),
-        get_client(sync_client=True) as client,
-    ):
+    with client_of(api) as client:
         yield client
     os.environ.clear()  # the folders of these tests are not those of the next file's processes
     os.environ.update(before)

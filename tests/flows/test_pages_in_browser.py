@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rollcall.servers.prefect import Api, api_of_serving
+from rollcall.servers.prefect import Api, api_of_serving, client_of
 from rollcall.service.scheduling import prepare_prefect
 from tests.support.browser import needs_chromium
 from tests.support.browser_tab import Tab, tab
@@ -33,13 +33,7 @@ def api(serving: Any, state: Path) -> Api:
 def run(api: Api, scheduled: CallCentre) -> Any:
     """The first flow run that repaired sessions."""
     prepare_prefect(Path(scheduled.workspace.settings.state_directory))
-    from prefect import get_client
-    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
-
-    with (
-        temporary_settings({PREFECT_API_URL: api.url, PREFECT_API_AUTH_STRING: api.auth_string}),
-        get_client(sync_client=True) as client,
-    ):
+    with client_of(api) as client:
         ended = until(lambda: [run for run in client.read_flow_runs() if run.state_name in VERDICTS])
         client.pause_deployment(client.read_deployment_by_name("rollcall-clean-up/clean-up").id)
         first = min(ended, key=lambda run: run.start_time)

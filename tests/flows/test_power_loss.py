@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from rollcall.servers.prefect import client_of
 from tests.support.floor import TABLES
 from tests.support.production import (
     ABANDONED,
@@ -17,7 +18,6 @@ from tests.support.production import (
     Production,
     assert_each_changed_once,
     changed,
-    client_of,
     descendants,
     rows,
     schedule_every,
@@ -58,7 +58,7 @@ def production(databases: Callable[[], str], hook: Webhook, tmp_path: Path) -> I
 def test_after_the_loss_of_everything_the_next_clean_up_finishes_the_work(
     production: Production, hook: Webhook
 ) -> None:
-    with client_of(production) as client:
+    with client_of(production.api) as client:
         schedule_every(client, CLEAN_UP, EVERY_SECONDS)
         until(lambda: [run for run in client.read_flow_runs() if run.state.is_completed()])
         until(lambda: not descendants(production.workers[0].pid))
@@ -72,7 +72,7 @@ def test_after_the_loss_of_everything_the_next_clean_up_finishes_the_work(
     assert before < changed(production) < before + SESSIONS, "everything was killed after the work"
 
     production.start_server()
-    with client_of(production) as client:
+    with client_of(production.api) as client:
         assert client.read_flow_run(zombie.id).state.is_running()
         production.start_worker("two")
         until(lambda: client.read_flow_run(zombie.id).state.is_crashed())

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from rollcall.servers.prefect import client_of
 from tests.support.floor import TABLES
 from tests.support.production import (
     ABANDONED,
@@ -18,7 +19,6 @@ from tests.support.production import (
     Production,
     assert_each_changed_once,
     changed,
-    client_of,
     descendants,
     rows,
     run_now,
@@ -51,7 +51,7 @@ def production(
 
 @pytest.fixture(scope="module")
 def client(production: Production) -> Iterator[Any]:
-    with client_of(production) as found:
+    with client_of(production.api) as found:
         yield found
 
 

@@ -11,10 +11,11 @@ import psycopg
 import pytest
 import yaml
 
+from rollcall.servers.prefect import client_of
 from tests.support.floor import TABLES
 from tests.support.installed import execute
 from tests.support.paths import ROOT
-from tests.support.production import CLEAN_UP, Production, client_of, run_now
+from tests.support.production import CLEAN_UP, Production, run_now
 from tests.support.waiting import until
 
 ASSESS = "rollcall-assess/assess"
@@ -64,7 +65,7 @@ def test_the_installed_package_is_deployed_and_its_worker_judges_and_cleans(
             PREFECT_HOME=str(empty / "home"),
         )
         worker = production.start_worker("one")
-        with client_of(production) as client:
+        with client_of(production.api) as client:
             deployed = {one.name: one for one in client.read_deployments()}
             declared = yaml.safe_load((project / "prefect.yaml").read_text("utf-8"))["deployments"]
             assert deployed.keys() == {one["name"] for one in declared}

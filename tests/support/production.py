@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +17,7 @@ from uuid import UUID
 
 import psycopg
 
+from rollcall.servers.prefect import Api
 from rollcall.settings.configuration import PROJECT_DIRECTORY
 from tests.support.command import heed_signals
 from tests.support.waiting import PATIENCE, until
@@ -68,6 +68,10 @@ class Production:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def api(self) -> Api:
+        return Api(f"{self.url}/api", self.auth_string)
+
+    @property
     def state(self) -> Path:
         return self.folder / "state"
 
@@ -80,7 +84,7 @@ class Production:
         }
         return {
             **inherited,
-            "PREFECT_API_URL": f"{self.url}/api",
+            "PREFECT_API_URL": self.api.url,
             "PREFECT_API_AUTH_STRING": self.auth_string,
             "PREFECT_HOME": str(self.folder / "home"),
             "DO_NOT_TRACK": "1",
@@ -180,17 +184,6 @@ class Production:
                 stderr=log,
                 preexec_fn=heed_signals,
             )
-
-
-@contextlib.contextmanager
-def client_of(production: Production) -> Iterator[Any]:
-    """A client of the server's API."""
-    from prefect import get_client
-    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
-
-    settings = {PREFECT_API_URL: f"{production.url}/api", PREFECT_API_AUTH_STRING: production.auth_string}
-    with temporary_settings(settings), get_client(sync_client=True) as client:
-        yield client
 
 
 def schedule_every(client: Any, deployment: str, seconds: int) -> None:

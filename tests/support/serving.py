@@ -17,7 +17,7 @@ import yaml
 from psycopg import sql
 
 from rollcall.servers.postgres import PostgresServer
-from rollcall.servers.prefect import LocalServer, api_of_serving
+from rollcall.servers.prefect import LocalServer, api_of_serving, client_of
 from rollcall.service.scheduling import DEPLOYMENTS, prepare_prefect
 from rollcall.settings.configuration import PROJECT_DIRECTORY
 from tests.support.call_centre import CallCentre, call_centre
@@ -123,18 +123,12 @@ def prefect(state: Path) -> Iterator[Any]:
     """A client of a Prefect server, which the flows of this process use too."""
     before = dict(os.environ)
     prepare_prefect(state)
-    from prefect import get_client
-    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
-
     server = LocalServer(state)
     server.start()
     try:
         server.wait_until_ready()
         api = server.api
-        with (
-            temporary_settings({PREFECT_API_URL: api.url, PREFECT_API_AUTH_STRING: api.auth_string}),
-            get_client(sync_client=True) as client,
-        ):
+        with client_of(api) as client:
             yield client
     finally:
         server.stop()

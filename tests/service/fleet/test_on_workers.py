@@ -15,9 +15,10 @@ import pytest
 import yaml
 
 from rollcall.servers.postgres import PostgresServer
+from rollcall.servers.prefect import client_of
 from tests.support.call_centre import share_compilations
 from tests.support.fleets import SECRET, FleetOfTests, with_a_database_of_every_kind
-from tests.support.production import Production, client_of, descendants, run_now
+from tests.support.production import Production, descendants, run_now
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -81,7 +82,7 @@ def test_each_of_fifty_gets_its_verdict_though_one_of_two_workers_is_killed(
         fleet.add(name, f"postgresql://agent:{SECRET}@127.0.0.1:9/calls", None)
     assert len(fleet.expected) == 50
     give(fleet, production, retries=1, at_once=3, deadline_seconds=120)
-    with client_of(production) as client:
+    with client_of(production.api) as client:
         production.start_worker("one")
         run = run_now(client, FLEET)
         until(lambda: client.read_flow_run(run).state.is_running())
@@ -105,7 +106,7 @@ def test_the_fleet_crashes_with_its_worker_and_the_next_one_judges_all(
     fleet.sound("ready")
     fleet.damaged("damaged")
     give(fleet, production, at_once=1)
-    with client_of(production) as client:
+    with client_of(production.api) as client:
         worker = production.start_worker("one")
         run = run_now(client, FLEET)
         until(lambda: len(client.read_flow_runs()) > 1)
