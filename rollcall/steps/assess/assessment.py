@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -97,21 +97,17 @@ def assess(
         judgements = [schema]
         facts: dict[str, int] = {}
         reading: HistoryReading | None = None
-        warnings = [] if is_readable else [UNREADABLE]
+        warnings = [UNREADABLE]
         waived.begin(clock["current_at"])
         if is_readable:
-            live, facts = _judge_live_data(workspace, snapshot, waived)
-            routes_by_heartbeat, unreadable_flags = _routes_by_heartbeat(snapshot, project)
-            warnings += unreadable_flags
-            if routes_by_heartbeat:
-                live = _with_severity(live, HEARTBEAT_FEED, Severity.BLOCKING)
+            live, facts, warnings = _judge_live_data(workspace, snapshot, waived)
             judgements.append(live)
             if history or full_history:
                 reading = begin_reading(snapshot, project, full=full_history)
-                judgements += [
-                    _judge_history(workspace, snapshot, waived),
-                    *judge_views(workspace, snapshot, statements, judged_at, of_all_sessions=reading.is_full),
-                ]
+                judgements.append(_judge_history(workspace, snapshot, waived))
+                judgements += judge_views(
+                    workspace, snapshot, statements, judged_at, of_all_sessions=reading.is_full
+                )
             judgements += [
                 _judge_custom(workspace, snapshot, suite, waived) for suite in waived.custom.values()
             ]
@@ -149,48 +145,65 @@ def _judge_schema(
     workspace: Workspace, snapshot: Snapshot, statements: Sequence[Statement]
 ) -> tuple[Judgement, bool]:
     """Judge the schema suite. Gives also whether the application's rows are readable."""
-    changes = declared_changes(snapshot, workspace.project)
+    project = workspace.project
+    changes = declared_changes(snapshot, project)
     states = json.dumps([{"kind": change["kind"], "state": change["state"]} for change in changes])
-    counts = snapshot.row(workspace.project.sql("schema_judged"), [states])
-    own = [item.object_name for item in statements if item.kind in ("table", "view")]
-    counts["missing_own_object"] += len(own)
-    keys: dict[str, list[str]] = defaultdict(list, {"missing_own_object": own})
-    for change in changes:
-        if change["state"] != "present":
-            kind = {"comment": "column", "schema": "own_object"}.get(change["kind"], change["kind"])
-            keys[f"{change['state']}_{kind}"].append(change["object_name"])
-    faults = faults_of_rollcall_objects(snapshot.connection, workspace.project, workspace.settings)
-    others = [
-        conflict.object_name for conflict in conflicts_of_rollcall_relations(snapshot, workspace.project)
-    ]
-    others += [f"{fault.object_name}: {fault.reason}" for fault in faults]
-    counts["conflicting_own_object"] = len(others)
-    keys["conflicting_own_object"] = others
-    object_findings = findings_on_rollcall_objects(snapshot.connection, workspace.project, workspace.settings)
-    keys.update(object_findings)
-    counts.update({name: len(found) for name, found in object_findings.items()})
-    for obstacle in snapshot.rows(workspace.project.sql("update_obstacles")):
-        keys[obstacle["finding"]].append(obstacle["found"])
-    for table in snapshot.rows(workspace.project.sql("application_tables")):
-        if not table["is_readable"]:
-            keys["missing_select_privilege"].append(table["table_name"])
-        if table["is_filtered"]:
-            keys["hidden_rows"].append(table["table_name"])
-        if not table["has_primary_key"]:
-            keys["missing_primary_key"].append(table["table_name"])
+    counts = snapshot.row(project.sql("schema_judged"), [states])
+    keys = _keys_of_declared_changes(changes)
+
+    missing = [item.object_name for item in statements if item.kind in ("table", "view")]
+    counts["missing_own_object"] += len(missing)
+    keys["missing_own_object"] = missing + keys["missing_own_object"]
+
+    faults = faults_of_rollcall_objects(snapshot.connection, project, workspace.settings)
+    conflicts = [conflict.object_name for conflict in conflicts_of_rollcall_relations(snapshot, project)]
+    conflicts += [f"{fault.object_name}: {fault.reason}" for fault in faults]
+    found = findings_on_rollcall_objects(snapshot.connection, project, workspace.settings)
+    for rule, names in {"conflicting_own_object": conflicts, **found}.items():
+        counts[rule], keys[rule] = len(names), list(names)
+
+    for rule, name in _obstacles_in_application(snapshot, project):
+        keys[rule].append(name)
     is_readable = not any(counts[rule] for rule in UNREADABLE_BY)
     named = {rule: Keys(failing=tuple(names)) for rule, names in keys.items()}
     return _judge(workspace, workspace.suites["schema"], counts, named), is_readable
 
 
+def _keys_of_declared_changes(changes: Iterable[Mapping[str, Any]]) -> defaultdict[str, list[str]]:
+    """The objects that are not as declared, by the rule that they violate."""
+    keys: defaultdict[str, list[str]] = defaultdict(list)
+    for change in changes:
+        if change["state"] != "present":
+            kind = {"comment": "column", "schema": "own_object"}.get(change["kind"], change["kind"])
+            keys[f"{change['state']}_{kind}"].append(change["object_name"])
+    return keys
+
+
+def _obstacles_in_application(snapshot: Snapshot, project: Project) -> Iterator[tuple[str, str]]:
+    """The rules that the application's tables violate, with the name of what violates them."""
+    for obstacle in snapshot.rows(project.sql("update_obstacles")):
+        yield obstacle["finding"], obstacle["found"]
+    for table in snapshot.rows(project.sql("application_tables")):
+        if not table["is_readable"]:
+            yield "missing_select_privilege", table["table_name"]
+        if table["is_filtered"]:
+            yield "hidden_rows", table["table_name"]
+        if not table["has_primary_key"]:
+            yield "missing_primary_key", table["table_name"]
+
+
 def _judge_live_data(
     workspace: Workspace, snapshot: Snapshot, waived: Waived
-) -> tuple[Judgement, dict[str, int]]:
-    """Judge the readiness suite, counts and keys from one statement. Gives also the facts of its row."""
+) -> tuple[Judgement, dict[str, int], list[str]]:
+    """Judge the readiness suite, counts and keys from one statement. Gives also its facts and warnings."""
     suite = workspace.suites["readiness"]
     row, keys = waived.judge_with_counts(snapshot, workspace.project.sql("readiness_judged"), suite)
     counts = {name: count for name, count in row.items() if name not in (*CLOCK, *FACTS)}
-    return _judge(workspace, suite, counts, keys), {name: row[name] for name in FACTS}
+    judgement = _judge(workspace, suite, counts, keys)
+    routes_by_heartbeat, warnings = _routes_by_heartbeat(snapshot, workspace.project)
+    if routes_by_heartbeat:
+        judgement = _with_severity(judgement, HEARTBEAT_FEED, Severity.BLOCKING)
+    return judgement, {name: row[name] for name in FACTS}, warnings
 
 
 def _judge_history(workspace: Workspace, snapshot: Snapshot, waived: Waived) -> Judgement:
