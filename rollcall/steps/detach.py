@@ -100,19 +100,31 @@ def _drop(
         run: the run that records the statements; none if the ledger itself is dropped.
     """
     _, schemas = _deployed(workspace, names)
+    others = schemas[schema]["foreign_objects"] if schema in schemas else []
+    drops_schema = schema in schemas and not others
+    if others:
+        result.kept.append({"object": schema, "reason": f"other objects are in it: {', '.join(others)}"})
     statements = []
     if names:
         relations = sql.SQL(", ").join(sql.Identifier(*name.split(".", 1)) for name in names)
         statements.append(sql.SQL(f"drop {kind} {{}}").format(relations).as_string(None))
-    if schema in schemas and not schemas[schema]["foreign_objects"]:
+    if drops_schema:
         statements.append(sql.SQL("drop schema {}").format(sql.Identifier(schema)).as_string(None))
-    elif schema in schemas:
-        others = ", ".join(schemas[schema]["foreign_objects"])
-        result.kept.append({"object": schema, "reason": f"other objects are in it: {others}"})
-    parts = [check_detaching(statement) for statement in statements]
-    if not parts:
+    if not statements:
         return
-    executor = ShortLockExecutor(workspace, guard)
+    _send(ShortLockExecutor(workspace, guard), [check_detaching(one) for one in statements], run)
+    result.dropped += names
+    if drops_schema:
+        result.dropped.append(schema)
+        result.grants = [*schemas[schema]["grants"], *result.grants]
+
+
+def _send(executor: ShortLockExecutor, parts: Sequence[str], run: Run | None) -> None:
+    """Send the statements in one transaction, and record what became of them.
+
+    Raises:
+        Refused: nothing was dropped.
+    """
     _note(run, parts, 0, "started")
     try:
         reason = executor.send(parts)
@@ -132,10 +144,6 @@ def _drop(
             f"Rollcall's objects could not be dropped: {reason}", "nothing was dropped; try again later"
         )
     _note(run, parts, executor.attempts, "dropped")
-    result.dropped += names
-    if len(parts) > bool(names):
-        result.dropped.append(schema)
-        result.grants = [*schemas[schema]["grants"], *result.grants]
 
 
 def _note(run: Run | None, parts: Sequence[str], attempts: int, outcome: str) -> None:
