@@ -116,6 +116,21 @@ def test_a_call_without_a_status_is_not_ready_even_when_it_has_ended(floor: Floo
     assert floor.row(session)["status"] == "on_call"
 
 
+@pytest.mark.parametrize("refers", [True, False])
+def test_a_live_status_that_the_configuration_lacks_holds_the_sessions_of_its_agent(
+    floor: Floor, refers: bool
+) -> None:
+    """Such as one of busy hours, which no row had when `rollcall init` read them."""
+    agent = floor.agent()
+    call = floor.call(agent, 200, "parked", "inbound")
+    floor.session(agent, seen=190, status="on_call", call=call if refers else None)
+    floor.session(agent, seen=400)
+    assert planned(floor) == {}
+    assert assess(floor.workspace, floor.now).verdict.value == "NOT_READY"
+    floor.rows("update call_sessions set status = 'failed', ended_at = started_at")
+    assert {remedy for remedy, _ in planned(floor).values()} == {"close"}
+
+
 @pytest.mark.parametrize("idle", quick_first([30, 150]))
 @pytest.mark.parametrize("refers", [True, False])
 def test_a_live_call_without_a_start_is_dated_by_its_connection(
