@@ -222,7 +222,7 @@ class Application:
         return _write(reply), [str(row[5]) for row in reply.rows]
 
     async def sessions_of(self, agents: Sequence[str]) -> list[tuple[Any, ...]]:
-        """Key, open, status, call and transaction of each row; for the observer only."""
+        """Key, agent, open, status, call, transaction and instant of each row; not the application's."""
         return (await self._gateway.execute("(observe)", self._sql["sessions_of"], [list(agents)])).rows
 
     async def routing_of(self, agents: Sequence[str]) -> Reply:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, TextIO
 
@@ -16,7 +16,7 @@ from rollcall.sandbox.simulator.application import Application
 from rollcall.sandbox.simulator.beside import CleanerProcess
 from rollcall.sandbox.simulator.calls import Calls
 from rollcall.sandbox.simulator.gateway import Clock, Gateway
-from rollcall.sandbox.simulator.judge import judge
+from rollcall.sandbox.simulator.judge import Judgement, judge
 from rollcall.sandbox.simulator.observer import Observer
 from rollcall.sandbox.simulator.options import Options, Thresholds, scaled_variables
 from rollcall.sandbox.simulator.report import CleanUps, Report
@@ -59,6 +59,19 @@ def simulate(
     simulation = Simulation(settings, options, announce)
     simulation.prepare(confirmed)
     return asyncio.run(simulation.run())
+
+
+@dataclass(frozen=True)
+class _Floor:
+    """The participants of the traffic and their observer. agents: by key."""
+
+    gateway: Gateway
+    application: Application
+    agents: dict[str, Agent]
+    decisions: Decisions
+    router: Router
+    purge: Purge
+    observer: Observer
 
 
 class Simulation:
@@ -130,51 +143,55 @@ class Simulation:
                 await gateway.close()
 
     async def _traffic(self, gateway: Gateway, application: Application, keys: list[str]) -> Report:
-        options, thresholds, clock = self.options, self.thresholds, self._clock
+        floor = self._floor(gateway, application, keys)
+        self._announce(f"{len(floor.agents)} agents at work for {self.options.seconds:g} s")
+        seconds, swept = await self._work(floor)
+        await floor.observer.look()  # twice: an unrecorded change is confirmed by the next observation
+        await floor.observer.look()
+        judgement = self._judge(floor, await application.sessions_of(keys), swept=swept)
+        for finding in (*judgement.wronged, *judgement.left_open, *judgement.misrouted):
+            self.truth.found(**finding.to_json())
+        return self._report(floor, seconds, judgement)
+
+    def _floor(self, gateway: Gateway, application: Application, keys: list[str]) -> _Floor:
+        """Make the participants of the traffic."""
+        options, window, now = self.options, self.thresholds.window, self._clock.now
         pace = Pace(
             speed=options.speed,
-            window=thresholds.window,
-            longest_call=LONGEST_CALL_SHARE * thresholds.live_call_max,
+            window=window,
+            longest_call=LONGEST_CALL_SHARE * self.thresholds.live_call_max,
             calls_per_hour=options.calls_per_hour,
         )
-        decisions = Decisions(options.seed, pace)
         calls = Calls(application, self.truth, options.speed)
-        agents = {
-            key: Agent(key, application, calls, self.truth, clock.now, thresholds.window, self._spawn)
-            for key in keys
-        }
-        router = Router(application, calls, agents, self._spawn)
-        every, older_than = (windows * thresholds.window for windows in PURGE_WINDOWS)
-        purge = Purge(application, self.truth, every, older_than)
-        observer = Observer(gateway, application, self.truth, clock, self.settings.variables, keys)
+        agents = {key: Agent(key, application, calls, self.truth, now, window, self._spawn) for key in keys}
+        every, older_than = (windows * window for windows in PURGE_WINDOWS)
+        return _Floor(
+            gateway,
+            application,
+            agents,
+            Decisions(options.seed, pace),
+            Router(application, calls, agents, self._spawn),
+            Purge(application, self.truth, every, older_than),
+            Observer(gateway, application, self.truth, self._clock, self.settings.variables, keys),
+        )
 
-        self._announce(f"{len(agents)} agents at work for {options.seconds:g} s")
-        began = clock.now()
-        lasting = [
-            *(agent.live(decisions.agent(n), self.ending) for n, agent in enumerate(agents.values(), 1)),
-            router.serve(decisions.inbound(options.agents), self.ending),
-            purge.run(keys, self.ending),
-            *(act(self) for act in self.beside),
-        ]
-        if options.kill_every is not None and self._cleaner is not None:
-            lasting.append(self._cleaner.kill_at_times(decisions.kills(options.kill_every), self.ending))
-        always = [
-            *(
-                agent.show_life(decisions.heartbeats(n), self._finished)
-                for n, agent in enumerate(agents.values(), 1)
-            ),
-            observer.run(self._finished),
-        ]
-        background = asyncio.gather(*always)
-        traffic = asyncio.gather(*lasting)
+    async def _work(self, floor: _Floor) -> tuple[float, bool]:
+        """Let the traffic run for the requested time, end it, and wait for the last clean-up.
+
+        Returns:
+            the seconds of traffic, and whether a clean-up began after all events.
+        """
+        began = self._clock.now()
+        work = self._until_the_end(floor)
+        watch = self._until_the_last_clean_up(floor)
+        background, traffic = asyncio.gather(*watch), asyncio.gather(*work)
         try:
-            await self._first_failure_of(background, traffic, options.seconds)
+            await self._first_failure_of(background, traffic, self.options.seconds)
             self.ending.set()
             await traffic
-            took = clock.now() - began
-            await self._hang_up(agents.values())
-            ended = clock.now()
-            swept = await self._sweep(observer, began, ended)
+            seconds = self._clock.now() - began
+            await self._hang_up(floor.agents.values())
+            swept = await self._sweep(floor.observer, began, self._clock.now())
             self._finished.set()
             await background
         finally:
@@ -186,45 +203,71 @@ class Simulation:
                 task.cancel()
             # asyncio prints an error that was never fetched, such as that of a cancellation by Ctrl-C
             await asyncio.gather(traffic, background, return_exceptions=True)
-        await observer.look()  # twice: an unrecorded change is confirmed by the next observation
-        await observer.look()
-        open_at_end = {str(row[0]) for row in await application.sessions_of(keys) if row[2]}
-        judgement = judge(
+        return seconds, swept
+
+    def _until_the_end(self, floor: _Floor) -> list[Awaitable[None]]:
+        """Tasks that end with the traffic: the agents' work, the inbound calls, the purge, the kills."""
+        options, decisions = self.options, floor.decisions
+        agents = enumerate(floor.agents.values(), 1)
+        work = [
+            *(agent.live(decisions.agent(n), self.ending) for n, agent in agents),
+            floor.router.serve(decisions.inbound(options.agents), self.ending),
+            floor.purge.run(list(floor.agents), self.ending),
+            *(act(self) for act in self.beside),
+        ]
+        if options.kill_every is not None and self._cleaner is not None:
+            work.append(self._cleaner.kill_at_times(decisions.kills(options.kill_every), self.ending))
+        return work
+
+    def _until_the_last_clean_up(self, floor: _Floor) -> list[Awaitable[None]]:
+        """Tasks that end after the last clean-up: the heartbeats and the observation."""
+        return [
+            *(
+                agent.show_life(floor.decisions.heartbeats(n), self._finished)
+                for n, agent in enumerate(floor.agents.values(), 1)
+            ),
+            floor.observer.run(self._finished),
+        ]
+
+    def _judge(self, floor: _Floor, sessions: Iterable[Sequence[Any]], *, swept: bool) -> Judgement:
+        """Compare the observed changes with the truth. sessions: key, agent, whether it is open."""
+        open_at_end = {str(row[0]) for row in sessions if row[2]}
+        return judge(
             self.truth,
-            observer.changes,
-            observer.passes,
-            thresholds,
+            floor.observer.changes,
+            floor.observer.passes,
+            self.thresholds,
             open_at_end=open_at_end & self.truth.sessions.keys(),
-            ended=clock.now(),
+            ended=self._clock.now(),
             swept=swept,
-            clock_error=clock.error,
-            available=application.words.available,
-            routings=observer.routings,
-            by_heartbeat=options.route_by_heartbeat,
+            clock_error=self._clock.error,
+            available=floor.application.words.available,
+            routings=floor.observer.routings,
+            by_heartbeat=self.options.route_by_heartbeat,
         )
-        for finding in (*judgement.wronged, *judgement.left_open, *judgement.misrouted):
-            self.truth.found(**finding.to_json())
-        cleaner = self._cleaner
+
+    def _report(self, floor: _Floor, seconds: float, judgement: Judgement) -> Report:
+        options, gateway, cleaner = self.options, floor.gateway, self._cleaner
         return Report(
             agents=options.agents,
-            seconds=took,
+            seconds=seconds,
             speed=options.speed,
             seed=options.seed,
-            heartbeats=application.has_heartbeats,
+            heartbeats=floor.application.has_heartbeats,
             floor={
                 "sessions": len(self.truth.sessions),
                 "calls": len(self.truth.calls),
-                "inbound calls": router.arrived,
-                "inbound calls answered": router.answered,
+                "inbound calls": floor.router.arrived,
+                "inbound calls answered": floor.router.answered,
                 "rings without an answer": self.truth.ghost_rings,
-                "calls purged": purge.deleted,
+                "calls purged": floor.purge.deleted,
                 **self.truth.departures,
             },
             timings={kind: t for kind, t in gateway.timings.items() if not kind.startswith("(")},
             failures=gateway.failures,
             interruptions=gateway.interruptions,
             clean_ups=CleanUps(
-                recorded=len(observer.passes),
+                recorded=len(floor.observer.passes),
                 passes=cleaner.passes if cleaner else 0,
                 kills=cleaner.kills if cleaner else 0,
                 errors=dict(cleaner.errors) if cleaner else {},
