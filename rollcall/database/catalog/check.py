@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rollcall.database.catalog.casts import cast_of_reference
-from rollcall.database.catalog.writes import problems_of_writes
+from rollcall.database.catalog.writes import WITHOUT_EQUALITY, problems_of_writes
 from rollcall.database.connections import Database, Row
 from rollcall.errors import ConfigurationProblems
 from rollcall.settings.configuration import Settings
@@ -69,7 +69,6 @@ FAMILIES = {
     "boolean": "booleans",
 }
 TIME_TYPES = ("timestamp without time zone", "timestamp with time zone")
-INCOMPARABLE = ("json", "xml", "point", "polygon")
 
 
 @dataclass(frozen=True)
@@ -209,7 +208,7 @@ def _unfit_types(found: Mapping[str, _Column]) -> Iterator[str]:
         if var in found and found[var].type != "boolean":
             yield _unfit(found[var], "yes or no", ("boolean",))
     for var in ("agents_id_column", "sessions_id_column", "calls_id_column"):
-        if var in found and found[var].type in INCOMPARABLE:
+        if var in found and found[var].type in WITHOUT_EQUALITY:
             yield _unfit(found[var], "a key", (*INTEGERS, "uuid", "text", "character varying"))
 
 

@@ -19,7 +19,7 @@ from rollcall.database.connections import Database, Row, Snapshot
 from rollcall.settings.configuration import Settings
 from rollcall.settings.mapping import WRITTEN_BESIDES, column_of
 
-__all__ = ["problems_of_writes"]
+__all__ = ["WITHOUT_EQUALITY", "problems_of_writes"]
 
 STATUS = "sessions_status_column"
 LOGOUT = "sessions_logout_at_column"
@@ -27,6 +27,8 @@ REFERENCE = "sessions_call_id_column"
 READ_ONLY = "or set read_only to true"
 OTHER_VALUE = "give another value in the var"
 TEXTS = ("text", "character varying", "bpchar")
+WITHOUT_EQUALITY = ("json", "xml", "point", "polygon")
+"""Types of which PostgreSQL cannot say whether two values are the same."""
 NUMBERS = ("smallint", "integer", "bigint", "numeric", "real", "double precision")
 
 
@@ -196,6 +198,13 @@ def _problems_besides(table: str, columns: Mapping[str, Row], variables: Mapping
                 yield f"column {table}.{name} is generated, and {var} writes it; remove it from the var {var}"
             elif row["is_not_null"] and value is None:
                 yield f"column {table}.{name} does not take null, which {var} writes; {OTHER_VALUE} {var}"
+            elif row["base_type"].removesuffix("[]") in WITHOUT_EQUALITY:
+                kind = row["base_type"]
+                better = "change its type to jsonb" if kind == "json" else "change its type"
+                yield (
+                    f"column {table}.{name} ({kind}) cannot be compared, so what {var} writes to it could not"
+                    f" be proven; {better}, or remove the column from the var {var}"
+                )
             elif isinstance(value, Mapping):
                 yield from _unfit_now(f"{table}.{name}", row["base_type"], var, next(iter(value)))
 

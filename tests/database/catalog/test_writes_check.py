@@ -43,6 +43,10 @@ CONSTRAINED = """
         add number smallint,
         add note text check (note in ('kept', 'left')),
         add closed_on date,
+        add document json default '{}',
+        add documents json[],
+        add place point,
+        add facts jsonb,
         add of_owner text check (is_fine(of_owner)),
         add together text check (together <> 'offline' or logout_at is not null);
 """
@@ -183,6 +187,17 @@ def test_each_form_of_a_check_is_judged_by_the_server(
             ],
         ),
         (
+            {
+                "sessions_on_close": {"document": "{}", "documents": "{}"},
+                "sessions_on_break": {"place": None},
+            },
+            [
+                ("agent_sessions.document (json) cannot be compared", "jsonb", "the var sessions_on_close"),
+                ("agent_sessions.documents (json[]) cannot be compared", "the var sessions_on_close"),
+                ("agent_sessions.place (point) cannot be compared", "the var sessions_on_break"),
+            ],
+        ),
+        (
             {"sessions_no_call": "none"},
             [("current_call_session_id (uuid) does not take 'none', which sessions_no_call", "the var")],
         ),
@@ -201,7 +216,7 @@ def test_a_value_that_the_column_does_not_take_is_named_with_its_var(
         # its function is not run, and the other column is not known yet: doctor names both
         {"sessions_status_column": "of_owner"},
         {"sessions_status_column": "together"},
-        {"sessions_on_close": {"number": 7, "note": "left", "changed_at": {"instant": "now"}}},
+        {"sessions_on_close": {"number": 7, "note": "left", "facts": "{}", "changed_at": {"instant": "now"}}},
         {"sessions_call_id_column": TEXT, "sessions_no_call": ""},
         pytest.param({"sessions_call_id_column": TEXT, "read_only": True}, marks=pytest.mark.slow),
         pytest.param({"sessions_status_column": "mood"}, marks=pytest.mark.slow),
