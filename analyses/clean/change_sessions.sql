@@ -44,7 +44,7 @@ judged as (
         remedy,
         status_after,
         logout_at_after,
-        last_seen_at,
+        latest_possible_at,
         judged_at,
         status,
         current_call_id{{ ", after -> 'other' as other_after" if others }}
@@ -63,7 +63,7 @@ verdicts as (
         case
             when judged.status_after <> planned.before ->> 'status'
                 and judged.status_after = {{ literal(available_statuses()[0]) }}
-                and judged.last_seen_at < judged.judged_at + greatest(now() - $5::timestamptz, interval '0')
+                and judged.latest_possible_at < judged.judged_at + greatest(now() - $5::timestamptz, interval '0')
                 - {{ var('presence_minutes') }} * interval '1 minute'
                 then {{ literal(break_statuses()[0]) }}
             else judged.status_after
@@ -114,9 +114,9 @@ verdicts as (
                     where h.session_id = planned.session_id::text
                         and h.released_at is null
                         and h.held_at > greatest(
-                            judged.last_seen_at,
+                            judged.latest_possible_at,
                             (
-                                select max(greatest(a.login_at, a.last_activity_at, a.last_heartbeat_at))
+                                select max(a.latest_possible_at)
                                 from {{ ref('stg_agent_sessions') }} as a
                                 where a.agent_id = planned.agent_id::{{ agent_id_type }}
                             )

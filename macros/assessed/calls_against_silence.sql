@@ -18,9 +18,9 @@ with feed as (
             select 1
             from {{ ref('open_sessions') }} as s
             cross join {{ ref('clock') }} as c
-            -- an extreme time is no proof that the feed works
+            -- neither an extreme time nor one reading of an ambiguous hour proves that the feed works
             where
-                greatest({{ ordinary_time('s.last_activity_at') }}, {{ ordinary_time('s.last_heartbeat_at') }})
+                greatest({{ ordinary_time('s.earliest_activity_at') }}, {{ ordinary_time('s.earliest_heartbeat_at') }})
                 >= c.abandoned_before
         ) as shows_life
 )

@@ -13,7 +13,8 @@ with sessions as not materialized (
     select
         s.*,
         c.live_since,
-        {{ calls_since('s', 'c') }} as calls_since
+        {{ calls_since('s', 'c') }} as calls_since,
+        s.recency = 1{{ or_may_be_newest('s') }} as may_be_newest
     from {{ sessions }} as s
     cross join {{ ref('clock') }} as c
 ),
@@ -62,7 +63,7 @@ with_agents_calls as (
     left join lateral (
         select {{ aggregated_calls('calls', 's') }}
         from {{ ref('stg_call_sessions') }} as calls
-        where s.recency = 1
+        where s.may_be_newest
             and calls.agent_id = s.agent_id
             and {{ call_is_read('calls', 's') }}
             {% if in_one_pass %}
@@ -71,7 +72,7 @@ with_agents_calls as (
     ) as looked_up on true
     {% if in_one_pass %}
     left join calls_in_one_pass as read
-        on s.recency = 1
+        on s.may_be_newest
             and read.agent_id = s.agent_id
     {% endif %}
 ),
@@ -96,7 +97,8 @@ with_referenced_call as (
         greatest(
             s.own_sign_of_life_at, referenced.sign_of_life_at, s.agents_calls_sign_of_life_at
         ) as last_seen_at,
-        greatest(s.own_sign_of_life_at, s.agents_calls_sign_of_life_at) as last_seen_without_reference_at,
+        -- on every reading of an ambiguous hour
+        greatest(s.latest_possible_at, s.agents_calls_latest_possible_at) as last_seen_without_reference_at,
         greatest(
             s.latest_possible_at, referenced.latest_possible_at, s.agents_calls_latest_possible_at
         ) as latest_possible_evidence_at

@@ -28,7 +28,8 @@ select
     s.*,
     clock.judged_at,
     clock.present_since,
-    s.last_seen_at >= clock.present_since as is_present,
+    -- proven on every reading of an ambiguous hour
+    s.latest_possible_at >= clock.present_since as is_present,
     {{ abandoned_session('s', 'clock') }} as abandoned_session,
     {{ orphaned_call_reference('s', 'clock') if reference_can_be_cleared() else 'false' }} as orphaned_call_reference,
     {{ invalid_on_call('s', 'clock') if status_can_be_mended() else 'false' }} as invalid_on_call,

@@ -16,6 +16,7 @@ from (
         timestamptz '2026-03-01 11:00Z' as last_seen_at,
         null::text as live_call_id,
         false as is_doubled,
+        false as is_present,
         {{ every_rule('false', 'assessed_sessions') }}
 ) as sound
 cross join lateral (
@@ -29,6 +30,7 @@ cross join lateral (
         last_seen_at,
         live_call_id,
         is_doubled,
+        is_present,
         {{ rules_of('assessed_sessions') | join(', ') }}
     from {{ rows }}
 ) as found

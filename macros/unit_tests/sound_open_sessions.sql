@@ -13,10 +13,13 @@ from (
         timestamptz '2026-03-01 07:00Z' as login_at,
         timestamptz '2026-03-01 11:00Z' as last_activity_at,
         null::timestamptz as last_heartbeat_at,
+        timestamptz '2026-03-01 11:00Z' as earliest_activity_at,
+        null::timestamptz as earliest_heartbeat_at,
         timestamptz '2026-03-01 11:00Z' as latest_possible_at,
         true as device_connected,
         1 as max_concurrent_calls,
         timestamptz '2026-03-01 11:00Z' as own_sign_of_life_at,
+        timestamptz '2026-03-01 07:00Z' as newest_login_at,
         1 as recency
 ) as sound
 cross join lateral (
@@ -28,10 +31,13 @@ cross join lateral (
         login_at,
         last_activity_at,
         last_heartbeat_at,
+        earliest_activity_at,
+        earliest_heartbeat_at,
         latest_possible_at,
         device_connected,
         max_concurrent_calls,
         own_sign_of_life_at,
+        newest_login_at,
         recency
     from {{ rows }}
 ) as found

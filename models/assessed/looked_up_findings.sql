@@ -47,6 +47,7 @@ cross join lateral (
         f.last_seen_at,
         f.live_call_id,
         f.call_is_live,
+        f.is_present,
         count(*) over () > 1 as is_doubled,
         {{ has_fresh_heartbeat('f') }} as has_fresh_heartbeat,
         {{ rules_of('session_findings') | join(', ') }}

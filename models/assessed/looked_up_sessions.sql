@@ -17,6 +17,7 @@ select
     s.live_call_id,
     s.own_sign_of_life_at,
     s.is_doubled,
+    s.is_present,
     {{ rules_of('session_findings') | join(', ') }},
     {{ device_lost('s') }} as device_lost,
     case

@@ -28,9 +28,10 @@ with open_sessions as not materialized (
         -- heartbeat_feed is about all sessions, and no defect of one
         {{ violated_rules('s', rules_of('assessed_sessions') | reject('equalto', 'heartbeat_feed') | list) }} as defects
     from {{ ref('looked_up_sessions') if is_looked_up else ref('assessed_sessions') }} as s
-    cross join {{ ref('clock') }} as clock
+    -- read where closed_logout_at is now
+    cross join {{ ref('clock') }} as clock  -- noqa: AL05
     cross join lateral (  -- noqa: ST05
-        {{ repair('s', is_present='s.last_seen_at >= clock.present_since', judged_at='clock.judged_at') }}
+        {{ repair('s', is_present='s.is_present', judged_at='clock.judged_at') }}
     ) as repair
 ),
 

@@ -27,6 +27,7 @@ select
     status_after,
     logout_at_after,
     last_seen_at,
+    latest_possible_at,
     judged_at,
     jsonb_build_object(
         'status', status,

@@ -1,6 +1,6 @@
 {%- set columns = app_columns('agent_sessions') -%}
 {%- set activity_type = app_column_type(columns, 'sessions_last_activity_column') -%}
-{%- set heartbeat_type = columns.get(var('sessions_last_heartbeat_column'), {}).get('type', activity_type) -%}
+{%- set heartbeat_type = type_of_heartbeat(columns) -%}
 {%- set heartbeat = value_if_present(columns, 'sessions_last_heartbeat_column') -%}
 {%- set activity = app_value(columns, 'sessions_last_activity_column') -%}
 {%- set login_at = app_value(columns, 'sessions_login_at_column') -%}
