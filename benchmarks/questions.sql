@@ -40,7 +40,7 @@ select
     sum(extract(epoch from ended_at - connected_at)) filter (where ended_at >= connected_at) / 3600 as talk_hours,
     avg(extract(epoch from ended_at - connected_at)) filter (where ended_at >= connected_at) as average_talk_seconds
 from call_sessions
-where agent_id = (select id from agents where is_active order by id limit 1)
+where agent_id = (select agent_id from call_sessions where agent_id is not null limit 1)
 group by direction
 order by direction;
 
