@@ -59,6 +59,11 @@ def state_of(client: Any, run: UUID) -> Any:
     return client.read_flow_run(run).state
 
 
+def is_idle(client: Any) -> bool:
+    states = [run.state for run in client.read_flow_runs()]
+    return not any(state.is_pending() or state.is_running() for state in states)
+
+
 def test_scheduled_runs_happen_on_both_workers(production: Production, client: Any) -> None:
     schedule_every(client, CLEAN_UP, 10)
 
@@ -67,6 +72,7 @@ def test_scheduled_runs_happen_on_both_workers(production: Production, client: A
 
     until(ended_well)
     client.pause_deployment(client.read_deployment_by_name(CLEAN_UP).id)
+    until(lambda: is_idle(client))  # a run that the schedule has begun has the slot of the next test's
 
 
 def test_the_run_of_a_killed_worker_crashes_and_the_next_one_finishes_its_work(
