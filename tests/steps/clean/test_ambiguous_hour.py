@@ -214,10 +214,9 @@ def is_safe(floor: Floor, zone: str, judged: int, example: Example) -> None:
     for key, (remedy, status) in hour.planned(judged).items():
         if remedy == "close":
             assert needed[key][0] == "close"
-        elif remedy == "reset_status" and status == "available":
-            assert needed[key] == ("reset_status", "available")
-        else:
-            assert key in needed or is_one_of_two_logins(hour, key)
+        elif not is_one_of_two_logins(hour, key):
+            assert key in needed
+            assert (remedy, status) != ("reset_status", "available") or needed[key] == (remedy, status)
 
 
 def load(hour: LocalFloor, now: datetime, example: Example) -> None:
