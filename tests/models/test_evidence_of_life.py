@@ -131,6 +131,15 @@ def test_a_live_status_that_the_configuration_lacks_holds_the_sessions_of_its_ag
     assert {remedy for remedy, _ in planned(floor).values()} == {"close"}
 
 
+def test_an_unanswered_call_of_an_unknown_direction_is_a_sign_of_life(floor: Floor) -> None:
+    """The agent may have called; only a direction that is known as inbound says that the router rang."""
+    agents = {direction: floor.agent() for direction in ("inbound", "outbound", "callback")}
+    sessions = {direction: floor.session(agent, seen=180) for direction, agent in agents.items()}
+    for direction, agent in agents.items():
+        floor.call(agent, 20, "no_answer", direction, ended=19)
+    assert set(planned(floor)) == {sessions["inbound"]}
+
+
 @pytest.mark.parametrize("idle", quick_first([30, 150]))
 @pytest.mark.parametrize("refers", [True, False])
 def test_a_live_call_without_a_start_is_dated_by_its_connection(
