@@ -334,7 +334,7 @@ def test_an_unanswered_inbound_call_is_no_sign_of_life(centre: CallCentre) -> No
         "missed inbound": None,
         "outbound": "2026-03-01T10:00:00+00:00",
         "answered outbound": "2026-03-01T10:05:00+00:00",
-        "of no direction we know": None,
+        "of no direction we know": "2026-03-01T10:00:00+00:00",
     }
 
 
