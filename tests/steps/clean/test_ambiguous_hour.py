@@ -147,7 +147,7 @@ def test_a_heartbeat_explains_activity_on_every_reading(
 
 
 def test_a_reference_stays_while_it_may_be_the_only_evidence(hour: LocalFloor) -> None:
-    """A call of nobody was connected 20 minutes ago; the session's own activity is 2.5 or 1.5 hours old."""
+    """A call without an agent was connected 20 minutes ago; the session was active 2.5 or 1.5 hours ago."""
     transferred = hour.call(agent=None, started=95, connected=95, ended=100)
     hour.session(login=-200, activity=-30, call=transferred)
     assert hour.needed(120) == {}
